@@ -1,0 +1,1 @@
+"""The database: settings, connection, tables and queries. Imports no Dagster."""

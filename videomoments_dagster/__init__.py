@@ -1,0 +1,1 @@
+"""VideoMoments: long videos in, their best moments out, as a Dagster project."""
