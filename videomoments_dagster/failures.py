@@ -95,6 +95,10 @@ class DatabaseUnavailable(VideoMomentsError):
     retryable = True
 
 
+class DatabaseRefused(VideoMomentsError):
+    """The database said no: a wrong URL, password or right; waiting does not help."""
+
+
 class DatabaseOutdated(VideoMomentsError):
     """The database's schema is not the one that this code needs."""
 
@@ -111,3 +115,7 @@ class ObjectStoreRefused(VideoMomentsError):
 
 class ObjectMissing(VideoMomentsError):
     """A stored object that a row refers to is not in the object store."""
+
+
+class ObjectConflict(VideoMomentsError):
+    """Other bytes are already stored under the key; they are never overwritten."""

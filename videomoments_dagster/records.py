@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 OperationType = Literal["generation", "refinement"]
 
@@ -95,6 +95,8 @@ class MediaFacts:
         video: The picture stream, or None for audio only (cover art does not count).
         audio: The sound stream, or None.
         subtitles: Text subtitle streams in container order.
+        ignore_edit_list: Whether the container's edit list contradicts its data and every reader
+            must pass over it (`media.ffmpeg.input_options` does).
     """
 
     container: str
@@ -103,6 +105,7 @@ class MediaFacts:
     video: VideoStream | None
     audio: AudioStream | None
     subtitles: tuple[SubtitleStream, ...] = ()
+    ignore_edit_list: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +301,7 @@ class ClipFile:
         padding_right: Seconds of padding after the moment that the video had room for.
         method: "copy" or "encode".
         facts: Probe of the finished clip.
-        fingerprint: What determined these bytes; see `reuse.fingerprint`.
+        fingerprint: What determined these bytes; see `identity.fingerprint`.
     """
 
     moment_identifier: str
@@ -336,6 +339,13 @@ class Clip:
     audio_codec: str | None
     resolution: str | None
     fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Clips:
+    """All stored clips of one video, in time order."""
+
+    clips: tuple[Clip, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,6 +388,13 @@ class Thumbnail:
     cloud_url: str
     file_size_kb: int | None
     fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnails:
+    """All stored thumbnails of one video: its own first, then its clips' in time order."""
+
+    thumbnails: tuple[Thumbnail, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,4 +445,4 @@ class StoredResult:
 
     fingerprint: str
     data_version: str
-    details: Mapping[str, object] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,337 @@
+"""The `videomoments` command: options and help texts.
+
+Belongs here: parsing, and turning typed failures into a sentence and an exit status. Does not
+belong here: the work itself (`videomoments_dagster.command_line`). Modules that import Dagster
+are imported inside the commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from videomoments_dagster.failures import VideoMomentsError
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+    from db.session import Database
+    from videomoments_dagster.settings import Settings
+
+EXIT_FAILED = 1
+EXIT_PARTIAL = 3
+
+JOB_NAMES = ["full", "moments_only", "clips_only"]
+ENGINE_NAMES = ["faster-whisper", "captions", "pocketsphinx"]
+
+
+class _Group(click.Group):
+    """A group that ends known failures with one sentence instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        from db.errors import DatabaseProblem
+
+        try:
+            return super().invoke(ctx)
+        except (VideoMomentsError, DatabaseProblem) as failure:
+            click.echo(f"videomoments: {failure}", err=True)
+        except KeyboardInterrupt:
+            click.echo("videomoments: stopped.", err=True)
+        sys.exit(EXIT_FAILED)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="videomoments-dagster")
+def main() -> None:
+    """Long videos in, their best moments out.
+
+    \b
+    A first video:
+      videomoments add talk.mp4 --captions talk.srt
+      videomoments run talk
+      videomoments show talk
+
+    \b
+    With the UI:
+      videomoments dev
+
+    State lives in the folder .videomoments (VIDEOMOMENTS_HOME), unless DATABASE_URL and
+    VIDEOMOMENTS_OBJECT_STORE name a PostgreSQL server and a bucket.
+    """
+
+
+@contextmanager
+def _opened() -> Iterator[tuple[Settings, Database, DagsterInstance]]:
+    """Settings, our database with a current schema, and Dagster's instance."""
+    from videomoments_dagster.command_line.dagster_instance import opened_instance
+
+    settings, database = _database()
+    with opened_instance(settings) as instance:
+        yield settings, database, instance
+
+
+def _database() -> tuple[Settings, Database]:
+    """Settings and our database; the embedded one is brought up to date by the way."""
+    from db.schema_state import upgrade
+    from videomoments_dagster.resources.database import database_url, open_database
+    from videomoments_dagster.settings import load_settings
+
+    settings = load_settings()
+    url = database_url(settings)
+    if settings.explicit_sync_url is None:
+        upgrade(url)
+    database = open_database(url)
+    database.check()
+    return settings, database
+
+
+@main.command()
+@click.argument("source")
+@click.option("--identifier", help="Name of the video; made from the source if not given.")
+@click.option("--title", help="Title to store with the video.")
+@click.option("--captions", metavar="FILE", help="SRT or VTT file to take the transcript from.")
+@click.option(
+    "--transcription",
+    type=click.Choice(ENGINE_NAMES),
+    help="Engine for this video, if not the installation's.",
+)
+@click.option("--profile", help="Generation profile for this video, if not the default.")
+def add(
+    source: str,
+    identifier: str | None,
+    title: str | None,
+    captions: str | None,
+    transcription: str | None,
+    profile: str | None,
+) -> None:
+    """Register SOURCE, so that it can be run: a file, an http(s):// or gs:// URL.
+
+    The same source again is the same video. A file whose name begins with a dash goes after
+    `--`.
+
+    \b
+    Examples:
+      videomoments add talks/keynote.mp4 --title "Keynote"
+      videomoments add https://example.org/talk.webm --identifier talk-2026
+      videomoments add lecture.mp4 --captions lecture.srt
+    """
+    from videomoments_dagster.command_line.registration import add_source
+
+    with _opened() as (_, database, instance):
+        registration = add_source(
+            instance,
+            database,
+            source,
+            identifier=identifier,
+            title=title,
+            captions=captions,
+            transcription_engine=transcription,
+            profile=profile,
+            working_directory=Path.cwd(),
+        )
+    name = registration.source.identifier
+    click.echo(f"Registered as '{name}'." if registration.is_new else f"Known as '{name}'.")
+    click.echo(f"Next: videomoments run {name}")
+
+
+@main.command()
+@click.argument("identifier")
+@click.option(
+    "--job",
+    type=click.Choice(JOB_NAMES),
+    default="full",
+    show_default=True,
+    help="What to materialise.",
+)
+@click.option("--profile", help="Generation profile for this run.")
+@click.option(
+    "--transcription", type=click.Choice(ENGINE_NAMES), help="Transcription engine for this run."
+)
+@click.option("--force", is_flag=True, help="Compute again even where nothing has changed.")
+def run(
+    identifier: str, job: str, profile: str | None, transcription: str | None, *, force: bool
+) -> None:
+    """Materialise the video IDENTIFIER, in this process; no daemon is needed.
+
+    What has not changed since last time is kept. Exit status: 0 when all is there, 1 when the
+    run failed, 3 when some clips could not be cut.
+
+    \b
+    Examples:
+      videomoments run talk
+      videomoments run talk --job moments_only --profile shorts
+      videomoments run talk --job clips_only
+    """
+    with _opened() as (_, database, instance):
+        status = _run(
+            instance,
+            database,
+            identifier,
+            job=job,
+            profile=profile,
+            transcription=transcription,
+            force=force,
+        )
+    sys.exit(status)
+
+
+def _run(
+    instance: DagsterInstance,
+    database: Database,
+    identifier: str,
+    *,
+    job: str,
+    profile: str | None = None,
+    transcription: str | None = None,
+    force: bool = False,
+) -> int:
+    from videomoments_dagster.command_line.progress import RunReporter
+    from videomoments_dagster.command_line.registration import registered
+    from videomoments_dagster.command_line.running import run_job
+
+    registered(instance, database, identifier)
+    reporter = RunReporter()
+    outcome = run_job(
+        instance,
+        database,
+        video=identifier,
+        job=job,
+        reporter=reporter,
+        profile=profile,
+        transcription_engine=transcription,
+        force=force,
+    )
+    reporter.run_finished(outcome.row, video=identifier)
+    return {"completed": 0, "partial": EXIT_PARTIAL}.get(outcome.row.status, EXIT_FAILED)
+
+
+@main.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def list_videos(*, as_json: bool) -> None:
+    """List the registered videos with what there is of each."""
+    from videomoments_dagster.command_line import documents, printing
+
+    _, database = _database()
+    printing.print_list(documents.list_document(database), as_json=as_json)
+
+
+@main.command()
+@click.argument("identifier")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def show(identifier: str, *, as_json: bool) -> None:
+    """Show everything that is stored of the video IDENTIFIER.
+
+    The video with its transcript in brief, moments, refined moments, clips, thumbnails and
+    history.
+    """
+    from videomoments_dagster.command_line import documents, printing
+
+    _, database = _database()
+    printing.print_video(documents.show_document(database, identifier), as_json=as_json)
+
+
+@main.command()
+@click.argument("text")
+@click.option("--limit", default=20, show_default=True, help="Most sentences to show.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def search(text: str, limit: int, *, as_json: bool) -> None:
+    """Find what was said: video, time and sentence for each place where TEXT occurs.
+
+    \b
+    Examples:
+      videomoments search bread
+      videomoments search '"sour dough" -butter'
+    """
+    from videomoments_dagster.command_line import documents, printing
+
+    _, database = _database()
+    printing.print_hits(documents.search_document(database, text, limit=limit), as_json=as_json)
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=3000, show_default=True, help="Port to listen on.")
+def dev(host: str, port: int) -> None:
+    """Start the UI: database, migrations, webserver and daemon. Ctrl-C stops all of it."""
+    from videomoments_dagster.command_line.dev_server import serve
+    from videomoments_dagster.settings import load_settings
+
+    sys.exit(serve(load_settings(), host=host, port=port))
+
+
+@main.group()
+def db() -> None:
+    """The database: its schema and where it is."""
+
+
+@db.command(name="upgrade")
+def db_upgrade() -> None:
+    """Bring the schema of our database up to date."""
+    from db.schema_state import upgrade
+    from videomoments_dagster.resources.database import database_url
+    from videomoments_dagster.settings import load_settings
+
+    upgrade(database_url(load_settings()))
+    click.echo("The schema is up to date.")
+
+
+@db.command(name="url")
+def db_url() -> None:
+    """Print the database's URL, for psql and the like.
+
+    The embedded server runs only while some `videomoments` process needs it, such as
+    `videomoments dev`.
+    """
+    from videomoments_dagster.resources.database import database_url
+    from videomoments_dagster.settings import load_settings
+
+    click.echo(database_url(load_settings()).replace("postgresql+psycopg2://", "postgresql://", 1))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def doctor(*, as_json: bool) -> None:
+    """Check what this installation needs: each thing is `ok`, or what to do about it."""
+    from videomoments_dagster.command_line import printing
+    from videomoments_dagster.command_line.doctor import diagnose
+    from videomoments_dagster.settings import load_settings
+
+    findings = diagnose(load_settings())
+    printing.print_findings(findings, as_json=as_json)
+    sys.exit(EXIT_FAILED if any(finding.level == "problem" for finding in findings) else 0)
+
+
+@main.command()
+def demo() -> None:
+    """Run a short talk through everything, and show what comes out."""
+    from videomoments_dagster.command_line import demonstration, documents, printing
+    from videomoments_dagster.command_line.registration import add_source
+    from videomoments_dagster.defs.resources import resources_for
+
+    with _opened() as (settings, database, instance):
+        resources = resources_for(settings)
+        status = 0
+        if demonstration.demo_is_complete(resources["results"]):
+            click.echo("The demo is materialised already, and whole; nothing is left to do.")
+        else:
+            engine, sentence = demonstration.demo_engine(resources["transcription"])
+            click.echo(sentence)
+            add_source(
+                instance,
+                database,
+                str(demonstration.demo_talk()),
+                identifier=demonstration.DEMO_IDENTIFIER,
+                title="Four small things",
+                transcription_engine=engine,
+                working_directory=Path.cwd(),
+            )
+            status = _run(instance, database, demonstration.DEMO_IDENTIFIER, job="full")
+        document = documents.show_document(database, demonstration.DEMO_IDENTIFIER)
+        printing.print_video(document, as_json=False)
+    click.echo("Open the UI with `make dev`, then go to http://127.0.0.1:3000/assets")
+    sys.exit(status)

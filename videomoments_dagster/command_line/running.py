@@ -1,0 +1,178 @@
+"""Running a job for one video in this process, without a daemon.
+
+Belongs here: launching, following and closing such a run. Does not belong here: printing
+(`printing.py`); a `Reporter` is told what happens.
+"""
+
+from __future__ import annotations
+
+import signal
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Protocol
+
+from dagster import DagsterEventType, DagsterInstance, EventLogEntry
+
+from db.session import Database
+from videomoments_dagster.definitions import build_definitions
+from videomoments_dagster.defs.run_tags import PROFILE_TAG, TRANSCRIPTION_TAG
+from videomoments_dagster.history.dagster_runs import run_facts
+from videomoments_dagster.history.recording import record_run
+from videomoments_dagster.history.run_facts import JOB_ASSETS, HistoryRow, RunFacts, history_row
+
+
+class Reporter(Protocol):
+    """Is told what happens in a run, as it happens."""
+
+    def step_started(self, step: str) -> None:
+        """A step began."""
+
+    def step_said(self, step: str, message: str) -> None:
+        """A step logged a sentence."""
+
+    def step_finished(self, step: str, *, seconds: float, unchanged: bool) -> None:
+        """A step ended well."""
+
+    def step_failed(self, step: str, message: str) -> None:
+        """A step ended badly."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a run ended.
+
+    Attributes:
+        run_id: Dagster's id of the run.
+        row: What its row of `pipeline_history` says, whether or not there is one yet.
+        facts: What Dagster knows of it.
+    """
+
+    run_id: str
+    row: HistoryRow
+    facts: RunFacts
+
+
+def run_job(
+    instance: DagsterInstance,
+    database: Database,
+    *,
+    video: str,
+    job: str,
+    reporter: Reporter,
+    profile: str | None = None,
+    transcription_engine: str | None = None,
+    force: bool = False,
+) -> RunOutcome:
+    """Materialise the assets of `job` for `video`, in this process, and record the run.
+
+    Args:
+        instance: Dagster's instance; the run shows in its UI like any other.
+        database: Our database.
+        video: Partition key; registered.
+        job: Name of a job.
+        reporter: Is told what happens.
+        profile: Generation profile for this run.
+        transcription_engine: Transcription engine for this run.
+        force: Compute again even where nothing has changed.
+    """
+    tags = {
+        key: value
+        for key, value in ((PROFILE_TAG, profile), (TRANSCRIPTION_TAG, transcription_engine))
+        if value
+    }
+    run_id = str(uuid.uuid4())
+    follower = _Follower(reporter, instance, database, run_id)
+    instance.add_event_listener(run_id, follower)
+    with _terminated_as_interrupted():
+        build_definitions().resolve_job_def(job).execute_in_process(
+            instance=instance,
+            partition_key=video,
+            run_config=_run_config(job, force=force),
+            tags=tags,
+            run_id=run_id,
+            raise_on_error=False,
+        )
+    record_run(instance, database, run_id)
+    record = instance.get_run_record_by_id(run_id)
+    facts = None if record is None else run_facts(instance, record)
+    row = None if facts is None else history_row(facts)
+    if facts is None or row is None:
+        raise RuntimeError(f"Dagster has no record of the run {run_id} that just ended")
+    return RunOutcome(run_id=run_id, row=row, facts=facts)
+
+
+def _run_config(job: str, *, force: bool) -> Mapping[str, Any]:
+    config: dict[str, Any] = {
+        # Dagster's console log is for its daemons; the reporter speaks here.
+        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}
+    }
+    if force:
+        config["ops"] = {asset: {"config": {"force": True}} for asset in sorted(JOB_ASSETS[job])}
+    return config
+
+
+class _Follower:
+    """Listens to the run's events: tells the reporter, and keeps the history row current."""
+
+    def __init__(
+        self, reporter: Reporter, instance: DagsterInstance, database: Database, run_id: str
+    ) -> None:
+        self._reporter = reporter
+        self._instance = instance
+        self._database = database
+        self._run_id = run_id
+        self._unchanged: set[str] = set()
+
+    def __call__(self, entry: EventLogEntry) -> None:
+        event, step = entry.dagster_event, entry.step_key
+        if event is None:
+            if step is not None:
+                self._reporter.step_said(step, entry.user_message)
+            return
+        if step is None:
+            return
+        if event.event_type == DagsterEventType.STEP_START:
+            self._reporter.step_started(step)
+        elif event.is_step_materialization:
+            metadata = event.step_materialization_data.materialization.metadata
+            if getattr(metadata.get("unchanged"), "value", False):
+                self._unchanged.add(step)
+        elif event.event_type == DagsterEventType.STEP_SUCCESS:
+            self._reporter.step_finished(
+                step,
+                seconds=event.step_success_data.duration_ms / 1000,
+                unchanged=step in self._unchanged,
+            )
+            record_run(self._instance, self._database, self._run_id)
+        elif event.event_type == DagsterEventType.STEP_UP_FOR_RETRY:
+            self._reporter.step_said(step, _why(event.step_retry_data) + " It is tried again.")
+        elif event.is_step_failure:
+            self._reporter.step_failed(step, _why(event.step_failure_data))
+
+
+def _why(data: Any) -> str:
+    """The failure's own sentence, without a stack."""
+    described = getattr(getattr(data, "user_failure_data", None), "description", None)
+    if described:
+        return str(described)
+    error = data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error is not None else "It failed without saying why."
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let a SIGTERM end the run like Ctrl-C does: ffmpeg stopped, scratch removed, row closed."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,1 @@
+"""Everything that Dagster sees, one concept a file."""

@@ -1,0 +1,247 @@
+"""The `clips` asset: an MP4 per root moment, frame-exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from videomoments_dagster.defs.materialisation import (
+    GROUP,
+    OWNERS,
+    Computation,
+    MaterialisationConfig,
+    materialise,
+)
+from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
+from videomoments_dagster.defs.tables import clips_table, failures_table
+from videomoments_dagster.failures import MediaFailed
+from videomoments_dagster.identity import digest, fingerprint
+from videomoments_dagster.media.clip_cutting import ClipRequest, CutClip, cut_clips
+from videomoments_dagster.media.clip_window import ClipWindow, clip_window
+from videomoments_dagster.partitions import VIDEOS
+from videomoments_dagster.records import (
+    ClipFailure,
+    ClipFile,
+    Clips,
+    CutClips,
+    Moment,
+    Moments,
+    Video,
+)
+from videomoments_dagster.resources.clip_settings import ClipSettingsResource
+from videomoments_dagster.resources.media import MediaResource
+from videomoments_dagster.resources.scratch import ScratchResource
+from videomoments_dagster.resources.stored_results import StoredResultsResource
+
+CODE_VERSION = "1"
+EVERY_MOMENT_HAS_A_CLIP = "every_moment_has_a_clip"
+
+
+class ClipsConfig(MaterialisationConfig):
+    """Run config of `clips`; what is not given here is the installation's setting."""
+
+    padding_left: float | None = Field(
+        default=None, description="Seconds shown before the moment.", ge=0, le=3600
+    )
+    padding_right: float | None = Field(
+        default=None, description="Seconds shown after the moment.", ge=0, le=3600
+    )
+    method: str | None = Field(
+        default=None,
+        description="`copy` (never re-encode), `encode` (always), or `auto`.",
+        pattern="^(auto|copy|encode)$",
+    )
+
+
+@dg.asset(
+    partitions_def=VIDEOS,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"ffmpeg", "postgres", "storage"},
+    code_version=CODE_VERSION,
+    retry_policy=RETRY_OUTSIDE,
+    check_specs=[
+        dg.AssetCheckSpec(
+            name=EVERY_MOMENT_HAS_A_CLIP,
+            asset="clips",
+            description="Every root moment has a clip. A warning here means that some could not "
+            "be cut; the metadata says which and why, and materialising again cuts only those.",
+        )
+    ],
+    description="""A clip of each moment, with some seconds before and after it.
+
+Reads the video and the root moments. Writes MP4 files to the object store and rows of `clips`;
+cuts only what is missing or was cut with other settings. Clips are copied without re-encoding
+where the codecs allow, and each proves itself: right first frame, right length, sound in step.""",
+)
+def clips(
+    context: dg.AssetExecutionContext,
+    config: ClipsConfig,
+    video: Video,
+    moments: Moments,
+    results: StoredResultsResource,
+    clip_settings: ClipSettingsResource,
+    media: MediaResource,
+    scratch: ScratchResource,
+) -> dg.MaterializeResult[Any]:
+    """Cut the clips that are missing."""
+    settings = clip_settings.chosen(
+        padding_left=config.padding_left,
+        padding_right=config.padding_right,
+        method=config.method,
+    )
+    with failures_reported(video=video.identifier, step="clips"):
+        wanted = {
+            moment.identifier: (
+                window := clip_window(
+                    moment.start_time,
+                    moment.end_time,
+                    padding_left=settings.padding_left,
+                    padding_right=settings.padding_right,
+                    duration=video.facts.duration_seconds,
+                ),
+                _clip_fingerprint(video, window, method=settings.method),
+            )
+            for moment in moments.moments
+        }
+
+        def compute() -> Computation[CutClips]:
+            stored: Clips | None = results.value(asset="clips", video=video.identifier)
+            kept = tuple(
+                clip
+                for clip in (stored.clips if stored is not None else ())
+                if not config.force
+                and clip.moment_identifier in wanted
+                and clip.fingerprint == wanted[clip.moment_identifier][1]
+                and results.has_object(clip.cloud_url)
+            )
+            missing = [
+                moment
+                for moment in moments.moments
+                if moment.identifier not in {clip.moment_identifier for clip in kept}
+            ]
+            cut, failures = _cut(context, video, missing, wanted, settings.method, media, scratch)
+            for failure in failures:
+                context.log.error(
+                    "No clip for moment %s: %s", failure.moment_identifier, failure.reason
+                )
+            if failures and not cut and not kept:
+                raise MediaFailed(
+                    f"none of the {len(failures)} clips could be cut; the first: "
+                    f"{failures[0].reason}"
+                )
+            result = CutClips(kept=kept, cut=cut, failures=failures)
+            everything = {
+                **{clip.moment_identifier: clip.fingerprint for clip in kept},
+                **{clip.moment_identifier: clip.fingerprint for clip in cut},
+            }
+            return Computation(
+                value=result,
+                data_version=digest(everything),
+                details={
+                    "clips": len(everything),
+                    "failed": len(failures),
+                    "why_none": moments.why_fewer if not everything else "",
+                },
+                metadata={
+                    "cut_now": len(cut),
+                    "copied_without_encoding": sum(clip.method == "copy" for clip in cut),
+                    **({"failures": failures_table(failures)} if failures else {}),
+                    **({"kept": clips_table(Clips(kept))} if kept else {}),
+                },
+                complete=not failures,
+                checks=(_check(moments, failures),),
+            )
+
+        return materialise(
+            context,
+            results,
+            code_version=CODE_VERSION,
+            inputs={identifier: made_from for identifier, (_, made_from) in wanted.items()},
+            settings={},
+            force=config.force,
+            compute=compute,
+            checks_when_unchanged=(_check(moments, ()),),
+        )
+
+
+def _check(moments: Moments, failures: tuple[ClipFailure, ...]) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=EVERY_MOMENT_HAS_A_CLIP,
+        passed=not failures,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"moments": len(moments.moments), "without_clip": len(failures)},
+    )
+
+
+def _clip_fingerprint(video: Video, window: ClipWindow, *, method: str) -> str:
+    return fingerprint(
+        code_version=CODE_VERSION,
+        inputs={
+            "video": video.content_hash,
+            "start_time": window.start_time,
+            "end_time": window.end_time,
+        },
+        settings={"method": method},
+    )
+
+
+def _cut(
+    context: dg.AssetExecutionContext,
+    video: Video,
+    missing: list[Moment],
+    wanted: Mapping[str, tuple[ClipWindow, str]],
+    method: Any,
+    media: MediaResource,
+    scratch: ScratchResource,
+) -> tuple[tuple[ClipFile, ...], tuple[ClipFailure, ...]]:
+    """Cut several at once; one that fails does not stop the others."""
+    if not missing:
+        return (), ()
+    source = media.local_file(video.cloud_url)
+    folder = scratch.subfolder("clips")
+    done = 0
+
+    def on_done(_index: int, _outcome: object) -> None:
+        nonlocal done
+        done += 1
+        context.log.info("Cut %d of %d clips", done, len(missing))
+
+    outcomes = cut_clips(
+        [
+            ClipRequest(
+                source=source,
+                facts=video.facts,
+                start_time=wanted[moment.identifier][0].start_time,
+                end_time=wanted[moment.identifier][0].end_time,
+                destination=folder / f"{moment.identifier}.mp4",
+                method=method,
+            )
+            for moment in missing
+        ],
+        on_done=on_done,
+    )
+    cut: list[ClipFile] = []
+    failures: list[ClipFailure] = []
+    for moment, outcome in zip(missing, outcomes, strict=True):
+        window, made_from = wanted[moment.identifier]
+        if isinstance(outcome, CutClip):
+            cut.append(
+                ClipFile(
+                    moment_identifier=moment.identifier,
+                    path=outcome.path,
+                    start_time=window.start_time,
+                    end_time=window.end_time,
+                    padding_left=window.padding_left,
+                    padding_right=window.padding_right,
+                    method=outcome.method,
+                    facts=outcome.facts,
+                    fingerprint=made_from,
+                )
+            )
+        else:
+            failures.append(ClipFailure(moment_identifier=moment.identifier, reason=outcome.reason))
+    return tuple(cut), tuple(failures)

@@ -1,0 +1,105 @@
+"""The `generation_config` asset: with which prompts and parameters moments are made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from videomoments_dagster.defs.materialisation import (
+    GROUP,
+    OWNERS,
+    Computation,
+    MaterialisationConfig,
+    materialise,
+)
+from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
+from videomoments_dagster.defs.run_tags import PROFILE_TAG
+from videomoments_dagster.identity import config_hash
+from videomoments_dagster.partitions import VIDEOS
+from videomoments_dagster.profiles import DEFAULT_PROFILE
+from videomoments_dagster.records import SelectedConfigs, Transcript
+from videomoments_dagster.resources.profiles import ProfilesResource
+from videomoments_dagster.resources.registry import SourceRegistryResource
+from videomoments_dagster.resources.stored_results import StoredResultsResource
+from videomoments_dagster.versions import configs_version, transcript_version
+
+CODE_VERSION = "1"
+
+
+class GenerationConfigConfig(MaterialisationConfig):
+    """Run config of `generation_config`."""
+
+    profile: str | None = Field(
+        default=None,
+        description=f"Name of a generation profile; without it the run tag `{PROFILE_TAG}`, what "
+        f"the video was registered with, or `{DEFAULT_PROFILE}` decides.",
+    )
+
+
+@dg.asset(
+    partitions_def=VIDEOS,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"postgres", "yaml"},
+    code_version=CODE_VERSION,
+    retry_policy=RETRY_OUTSIDE,
+    description="""The prompts and parameters that this video's moments are made with.
+
+Reads a named profile. Writes `prompts` and `generation_configs`, both shared between videos and
+found again by their hashes. If it fails, the message names the profile's field to mend.""",
+)
+def generation_config(
+    context: dg.AssetExecutionContext,
+    config: GenerationConfigConfig,
+    transcript: Transcript,
+    results: StoredResultsResource,
+    registry: SourceRegistryResource,
+    profiles: ProfilesResource,
+) -> dg.MaterializeResult[Any]:
+    """Choose the profile and turn it into the two configurations."""
+    video = context.partition_key
+    with failures_reported(video=video, step="generation_config"):
+        source = registry.source_of(video)
+        name = (
+            config.profile
+            or context.run.tags.get(PROFILE_TAG)
+            or (source.profile if source else None)
+            or DEFAULT_PROFILE
+        )
+        selected = profiles.selected(name)
+
+        def compute() -> Computation[SelectedConfigs]:
+            generation = selected.generation
+            return Computation(
+                value=selected,
+                data_version=configs_version(selected),
+                details={
+                    "profile": name,
+                    "model": generation.model,
+                    "min_moment_length": generation.min_moment_length,
+                    "max_moment_length": generation.max_moment_length,
+                    "min_moments": generation.min_moments,
+                    "max_moments": generation.max_moments,
+                    "config_hash": config_hash(generation),
+                    "refinement_config_hash": config_hash(selected.refinement),
+                },
+                metadata={
+                    "user_prompt": dg.MetadataValue.md(generation.prompt.user_prompt),
+                    "system_prompt": dg.MetadataValue.md(generation.prompt.system_prompt),
+                },
+            )
+
+        return materialise(
+            context,
+            results,
+            code_version=CODE_VERSION,
+            inputs={
+                "profile": configs_version(selected),
+                "transcript": transcript_version(transcript),
+            },
+            settings={},
+            force=config.force,
+            compute=compute,
+        )

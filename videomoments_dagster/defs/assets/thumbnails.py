@@ -1,0 +1,132 @@
+"""The `thumbnails` asset: a picture of the video and of each clip."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import dagster as dg
+
+from videomoments_dagster.defs.materialisation import (
+    GROUP,
+    OWNERS,
+    Computation,
+    MaterialisationConfig,
+    materialise,
+)
+from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
+from videomoments_dagster.identity import digest, fingerprint
+from videomoments_dagster.media.probe import probe
+from videomoments_dagster.media.thumbnails import make_thumbnail
+from videomoments_dagster.partitions import VIDEOS
+from videomoments_dagster.records import (
+    Clips,
+    MadeThumbnails,
+    MediaFacts,
+    ThumbnailFile,
+    Thumbnails,
+    Video,
+)
+from videomoments_dagster.resources.media import MediaResource
+from videomoments_dagster.resources.scratch import ScratchResource
+from videomoments_dagster.resources.stored_results import StoredResultsResource
+
+CODE_VERSION = "1"
+SAMPLES = 9
+TIMEOUT_SECONDS = 120.0
+NO_PICTURE = "The source has no picture, so there is nothing to show"
+
+_Owner = str | None
+"""Root moment of the clip that a thumbnail shows; None for the video's own."""
+
+
+@dg.asset(
+    partitions_def=VIDEOS,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"ffmpeg", "postgres", "storage"},
+    code_version=CODE_VERSION,
+    retry_policy=RETRY_OUTSIDE,
+    description="""A picture of the video and one of each clip, the sharpest and best exposed of \
+several frames.
+
+Reads the video and the clips. Writes JPEG files, at most 640x360 (360x640 upright), and rows of
+`thumbnails`. A source without a picture has none, and the metadata says so.""",
+)
+def thumbnails(
+    context: dg.AssetExecutionContext,
+    config: MaterialisationConfig,
+    video: Video,
+    clips: Clips,
+    results: StoredResultsResource,
+    media: MediaResource,
+    scratch: ScratchResource,
+) -> dg.MaterializeResult[Any]:
+    """Make the thumbnails that are missing."""
+    with failures_reported(video=video.identifier, step="thumbnails"):
+        urls: dict[_Owner, str] = {}
+        if video.facts.video is not None:
+            urls[None] = video.cloud_url
+            urls.update({clip.moment_identifier: clip.cloud_url for clip in clips.clips})
+        wanted = {owner: _thumbnail_fingerprint(url) for owner, url in urls.items()}
+
+        def make(owner: _Owner) -> ThumbnailFile:
+            path = media.local_file(urls[owner])
+            facts: MediaFacts = video.facts if owner is None else probe(path)
+            destination = scratch.subfolder("thumbnails") / f"{owner or 'video'}.jpg"
+            choice = make_thumbnail(
+                path,
+                facts,
+                start_time=0.0,
+                end_time=facts.duration_seconds,
+                destination=destination,
+                samples=SAMPLES,
+                timeout_seconds=TIMEOUT_SECONDS,
+            )
+            return ThumbnailFile(
+                clip_of_moment=owner,
+                path=choice.path,
+                fingerprint=wanted[owner],
+                time_seconds=choice.time_seconds,
+            )
+
+        def compute() -> Computation[MadeThumbnails]:
+            stored: Thumbnails | None = results.value(asset="thumbnails", video=video.identifier)
+            kept = tuple(
+                thumbnail
+                for thumbnail in (stored.thumbnails if stored is not None else ())
+                if not config.force
+                and thumbnail.clip_of_moment in wanted
+                and thumbnail.fingerprint == wanted[thumbnail.clip_of_moment]
+                and results.has_object(thumbnail.cloud_url)
+            )
+            have = {thumbnail.clip_of_moment for thumbnail in kept}
+            with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+                made = tuple(pool.map(make, [owner for owner in wanted if owner not in have]))
+            context.log.info("Made %d thumbnails, kept %d", len(made), len(kept))
+            if not wanted:
+                context.log.info(NO_PICTURE)
+            return Computation(
+                value=MadeThumbnails(kept=kept, made=made, why_none="" if wanted else NO_PICTURE),
+                data_version=digest({owner or "": mark for owner, mark in wanted.items()}),
+                details={
+                    "thumbnails": len(wanted),
+                    "why_none": "" if wanted else NO_PICTURE,
+                },
+                metadata={"made_now": len(made)},
+            )
+
+        return materialise(
+            context,
+            results,
+            code_version=CODE_VERSION,
+            inputs={owner or "": mark for owner, mark in wanted.items()},
+            settings={},
+            force=config.force,
+            compute=compute,
+        )
+
+
+def _thumbnail_fingerprint(url: str) -> str:
+    return fingerprint(code_version=CODE_VERSION, inputs={"object": url}, settings={})

@@ -1,0 +1,167 @@
+"""The `transcript` asset: what is said, word by word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import dagster as dg
+from pydantic import Field
+
+from videomoments_dagster.defs.materialisation import (
+    GROUP,
+    OWNERS,
+    Computation,
+    MaterialisationConfig,
+    materialise,
+)
+from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
+from videomoments_dagster.defs.run_tags import TRANSCRIPTION_TAG
+from videomoments_dagster.failures import SourceRejected
+from videomoments_dagster.object_store.atomic_file import content_hash
+from videomoments_dagster.partitions import VIDEOS
+from videomoments_dagster.records import Source, Transcript, Video
+from videomoments_dagster.resources.media import MediaResource
+from videomoments_dagster.resources.object_store import ObjectStoreResource
+from videomoments_dagster.resources.registry import SourceRegistryResource
+from videomoments_dagster.resources.scratch import ScratchResource
+from videomoments_dagster.resources.stored_results import StoredResultsResource
+from videomoments_dagster.resources.transcription import TranscriptionResource
+from videomoments_dagster.sources.fetching import fetch_source
+from videomoments_dagster.transcription.captions_engine import captions_beside
+from videomoments_dagster.transcription.engine import TranscriptionRequest
+from videomoments_dagster.versions import transcript_version
+
+CODE_VERSION = "1"
+_FIRST_CHARACTERS = 300
+
+
+class TranscriptConfig(MaterialisationConfig):
+    """Run config of `transcript`."""
+
+    engine: str | None = Field(
+        default=None,
+        description="`faster-whisper`, `captions` or `pocketsphinx`; without it the run tag "
+        f"`{TRANSCRIPTION_TAG}`, what the video was registered with, or the setting decides.",
+    )
+    language: str | None = Field(default=None, description="ISO 639-1 code of the speech.")
+
+
+@dg.asset(
+    partitions_def=VIDEOS,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"postgres", "python"},
+    code_version=CODE_VERSION,
+    retry_policy=RETRY_OUTSIDE,
+    description="""What is said in the video, with the times of words and segments.
+
+Reads the stored video. Writes the row of `transcripts`; transcribing again replaces it. A video
+without sound or speech has an empty transcript. If it fails, the message says which engine or
+model is missing and where to put it; no other engine is used in its place.""",
+)
+def transcript(
+    context: dg.AssetExecutionContext,
+    config: TranscriptConfig,
+    video: Video,
+    results: StoredResultsResource,
+    registry: SourceRegistryResource,
+    transcription: TranscriptionResource,
+    media: MediaResource,
+    object_store: ObjectStoreResource,
+    scratch: ScratchResource,
+) -> dg.MaterializeResult[Any]:
+    """Transcribe with the chosen engine."""
+    with failures_reported(video=video.identifier, step="transcript"):
+        source = registry.source_of(video.identifier)
+        engine = transcription.engine(
+            config.engine
+            or context.run.tags.get(TRANSCRIPTION_TAG)
+            or (source.transcription_engine if source else None),
+            language=config.language,
+        )
+        captions, captions_hash = None, None
+        if engine.name == "captions":
+            try:
+                captions = _caption_file(video, source, scratch=scratch, object_store=object_store)
+                captions_hash = content_hash(captions) if captions is not None else None
+            except SourceRejected:
+                # A caption file may be gone by now; the transcript made from it still stands.
+                stored = results.intact(asset="transcript", video=video.identifier)
+                captions_hash = stored.details.get("stored_captions") if stored else None
+                if captions_hash is None or config.force:
+                    raise
+
+        def compute() -> Computation[Transcript]:
+            engine.check()
+            context.log.info("Transcribing with %s", engine.service)
+            last_tenth = 0
+
+            def progress(share: float) -> None:
+                nonlocal last_tenth
+                if int(share * 10) > last_tenth:
+                    last_tenth = int(share * 10)
+                    context.log.info("%d%% of the sound is transcribed", last_tenth * 10)
+
+            result = engine.transcribe(
+                TranscriptionRequest(
+                    media=media.local_file(video.cloud_url),
+                    facts=video.facts,
+                    captions=captions,
+                    scratch=scratch.subfolder("transcript"),
+                    language=config.language,
+                ),
+                progress=progress,
+            )
+            for note in result.notes:
+                context.log.info("%s", note)
+            return Computation(
+                value=result,
+                data_version=transcript_version(result),
+                details={
+                    "engine": result.transcription_service,
+                    "language": result.language,
+                    "words": len(result.words),
+                    "segments": len(result.segments),
+                    "processing_time_seconds": result.processing_time_seconds,
+                    "notes": "; ".join(result.notes),
+                    "stored_captions": captions_hash,
+                },
+                metadata={"beginning": result.full_text[:_FIRST_CHARACTERS]},
+            )
+
+        return materialise(
+            context,
+            results,
+            code_version=CODE_VERSION,
+            inputs={
+                "video": video.content_hash,
+                "captions": captions_hash,
+            },
+            settings={"engine": engine.name, "service": engine.service, **engine.settings},
+            force=config.force,
+            compute=compute,
+        )
+
+
+def _caption_file(
+    video: Video,
+    source: Source | None,
+    *,
+    scratch: ScratchResource,
+    object_store: ObjectStoreResource,
+) -> Path | None:
+    """The caption file registered with the video, or the one beside its local source."""
+    if source is not None and source.captions:
+        fetched = fetch_source(
+            source.captions,
+            scratch=scratch.subfolder("captions"),
+            gcs_client=object_store.client,
+        )
+        return fetched.path
+    location = video.source_url or ""
+    parts = urlsplit(location)
+    if parts.scheme == "file":
+        return captions_beside(Path(unquote(parts.path)))
+    return captions_beside(Path(location)) if location.startswith("/") else None

@@ -1,0 +1,157 @@
+"""The `video` asset: bytes from a source, probed and stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from videomoments_dagster.defs.materialisation import (
+    GROUP,
+    OWNERS,
+    Computation,
+    MaterialisationConfig,
+    materialise,
+)
+from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
+from videomoments_dagster.failures import SourceRejected
+from videomoments_dagster.identity import checked_identifier, digest
+from videomoments_dagster.media.probe import probe
+from videomoments_dagster.partitions import VIDEOS
+from videomoments_dagster.records import FetchedVideo, Source
+from videomoments_dagster.resources.object_store import ObjectStoreResource
+from videomoments_dagster.resources.registry import SourceRegistryResource
+from videomoments_dagster.resources.scratch import ScratchResource
+from videomoments_dagster.resources.stored_results import StoredResultsResource
+from videomoments_dagster.sources.fetching import fetch_source
+from videomoments_dagster.sources.limits import FetchLimits
+from videomoments_dagster.sources.locations import (
+    SourceKind,
+    kind_of,
+    local_path_of,
+    normalise_location,
+    redact,
+    source_fingerprint,
+)
+
+CODE_VERSION = "1"
+_GIB = 1024**3
+
+
+class VideoConfig(MaterialisationConfig):
+    """Run config of `video`."""
+
+    source: str | None = Field(
+        default=None,
+        description="Local path, http(s):// or gs:// URL; needed only for a partition that was "
+        "not registered with `videomoments add`.",
+    )
+    title: str | None = Field(default=None, description="Title to store with the video.")
+    max_source_gib: float | None = Field(
+        default=None, description="Largest download in GiB, if not the installation's."
+    )
+
+
+@dg.asset(
+    partitions_def=VIDEOS,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"ffmpeg", "postgres", "storage"},
+    code_version=CODE_VERSION,
+    retry_policy=RETRY_OUTSIDE,
+    description="""The source file, probed and kept.
+
+Reads the registered source: a local path, an `http(s)://` or `gs://` URL, or a page that yt-dlp
+understands. Writes the file to the object store under a key with its SHA-256, and a row of
+`videos`. If it fails, the message says what is wrong with the source; a source that cannot be
+read just now is tried again.""",
+)
+def video(
+    context: dg.AssetExecutionContext,
+    config: VideoConfig,
+    results: StoredResultsResource,
+    registry: SourceRegistryResource,
+    object_store: ObjectStoreResource,
+    scratch: ScratchResource,
+) -> dg.MaterializeResult[Any]:
+    """Fetch, probe and hash the source."""
+    with failures_reported(video=context.partition_key, step="video"):
+        identifier = checked_identifier(context.partition_key)
+        source = _source(identifier, config, registry.source_of(identifier))
+        stored = results.intact(asset="video", video=identifier)
+        # A local source may be gone by now; what was stored from it still stands.
+        state = source_fingerprint(source.location) or (
+            stored.details.get("stored_source_state") if stored is not None else None
+        )
+
+        def compute() -> Computation[FetchedVideo]:
+            context.log.info("Reading %s", redact(source.location))
+            if kind_of(source.location) is SourceKind.LOCAL:
+                # Hashing a large file that turns out to be no video would be time lost.
+                probe(local_path_of(source.location, cwd=Path.cwd()))
+            fetched = fetch_source(
+                source.location,
+                scratch=scratch.subfolder("source"),
+                gcs_client=object_store.client,
+                limits=FetchLimits(max_bytes=_max_bytes(config)),
+            )
+            facts = probe(fetched.path)
+            result = FetchedVideo(
+                identifier=identifier,
+                source_url=source.location,
+                path=fetched.path,
+                content_hash=fetched.content_hash,
+                facts=facts,
+                title=source.title,
+            )
+            return Computation(
+                value=result,
+                data_version=digest([result.content_hash, result.title, result.source_url]),
+                details={
+                    "duration_seconds": facts.duration_seconds,
+                    "size_bytes": facts.size_bytes,
+                    "resolution": facts.video.resolution if facts.video else None,
+                    "video_codec": facts.video.codec if facts.video else None,
+                    "audio_codec": facts.audio.codec if facts.audio else None,
+                    "source": source.location,
+                    "content_hash": result.content_hash,
+                    "stored_source_state": state,
+                },
+            )
+
+        return materialise(
+            context,
+            results,
+            code_version=CODE_VERSION,
+            inputs={"source": source.location, "state": state, "title": source.title},
+            settings={},
+            force=config.force,
+            compute=compute,
+        )
+
+
+def _max_bytes(config: VideoConfig) -> int:
+    return int((config.max_source_gib or 64) * _GIB)
+
+
+def _source(identifier: str, config: VideoConfig, registered: Source | None) -> Source:
+    """The source of a partition: run config first, else what was registered.
+
+    Raises:
+        SourceRejected: If there is neither.
+    """
+    if config.source:
+        return Source(
+            identifier=identifier,
+            location=normalise_location(config.source, cwd=Path.cwd()),
+            title=config.title or (registered.title if registered else None),
+        )
+    if registered is None:
+        raise SourceRejected(
+            "no source is registered for this partition",
+            remedy=f"Run `videomoments add SOURCE --identifier {identifier}`, or give `source` "
+            "in the run config of `video`",
+        )
+    return registered

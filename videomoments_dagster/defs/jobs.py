@@ -1,0 +1,29 @@
+"""Jobs: which assets a run materialises.
+
+Belongs here: one `define_asset_job` per kind of run, and the selections they stand for. Does not
+belong here: what an asset does, or when a job runs.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from videomoments_dagster.history.run_facts import JOB_ASSETS
+from videomoments_dagster.partitions import VIDEOS
+
+_DESCRIPTIONS = {
+    "full": "Everything, from the source to the thumbnails. What has not changed is kept.",
+    "moments_only": "New moments from the stored transcript, with another profile, say. "
+    "Run `clips_only` after it to cut clips of the new ones.",
+    "clips_only": "Clips and thumbnails of the stored moments; only what is missing is made.",
+}
+
+JOBS = [
+    dg.define_asset_job(
+        name=name,
+        selection=dg.AssetSelection.assets(*sorted(assets)),
+        description=_DESCRIPTIONS[name],
+        partitions_def=VIDEOS,
+    )
+    for name, assets in JOB_ASSETS.items()
+]

@@ -1,0 +1,115 @@
+"""Nothing changed means nothing done: the frame that every asset computes in.
+
+Belongs here: the decision whether a stored result still stands, and how either outcome is told
+to Dagster. Does not belong here: how anything is computed or stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import dagster as dg
+from pydantic import Field
+
+from videomoments_dagster.identity import checked_identifier, fingerprint
+from videomoments_dagster.io_managers.stored_asset import Computed, Unchanged
+from videomoments_dagster.resources.stored_results import StoredResultsResource
+
+T = TypeVar("T")
+
+GROUP = "moments"
+OWNERS = ["team:videomoments"]
+
+
+class MaterialisationConfig(dg.Config):
+    """Run config that every asset takes."""
+
+    force: bool = Field(
+        default=False, description="Compute again even where nothing has changed since last time."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Computation(Generic[T]):
+    """What an asset computed.
+
+    Attributes:
+        value: The value for the IO manager.
+        data_version: Content hash of the value.
+        details: Small JSON facts; kept, and shown again while nothing changes.
+        metadata: Larger things for the UI; shown with this materialisation only.
+        complete: False for a partial result, which the next materialisation goes on with.
+        checks: Results of asset checks that come with the materialisation.
+    """
+
+    value: T
+    data_version: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    complete: bool = True
+    checks: tuple[dg.AssetCheckResult, ...] = ()
+
+
+def materialise(
+    context: dg.AssetExecutionContext,
+    results: StoredResultsResource,
+    *,
+    code_version: str,
+    inputs: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    force: bool,
+    compute: Callable[[], Computation[Any]],
+    checks_when_unchanged: tuple[dg.AssetCheckResult, ...] = (),
+) -> dg.MaterializeResult[Any]:
+    """Return the stored result where it still stands, else compute.
+
+    A result stands while its code version, inputs and settings are those it was made with, and
+    its rows and objects are those that were stored. Dagster's own record of an asset says
+    nothing about rows that somebody deleted, so the rows themselves are asked.
+
+    Args:
+        context: Of the executing asset; its partition key is the video.
+        results: Where stored results are found.
+        code_version: The asset's code version.
+        inputs: Data versions of what the result is made from, by name.
+        settings: Settings that the result depends on, by name.
+        force: Compute in any case.
+        compute: Makes the new result.
+        checks_when_unchanged: Check results to report where nothing is computed.
+    """
+    asset = context.asset_key.path[-1]
+    video = checked_identifier(context.partition_key)
+    made_from = fingerprint(code_version=code_version, inputs=inputs, settings=settings)
+    if not force:
+        stored = results.intact(asset=asset, video=video)
+        if stored is not None and stored.fingerprint == made_from:
+            context.log.info("Nothing changed since the last materialisation; it is kept.")
+            return dg.MaterializeResult(
+                value=Unchanged(),
+                data_version=dg.DataVersion(stored.data_version),
+                metadata={**_shown(stored.details), "unchanged": True},
+                check_results=list(checks_when_unchanged),
+            )
+    computation = compute()
+    return dg.MaterializeResult(
+        value=Computed(
+            value=computation.value,
+            fingerprint=made_from if computation.complete else "",
+            data_version=computation.data_version,
+            details=computation.details,
+        ),
+        data_version=dg.DataVersion(computation.data_version),
+        metadata={**_shown(computation.details), **computation.metadata, "unchanged": False},
+        check_results=list(computation.checks),
+    )
+
+
+def _shown(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Those facts that a person wants to see; the rest is bookkeeping or empty."""
+    return {
+        key: value
+        for key, value in details.items()
+        if value not in (None, "", [], {}) and not key.startswith("stored_")
+    }

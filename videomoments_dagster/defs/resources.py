@@ -1,0 +1,51 @@
+"""Which resources the assets get, from the settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from videomoments_dagster.io_managers.partition_io_manager import PartitionIOManager
+from videomoments_dagster.resources.clip_settings import ClipSettingsResource
+from videomoments_dagster.resources.database import DatabaseResource
+from videomoments_dagster.resources.media import MediaResource
+from videomoments_dagster.resources.object_store import ObjectStoreResource
+from videomoments_dagster.resources.profiles import ProfilesResource
+from videomoments_dagster.resources.registry import SourceRegistryResource
+from videomoments_dagster.resources.scratch import ScratchResource
+from videomoments_dagster.resources.stored_results import StoredResultsResource
+from videomoments_dagster.resources.transcription import TranscriptionResource
+from videomoments_dagster.settings import Settings
+
+
+def resources_for(settings: Settings) -> dict[str, Any]:
+    """The resources by the names that assets ask for them."""
+    database = DatabaseResource()
+    object_store = ObjectStoreResource(
+        root=settings.object_store_root, gcp_project=settings.gcp_project or ""
+    )
+    scratch = ScratchResource(root=str(settings.scratch_folder))
+    return {
+        "io_manager": PartitionIOManager(database=database, object_store=object_store),
+        "database": database,
+        "object_store": object_store,
+        "scratch": scratch,
+        "media": MediaResource(object_store=object_store, scratch=scratch),
+        "results": StoredResultsResource(database=database, object_store=object_store),
+        "registry": SourceRegistryResource(database=database),
+        "profiles": ProfilesResource(path=str(settings.profiles or "")),
+        "clip_settings": ClipSettingsResource(
+            padding_left=settings.clip_padding_left,
+            padding_right=settings.clip_padding_right,
+            method=settings.clip_method,
+        ),
+        "transcription": TranscriptionResource(
+            default_engine=settings.transcription_engine,
+            models_folder=str(settings.models_folder),
+            whisper_model=settings.whisper_model,
+            device=settings.whisper_device,
+            compute_type=settings.whisper_compute_type,
+            vad=settings.whisper_vad,
+            batch_size=settings.whisper_batch_size,
+            language=settings.language,
+        ),
+    }

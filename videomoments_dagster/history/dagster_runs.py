@@ -1,0 +1,83 @@
+"""Reads a run's facts out of Dagster's own records.
+
+Belongs here: Dagster's event log and run storage, as far as `pipeline_history` needs them. Does
+not belong here: what a row says (`run_facts`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagster import DagsterEventType, DagsterInstance, RunRecord
+
+from videomoments_dagster.defs.run_tags import PIPELINE_TAG
+from videomoments_dagster.history.run_facts import JOB_ASSETS, RunFacts
+
+PARTITION_TAG = "dagster/partition"
+
+_EVENTS = {
+    DagsterEventType.ASSET_MATERIALIZATION,
+    DagsterEventType.STEP_FAILURE,
+    DagsterEventType.RUN_FAILURE,
+}
+
+
+def run_facts(instance: DagsterInstance, record: RunRecord) -> RunFacts | None:
+    """The facts of one run, or None for a run that is not one video's through our assets."""
+    run = record.dagster_run
+    video = run.tags.get(PARTITION_TAG)
+    assets = _assets(record)
+    if video is None or not assets:
+        return None
+    noted: dict[str, Any] = {"moments": None, "clips": None, "failed_clips": 0}
+    failed_step: str | None = None
+    failure: str | None = None
+    for entry in instance.get_records_for_run(run.run_id, of_type=_EVENTS).records:
+        event = entry.event_log_entry.dagster_event
+        if event is None:
+            continue
+        if event.is_step_materialization and event.asset_key is not None:
+            metadata = event.step_materialization_data.materialization.metadata
+            _note(noted, event.asset_key.path[-1], metadata)
+        elif event.is_step_failure and failed_step is None:
+            failed_step = event.step_key
+            data = event.step_failure_data
+            described = data.user_failure_data.description if data.user_failure_data else None
+            failure = described or (data.error.message.strip() if data.error else None)
+        elif event.event_type == DagsterEventType.RUN_FAILURE and failure is None:
+            failure = event.message
+    return RunFacts(
+        run_id=run.run_id,
+        video=video,
+        status=run.status.name,
+        assets=assets,
+        created_at=record.create_timestamp.timestamp(),
+        started_at=record.start_time,
+        ended_at=record.end_time,
+        failed_step=failed_step,
+        failure=failure,
+        identifier=run.tags.get(PIPELINE_TAG),
+        tags=dict(run.tags),
+        **noted,
+    )
+
+
+def _assets(record: RunRecord) -> frozenset[str]:
+    """Names of the assets that the run selected, of those that are ours."""
+    run = record.dagster_run
+    if run.asset_selection:
+        selected = frozenset(key.path[-1] for key in run.asset_selection)
+        return selected & JOB_ASSETS["full"]
+    return JOB_ASSETS.get(run.job_name, frozenset())
+
+
+def _note(noted: dict[str, Any], asset: str, metadata: Any) -> None:
+    def number(key: str) -> int | None:
+        value = getattr(metadata.get(key), "value", None)
+        return int(value) if isinstance(value, int | float) else None
+
+    if asset == "moments":
+        noted["moments"] = number("moments")
+    elif asset == "clips":
+        noted["clips"] = number("clips")
+        noted["failed_clips"] = number("failed") or 0

@@ -1,0 +1,168 @@
+"""From a run to its row of `pipeline_history`: one pure function.
+
+Belongs here: every decision about what a row says. Does not belong here: Dagster, SQL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+HistoryStatus = Literal["running", "completed", "failed", "partial"]
+
+JOB_ASSETS: dict[str, frozenset[str]] = {
+    "full": frozenset(
+        {
+            "video",
+            "transcript",
+            "generation_config",
+            "moments",
+            "refined_moments",
+            "clips",
+            "thumbnails",
+        }
+    ),
+    "moments_only": frozenset({"generation_config", "moments", "refined_moments"}),
+    "clips_only": frozenset({"clips", "thumbnails"}),
+}
+"""The jobs by name, and what they materialise."""
+
+MAX_IDENTIFIER_LENGTH = 100
+MAX_PIPELINE_TYPE_LENGTH = 50
+_HASH_LENGTH = 16
+
+_RUNNING = frozenset({"STARTED", "STARTING", "CANCELING"})
+_WAITING = frozenset({"NOT_STARTED", "QUEUED", "MANAGED"})
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What Dagster knows of a run, as far as its row needs it.
+
+    Attributes:
+        run_id: Dagster's id of the run.
+        video: Partition key.
+        status: Name of Dagster's status, such as "SUCCESS".
+        assets: Names of the assets that the run was to materialise.
+        created_at: When the run record was made, seconds since the epoch.
+        started_at: When it began to execute, seconds since the epoch; None if it never did.
+        ended_at: When it ended, seconds since the epoch; None while it has not.
+        moments: Root moments that this run's `moments` came to, or None if it has not.
+        clips: Clips that this run's `clips` came to, or None if it has not.
+        failed_clips: Clips that this run could not cut.
+        failed_step: Asset whose step failed, if one did.
+        failure: What the failed step or run said.
+        identifier: Identifier that the run was given earlier, if any.
+    """
+
+    run_id: str
+    video: str
+    status: str
+    assets: frozenset[str]
+    created_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+    moments: int | None = None
+    clips: int | None = None
+    failed_clips: int = 0
+    failed_step: str | None = None
+    failure: str | None = None
+    identifier: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One row of `pipeline_history`, without its ids. Times are UTC without zone."""
+
+    identifier: str
+    pipeline_type: str
+    status: HistoryStatus
+    started_at: datetime
+    completed_at: datetime | None
+    duration_seconds: float | None
+    total_moments_generated: int | None
+    total_clips_created: int | None
+    error_stage: str | None
+    error_message: str | None
+
+
+def pipeline_identifier(*, video: str, created_at: float) -> str:
+    """`pipeline:<video>:<epoch ms>`, with long video identifiers shortened to fit 100 characters.
+
+    A shortened one ends with 16 hexadecimal characters of its SHA-256, so that two long
+    identifiers with the same beginning stay apart.
+
+    Args:
+        video: Identifier of the video.
+        created_at: When the run record was made, seconds since the epoch.
+    """
+    milliseconds = str(int(created_at * 1000))
+    room = MAX_IDENTIFIER_LENGTH - len("pipeline::") - len(milliseconds)
+    if len(video) > room:
+        mark = hashlib.sha256(video.encode()).hexdigest()[:_HASH_LENGTH]
+        video = f"{video[: room - _HASH_LENGTH - 1]}-{mark}"
+    return f"pipeline:{video}:{milliseconds}"
+
+
+def pipeline_type(assets: frozenset[str]) -> str:
+    """Name of what a run selected.
+
+    A job's name where the selection is a job's; `<asset>_only` for a single asset; else the
+    assets' names joined by `+` in alphabetical order, or `custom` where that is too long.
+    """
+    for name, of_job in JOB_ASSETS.items():
+        if assets == of_job:
+            return name
+    if len(assets) == 1:
+        return f"{next(iter(assets))}_only"[:MAX_PIPELINE_TYPE_LENGTH]
+    joined = "+".join(sorted(assets))
+    return joined if 0 < len(joined) <= MAX_PIPELINE_TYPE_LENGTH else "custom"
+
+
+def history_row(facts: RunFacts) -> HistoryRow | None:
+    """The row that a run should have now, or None while it waits to start."""
+    if facts.status in _WAITING:
+        return None
+    status = _status(facts)
+    began = facts.started_at if facts.started_at is not None else facts.created_at
+    ended = facts.ended_at if status != "running" else None
+    stage, message = _error(facts, status)
+    return HistoryRow(
+        identifier=facts.identifier
+        or pipeline_identifier(video=facts.video, created_at=facts.created_at),
+        pipeline_type=pipeline_type(facts.assets),
+        status=status,
+        started_at=_utc(began),
+        completed_at=None if ended is None else _utc(ended),
+        duration_seconds=None if ended is None else max(0.0, ended - began),
+        total_moments_generated=facts.moments,
+        total_clips_created=facts.clips,
+        error_stage=stage,
+        error_message=message,
+    )
+
+
+def _status(facts: RunFacts) -> HistoryStatus:
+    if facts.status in _RUNNING:
+        return "running"
+    if facts.status == "SUCCESS":
+        return "partial" if facts.failed_clips else "completed"
+    return "failed"
+
+
+def _error(facts: RunFacts, status: HistoryStatus) -> tuple[str | None, str | None]:
+    if status == "partial":
+        return "clips", f"{facts.failed_clips} clips could not be cut; the run's log says why."
+    if status != "failed":
+        return None, None
+    if facts.status == "CANCELED":
+        return facts.failed_step, "The run was cancelled."
+    return facts.failed_step, facts.failure or "The run failed without saying why."
+
+
+def _utc(epoch_seconds: float) -> datetime:
+    return datetime.fromtimestamp(epoch_seconds, tz=UTC).replace(tzinfo=None)

@@ -1,0 +1,127 @@
+"""Storage of the `clips` asset: a row of `clips` per root moment, and its MP4 as an object."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from db import models
+from videomoments_dagster.io_managers.object_origins import fingerprints, note_origin
+from videomoments_dagster.io_managers.stored_asset import (
+    StoredAsset,
+    Uploads,
+    locked_video,
+    missing_result,
+    recall,
+)
+from videomoments_dagster.io_managers.video_rows import kibibytes
+from videomoments_dagster.object_store.atomic_file import content_hash
+from videomoments_dagster.object_store.interface import ObjectStore
+from videomoments_dagster.object_store.keys import clip_key
+from videomoments_dagster.records import Clip, ClipFile, Clips, CutClips
+from videomoments_dagster.versions import clips_version
+
+CLIP_FORMAT = "mp4"
+
+
+class ClipRows(StoredAsset[CutClips, Clips]):
+    """Rows for new cuts; rows of kept clips are not touched."""
+
+    name = "clips"
+
+    def upload(self, store: ObjectStore, *, video: str, made: CutClips) -> Uploads:
+        """Store the new cuts under keys with their hashes."""
+        return {
+            clip.path: store.put_file(
+                clip.path,
+                key=clip_key(video, clip.moment_identifier, content_hash(clip.path)),
+                content_type="video/mp4",
+            )
+            for clip in made.cut
+        }
+
+    def write(self, session: Session, *, video: str, made: CutClips, uploads: Uploads) -> None:
+        """Replace the rows of the moments that were cut again.
+
+        A replaced row takes its thumbnail with it, since that shows the old cut.
+
+        Raises:
+            ResultMissing: If a moment is no longer stored, because another run replaced it.
+        """
+        video_id = locked_video(session, video=video, step=self.name).id
+        moment_ids = dict(
+            session.execute(
+                select(models.Moment.identifier, models.Moment.id).where(
+                    models.Moment.video_id == video_id, models.Moment.is_refined.is_(False)
+                )
+            ).all()
+        )
+        for clip in made.cut:
+            moment_id = moment_ids.get(clip.moment_identifier)
+            if moment_id is None:
+                raise missing_result(video=video, asset="moments", step=self.name)
+            url = uploads[clip.path].url
+            session.execute(delete(models.Clip).where(models.Clip.moment_id == moment_id))
+            session.add(_row(clip, video_id=video_id, moment_id=moment_id, url=url))
+            note_origin(
+                session, url=url, fingerprint=clip.fingerprint, details={"method": clip.method}
+            )
+        session.flush()
+
+    def read(self, session: Session, *, video: str) -> Clips | None:
+        """The stored clips, or None where there never were any."""
+        rows = session.execute(
+            select(models.Clip, models.Moment.identifier)
+            .join(models.Moment, models.Moment.id == models.Clip.moment_id)
+            .join(models.Video, models.Video.id == models.Clip.video_id)
+            .where(models.Video.identifier == video)
+            .order_by(models.Clip.start_time, models.Moment.identifier)
+        ).all()
+        if not rows and recall(session, video=video, asset=self.name) is None:
+            return None
+        known = fingerprints(session, [row.cloud_url for row, _ in rows])
+        return Clips(
+            clips=tuple(
+                Clip(
+                    moment_identifier=moment_identifier,
+                    cloud_url=row.cloud_url,
+                    start_time=row.start_time,
+                    end_time=row.end_time,
+                    padding_left=row.padding_left,
+                    padding_right=row.padding_right,
+                    file_size_kb=row.file_size_kb,
+                    format=row.format,
+                    video_codec=row.video_codec,
+                    audio_codec=row.audio_codec,
+                    resolution=row.resolution,
+                    fingerprint=known.get(row.cloud_url, ""),
+                )
+                for row, moment_identifier in rows
+            )
+        )
+
+    def version(self, stored: Clips) -> str:
+        """Over the objects' addresses."""
+        return clips_version(stored)
+
+    def object_urls(self, stored: Clips) -> tuple[str, ...]:
+        """One object a clip."""
+        return tuple(clip.cloud_url for clip in stored.clips)
+
+
+def _row(clip: ClipFile, *, video_id: int, moment_id: int, url: str) -> models.Clip:
+    facts = clip.facts
+    return models.Clip(
+        moment_id=moment_id,
+        video_id=video_id,
+        cloud_url=url,
+        start_time=clip.start_time,
+        end_time=clip.end_time,
+        padding_left=clip.padding_left,
+        padding_right=clip.padding_right,
+        file_size_kb=kibibytes(facts.size_bytes),
+        format=CLIP_FORMAT,
+        video_codec=facts.video.codec if facts.video else None,
+        audio_codec=facts.audio.codec if facts.audio else None,
+        resolution=facts.video.resolution if facts.video else None,
+    )

@@ -1,0 +1,65 @@
+"""The Dagster IO manager of all seven assets: one partition in, one partition out.
+
+Belongs here: what Dagster asks of an IO manager, and turning typed failures into Dagster's.
+Does not belong here: any table (`<asset>_rows.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from videomoments_dagster.defs.reporting import failures_reported
+from videomoments_dagster.io_managers.catalogue import STORED_ASSETS
+from videomoments_dagster.io_managers.stored_asset import (
+    Computed,
+    Unchanged,
+    missing_result,
+    remember,
+)
+from videomoments_dagster.resources.database import DatabaseResource
+from videomoments_dagster.resources.object_store import ObjectStoreResource
+
+
+class PartitionIOManager(dg.ConfigurableIOManager):
+    """Keeps each partition of an asset as rows in PostgreSQL and files in the object store.
+
+    Writing: files first, under keys that contain their hash, then all rows in one transaction.
+    Reading: from the rows; a partition that was never materialised fails at once, is not
+    retried, and says which asset to materialise.
+    """
+
+    database: dg.ResourceDependency[DatabaseResource]
+    object_store: dg.ResourceDependency[ObjectStoreResource]
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        """Store a `Computed`, or leave everything as it is for an `Unchanged`."""
+        name = context.asset_key.path[-1]
+        if isinstance(obj, Unchanged):
+            return
+        if not isinstance(obj, Computed):
+            raise dg.DagsterInvariantViolationError(
+                f"The asset '{name}' must return Computed or Unchanged, not {type(obj).__name__}."
+            )
+        asset = STORED_ASSETS[name]
+        video = context.partition_key
+        with failures_reported(video=video, step=name):
+            uploads = asset.upload(self.object_store.store, video=video, made=obj.value)
+            with self.database.transaction() as session:
+                asset.write(session, video=video, made=obj.value, uploads=uploads)
+                remember(session, video=video, asset=asset, computed=obj)
+        context.add_output_metadata(
+            {"objects_written": sum(upload.created for upload in uploads.values())}
+        )
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        """Load what is stored for the partition of the step that asks for it."""
+        name = context.asset_key.path[-1]
+        video = context.partition_key
+        with failures_reported(video=video, step=name):
+            with self.database.read() as session:
+                stored = STORED_ASSETS[name].read(session, video=video)
+            if stored is None:
+                raise missing_result(video=video, asset=name, step=name)
+            return stored

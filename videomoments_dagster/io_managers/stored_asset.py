@@ -1,0 +1,172 @@
+"""What every asset's storage can do, and what is remembered of a materialisation.
+
+Belongs here: the interface and the bookkeeping in `pipeline.materialisations`. Does not belong
+here: any asset's own tables (`<asset>_rows.py`) or Dagster (`partition_io_manager.py`).
+
+Writing goes in two parts, so that no transaction waits for an upload: `upload` puts files into
+the object store under keys that contain their hash, then `write` puts the rows, in one
+transaction. A crash between the two leaves objects that nothing refers to, never a row whose
+object is missing.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Generic, TypeVar
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from db import models
+from videomoments_dagster.failures import ResultMissing
+from videomoments_dagster.object_store.interface import ObjectStore, StoredObject
+from videomoments_dagster.records import StoredResult
+
+Made = TypeVar("Made")
+Stored = TypeVar("Stored")
+
+Uploads = Mapping[Path, StoredObject]
+"""What became of each local file that `upload` was asked to store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Computed(Generic[Made]):
+    """A new result on its way to storage.
+
+    Attributes:
+        value: The result.
+        fingerprint: What it was made from; empty for a partial result, which is never reused.
+        data_version: Content hash of the result.
+        details: Small JSON facts to remember with it.
+    """
+
+    value: Made
+    fingerprint: str
+    data_version: str
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """Says that what is stored is still right, and nothing is to be written."""
+
+
+class StoredAsset(ABC, Generic[Made, Stored]):
+    """Storage of one asset: rows, and objects where it has files."""
+
+    name: ClassVar[str]
+
+    def upload(self, store: ObjectStore, *, video: str, made: Made) -> Uploads:  # noqa: ARG002
+        """Store the files of `made`; nothing for assets that are rows only."""
+        return {}
+
+    @abstractmethod
+    def write(self, session: Session, *, video: str, made: Made, uploads: Uploads) -> None:
+        """Bring the rows in line with `made`, in the transaction of `session`."""
+
+    @abstractmethod
+    def read(self, session: Session, *, video: str) -> Stored | None:
+        """What is stored for `video`, or None where the asset was never materialised."""
+
+    @abstractmethod
+    def version(self, stored: Stored) -> str:
+        """Content hash of what is stored."""
+
+    def object_urls(self, stored: Stored) -> tuple[str, ...]:  # noqa: ARG002
+        """Addresses of the objects that `stored` refers to."""
+        return ()
+
+
+def locked_video(session: Session, *, video: str, step: str) -> models.Video:
+    """The row of `video`, locked until the transaction ends.
+
+    The lock makes two runs of one video write one after the other.
+
+    Raises:
+        ResultMissing: If the video was never materialised.
+    """
+    row = session.scalar(
+        select(models.Video).where(models.Video.identifier == video).with_for_update()
+    )
+    if row is None:
+        raise missing_result(video=video, asset="video", step=step)
+    return row
+
+
+def missing_result(*, video: str, asset: str, step: str) -> ResultMissing:
+    """The failure for a result that is needed and not there."""
+    return ResultMissing(
+        f"the asset '{asset}' has no stored result",
+        remedy=f"Materialise '{asset}' for this partition first",
+        video=video,
+        step=step,
+    )
+
+
+_STORED_VERSION = "stored_version"
+
+
+def remember(
+    session: Session,
+    *,
+    video: str,
+    asset: StoredAsset[Made, Stored],
+    computed: Computed[Made],
+) -> None:
+    """Note in `pipeline.materialisations` what was just written for `video`."""
+    video_id = session.scalar(select(models.Video.id).where(models.Video.identifier == video))
+    values = {
+        "fingerprint": computed.fingerprint,
+        "data_version": computed.data_version,
+        "details": dict(computed.details),
+    }
+    row = session.scalars(
+        insert(models.Materialisation)
+        .values(video_id=video_id, asset=asset.name, **values)
+        .on_conflict_do_update(
+            index_elements=[models.Materialisation.video_id, models.Materialisation.asset],
+            set_={**values, "updated_at": func.now()},
+        )
+        .returning(models.Materialisation),
+        execution_options={"populate_existing": True},
+    ).one()
+    stored = asset.read(session, video=video)
+    if stored is None:
+        raise missing_result(video=video, asset=asset.name, step=asset.name)
+    row.details = {**computed.details, _STORED_VERSION: asset.version(stored)}
+    session.flush()
+
+
+def recall(session: Session, *, video: str, asset: str) -> StoredResult | None:
+    """What was noted of the last materialisation of `asset` for `video`, if anything."""
+    row = session.scalar(
+        select(models.Materialisation)
+        .join(models.Video, models.Video.id == models.Materialisation.video_id)
+        .where(models.Video.identifier == video, models.Materialisation.asset == asset)
+    )
+    if row is None:
+        return None
+    return StoredResult(
+        fingerprint=row.fingerprint, data_version=row.data_version, details=dict(row.details)
+    )
+
+
+def is_unchanged(
+    session: Session, *, video: str, asset: StoredAsset[Made, Stored], result: StoredResult
+) -> tuple[str, ...] | None:
+    """Whether the rows are still what `result` says was stored.
+
+    Rows that somebody deleted or changed by SQL make a result that has to be computed again,
+    whatever its fingerprint says.
+
+    Returns:
+        Addresses of the objects that the rows refer to, or None if the rows have changed.
+    """
+    stored = asset.read(session, video=video)
+    if stored is None or asset.version(stored) != result.details.get(_STORED_VERSION):
+        return None
+    return asset.object_urls(stored)

@@ -1,0 +1,119 @@
+"""Storage of the `thumbnails` asset: rows of `thumbnails`, and their JPEGs as objects."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from db import models
+from videomoments_dagster.io_managers.object_origins import fingerprints, note_origin
+from videomoments_dagster.io_managers.stored_asset import (
+    StoredAsset,
+    Uploads,
+    locked_video,
+    missing_result,
+    recall,
+)
+from videomoments_dagster.io_managers.video_rows import kibibytes
+from videomoments_dagster.object_store.atomic_file import content_hash
+from videomoments_dagster.object_store.interface import ObjectStore
+from videomoments_dagster.object_store.keys import thumbnail_key
+from videomoments_dagster.records import MadeThumbnails, Thumbnail, Thumbnails
+from videomoments_dagster.versions import thumbnails_version
+
+
+class ThumbnailRows(StoredAsset[MadeThumbnails, Thumbnails]):
+    """One row for the video itself and one for each clip."""
+
+    name = "thumbnails"
+
+    def upload(self, store: ObjectStore, *, video: str, made: MadeThumbnails) -> Uploads:
+        """Store the new pictures under keys with their hashes."""
+        return {
+            thumbnail.path: store.put_file(
+                thumbnail.path,
+                key=thumbnail_key(video, thumbnail.clip_of_moment, content_hash(thumbnail.path)),
+                content_type="image/jpeg",
+            )
+            for thumbnail in made.made
+        }
+
+    def write(
+        self, session: Session, *, video: str, made: MadeThumbnails, uploads: Uploads
+    ) -> None:
+        """Replace the rows whose pictures were made again.
+
+        Raises:
+            ResultMissing: If a clip is no longer stored, because another run replaced it.
+        """
+        video_id = locked_video(session, video=video, step=self.name).id
+        clip_ids = dict(
+            session.execute(
+                select(models.Moment.identifier, models.Clip.id)
+                .join(models.Clip, models.Clip.moment_id == models.Moment.id)
+                .where(models.Clip.video_id == video_id)
+            ).all()
+        )
+        for thumbnail in made.made:
+            url = uploads[thumbnail.path].url
+            row = models.Thumbnail(
+                cloud_url=url, file_size_kb=kibibytes(uploads[thumbnail.path].size_bytes)
+            )
+            if thumbnail.clip_of_moment is None:
+                row.video_id = video_id
+                old = models.Thumbnail.video_id == video_id
+            else:
+                clip_id = clip_ids.get(thumbnail.clip_of_moment)
+                if clip_id is None:
+                    raise missing_result(video=video, asset="clips", step=self.name)
+                row.clip_id = clip_id
+                old = models.Thumbnail.clip_id == clip_id
+            session.execute(delete(models.Thumbnail).where(old))
+            session.add(row)
+            note_origin(
+                session,
+                url=url,
+                fingerprint=thumbnail.fingerprint,
+                details={"time_seconds": thumbnail.time_seconds},
+            )
+        session.flush()
+
+    def read(self, session: Session, *, video: str) -> Thumbnails | None:
+        """The stored thumbnails, or None where there never were any."""
+        video_row = models.Video.__table__.alias("owner")
+        rows = session.execute(
+            select(models.Thumbnail, models.Moment.identifier)
+            .outerjoin(models.Clip, models.Clip.id == models.Thumbnail.clip_id)
+            .outerjoin(models.Moment, models.Moment.id == models.Clip.moment_id)
+            .join(
+                video_row,
+                (video_row.c.id == models.Thumbnail.video_id)
+                | (video_row.c.id == models.Clip.video_id),
+            )
+            .where(video_row.c.identifier == video)
+            .order_by(
+                models.Clip.start_time.asc().nulls_first(), models.Moment.identifier.nulls_first()
+            )
+        ).all()
+        if not rows and recall(session, video=video, asset=self.name) is None:
+            return None
+        known = fingerprints(session, [row.cloud_url for row, _ in rows])
+        return Thumbnails(
+            thumbnails=tuple(
+                Thumbnail(
+                    clip_of_moment=moment_identifier,
+                    cloud_url=row.cloud_url,
+                    file_size_kb=row.file_size_kb,
+                    fingerprint=known.get(row.cloud_url, ""),
+                )
+                for row, moment_identifier in rows
+            )
+        )
+
+    def version(self, stored: Thumbnails) -> str:
+        """Over the objects' addresses."""
+        return thumbnails_version(stored)
+
+    def object_urls(self, stored: Thumbnails) -> tuple[str, ...]:
+        """One object a thumbnail."""
+        return tuple(thumbnail.cloud_url for thumbnail in stored.thumbnails)

@@ -1,0 +1,74 @@
+"""The registry of sources: where each partition's bytes come from.
+
+Belongs here: reading and writing `pipeline.sources`. Does not belong here: fetching
+(`videomoments_dagster.sources`) or Dagster's own list of partition keys, which is kept beside it
+by whoever registers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from db import models
+from videomoments_dagster.records import Source
+from videomoments_dagster.resources.database import DatabaseResource
+
+
+def registered_source(session: Session, *, identifier: str) -> Source | None:
+    """The source registered under `identifier`, or None."""
+    row = session.get(models.Source, identifier)
+    return None if row is None else _source(row)
+
+
+def source_at(session: Session, *, location: str) -> Source | None:
+    """The first registered source with this location, or None: the same source, same video."""
+    row = session.scalars(
+        select(models.Source)
+        .where(models.Source.location == location)
+        .order_by(models.Source.created_at, models.Source.identifier)
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else _source(row)
+
+
+def register(session: Session, source: Source) -> None:
+    """Insert the source, or replace what was registered under its identifier."""
+    values = {
+        "location": source.location,
+        "title": source.title,
+        "captions": source.captions,
+        "transcription_engine": source.transcription_engine,
+        "profile": source.profile,
+    }
+    session.execute(
+        insert(models.Source)
+        .values(identifier=source.identifier, **values)
+        .on_conflict_do_update(index_elements=[models.Source.identifier], set_=values)
+    )
+
+
+def _source(row: models.Source) -> Source:
+    return Source(
+        identifier=row.identifier,
+        location=row.location,
+        title=row.title,
+        captions=row.captions,
+        transcription_engine=row.transcription_engine,
+        profile=row.profile,
+    )
+
+
+class SourceRegistryResource(dg.ConfigurableResource[Any]):
+    """Where registered partitions' bytes come from."""
+
+    database: dg.ResourceDependency[DatabaseResource]
+
+    def source_of(self, identifier: str) -> Source | None:
+        """The source registered under `identifier`, or None."""
+        with self.database.read() as session:
+            return registered_source(session, identifier=identifier)

@@ -1,0 +1,95 @@
+"""Temporary files: one folder per run, gone after it, also after a failure.
+
+Belongs here: making, finding and removing scratch folders. Does not belong here: what is put
+into them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from filelock import FileLock, Timeout
+from pydantic import PrivateAttr
+
+from videomoments_dagster.failures import ScratchExhausted
+
+_ALIVE = ".alive"
+
+
+def sweep(root: Path) -> None:
+    """Remove folders whose process is gone, such as one that was killed.
+
+    A living process holds a lock on a file in its folder; the kernel lets go of it when the
+    process ends, however it ends.
+    """
+    for folder in root.iterdir():
+        if not folder.is_dir():
+            continue
+        lock = FileLock(folder / _ALIVE)
+        with contextlib.suppress(Timeout, OSError):
+            lock.acquire(blocking=False)
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.release()
+
+
+@contextmanager
+def scratch_folder(root: Path, *, name: str) -> Generator[Path]:
+    """A folder under `root` for the length of the block, removed after it.
+
+    Raises:
+        ScratchExhausted: If the folder cannot be made.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        # Without this lock, a sweep could meet a folder between its making and its locking.
+        with FileLock(root / ".sweep.lock", timeout=30):
+            sweep(root)
+            folder = root / f"{name}-{os.getpid()}"
+            folder.mkdir(exist_ok=True)
+            alive = FileLock(folder / _ALIVE)
+            alive.acquire(blocking=False)
+    except (OSError, Timeout) as error:
+        raise ScratchExhausted(
+            f"no scratch folder can be made in {root}: {error}",
+            remedy="Make room there, or set VIDEOMOMENTS_SCRATCH to another folder",
+        ) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        alive.release()
+
+
+class ScratchResource(dg.ConfigurableResource[Any]):
+    """The run's folder for temporary files."""
+
+    root: str
+
+    _folder: Path | None = PrivateAttr(default=None)
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[ScratchResource]:
+        """Give the run its folder, and remove it when the run ends."""
+        with scratch_folder(Path(self.root), name=context.run_id or "no-run") as folder:
+            self._folder = folder
+            yield self
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder; it exists."""
+        if self._folder is None:
+            raise dg.DagsterInvariantViolationError("Scratch is there only while a run executes.")
+        return self._folder
+
+    def subfolder(self, name: str) -> Path:
+        """A folder of that name in the run's folder, made if need be."""
+        path = self.folder / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path

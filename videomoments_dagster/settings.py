@@ -1,0 +1,150 @@
+"""Every setting of the project in one typed class, read from the environment.
+
+Belongs here: a field for each thing that an installation may want otherwise, with its default
+and its unit. Does not belong here: what changes from run to run (run config) or from video to
+video (`records.Source`), nor the parameters of moment finding (`profiles.yaml`).
+
+Example:
+    `VIDEOMOMENTS_OBJECT_STORE=gs://archive/moments videomoments run talk`
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from db.settings import DatabaseSettings
+from videomoments_dagster.failures import SettingsRejected
+
+
+class Settings(DatabaseSettings):
+    """The six database settings, and ours under the prefix `VIDEOMOMENTS_`.
+
+    Raises:
+        pydantic.ValidationError: If a variable holds something else than its field allows;
+            `load_settings` turns that into a sentence.
+    """
+
+    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
+
+    home: Annotated[Path, Field(validation_alias="VIDEOMOMENTS_HOME")] = Path(".videomoments")
+    """Folder for everything embedded: database, objects, models, scratch, Dagster's instance."""
+
+    object_store: Annotated[str, Field(validation_alias="VIDEOMOMENTS_OBJECT_STORE")] = ""
+    """Root of the object store: `gs://bucket[/prefix]` or a folder; empty is `<home>/objects`."""
+
+    gcp_project: Annotated[str | None, Field(validation_alias="VIDEOMOMENTS_GCP_PROJECT")] = None
+    """Google Cloud project to bill; unset leaves it to the credentials."""
+
+    dagster_database_url: Annotated[
+        str | None, Field(validation_alias="VIDEOMOMENTS_DAGSTER_DATABASE_URL")
+    ] = None
+    """Database for Dagster's own storage; unset is `<our database>_dagster` on the same server."""
+
+    scratch: Annotated[Path | None, Field(validation_alias="VIDEOMOMENTS_SCRATCH")] = None
+    """Folder for temporary files; unset is `<home>/scratch`."""
+
+    profiles: Annotated[Path | None, Field(validation_alias="VIDEOMOMENTS_PROFILES")] = None
+    """File of generation profiles; unset is the one that the project ships."""
+
+    transcription_engine: Annotated[
+        str, Field(validation_alias="VIDEOMOMENTS_TRANSCRIPTION_ENGINE")
+    ] = "faster-whisper"
+    """Engine for videos that name none: `faster-whisper`, `captions` or `pocketsphinx`."""
+
+    whisper_model: Annotated[str, Field(validation_alias="VIDEOMOMENTS_WHISPER_MODEL")] = "small"
+    """Name of a Whisper model, or the folder that holds one."""
+
+    whisper_device: Annotated[
+        Literal["auto", "cpu", "cuda"], Field(validation_alias="VIDEOMOMENTS_WHISPER_DEVICE")
+    ] = "auto"
+    """Where the model runs."""
+
+    whisper_compute_type: Annotated[
+        str, Field(validation_alias="VIDEOMOMENTS_WHISPER_COMPUTE_TYPE")
+    ] = "default"
+    """CTranslate2's compute type, such as `int8` or `float16`."""
+
+    whisper_vad: Annotated[bool, Field(validation_alias="VIDEOMOMENTS_WHISPER_VAD")] = True
+    """Whether silence is cut out before the model sees the audio."""
+
+    whisper_batch_size: Annotated[
+        int, Field(validation_alias="VIDEOMOMENTS_WHISPER_BATCH_SIZE", ge=0, le=256)
+    ] = 0
+    """Stretches of speech decoded at once; 0 decodes one after the other."""
+
+    language: Annotated[str | None, Field(validation_alias="VIDEOMOMENTS_LANGUAGE")] = None
+    """ISO 639-1 code of the speech; unset lets the engine find out."""
+
+    clip_padding_left: Annotated[
+        float, Field(validation_alias="VIDEOMOMENTS_CLIP_PADDING_LEFT", ge=0, le=3600)
+    ] = 15.0
+    """Seconds shown before a moment."""
+
+    clip_padding_right: Annotated[
+        float, Field(validation_alias="VIDEOMOMENTS_CLIP_PADDING_RIGHT", ge=0, le=3600)
+    ] = 30.0
+    """Seconds shown after a moment."""
+
+    clip_method: Annotated[
+        Literal["auto", "copy", "encode"], Field(validation_alias="VIDEOMOMENTS_CLIP_METHOD")
+    ] = "auto"
+    """`copy` cuts without re-encoding, `encode` always re-encodes, `auto` copies where it can."""
+
+    max_source_gib: Annotated[
+        float, Field(validation_alias="VIDEOMOMENTS_MAX_SOURCE_GIB", gt=0)
+    ] = 64.0
+    """Largest source that is downloaded, in GiB."""
+
+    @field_validator("scratch", "profiles", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @cached_property
+    def home_folder(self) -> Path:
+        """`home` as an absolute path; relative ones are relative to the working directory."""
+        return self.home.expanduser().absolute()
+
+    @property
+    def scratch_folder(self) -> Path:
+        """Where temporary files go, absolute."""
+        return (self.scratch or self.home_folder / "scratch").expanduser().absolute()
+
+    @property
+    def object_store_root(self) -> str:
+        """The object store's root as a URL or an absolute path."""
+        return self.object_store or str(self.home_folder / "objects")
+
+    @property
+    def models_folder(self) -> Path:
+        """Where Whisper models are looked for, absolute."""
+        return self.home_folder / "models" / "whisper"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's instance folder: `DAGSTER_HOME` if set, else a folder of ours."""
+        return Path(os.environ.get("DAGSTER_HOME") or self.home_folder / "dagster").absolute()
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingsRejected: If a variable holds something that its setting does not allow; the
+            reason names the variable.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0])
+        raise SettingsRejected(
+            f"the setting {field.upper()} is invalid: {first['msg']}",
+            remedy=f"Set or unset the environment variable {field.upper()}",
+        ) from None
