@@ -19,7 +19,7 @@ from dagster import DagsterEventType, DagsterInstance, EventLogEntry
 from db.session import Database
 from videomoments_dagster.definitions import build_definitions
 from videomoments_dagster.defs.run_tags import PROFILE_TAG, TRANSCRIPTION_TAG
-from videomoments_dagster.history.dagster_runs import run_facts
+from videomoments_dagster.history.dagster_runs import root_cause, run_facts
 from videomoments_dagster.history.recording import record_run
 from videomoments_dagster.history.run_facts import JOB_ASSETS, HistoryRow, RunFacts, history_row
 
@@ -158,10 +158,7 @@ def _why(data: Any) -> str:
     described = getattr(getattr(data, "user_failure_data", None), "description", None)
     if described:
         return str(described)
-    error = data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return error.message.strip() if error is not None else "It failed without saying why."
+    return root_cause(data.error) or "It failed without saying why."
 
 
 @contextmanager

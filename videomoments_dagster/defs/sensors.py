@@ -4,8 +4,6 @@ Belongs here: one sensor per thing that is watched, and its cursor. Does not bel
 done about it.
 """
 
-from __future__ import annotations
-
 # Dagster compares `updated_after` with the class in the caller's module; `import datetime` there
 # made it raise TypeError.
 from datetime import UTC, datetime, timedelta

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from dagster import DagsterEventType, DagsterInstance, RunRecord
+from dagster._utils.error import SerializableErrorInfo
 
 from videomoments_dagster.defs.run_tags import PIPELINE_TAG
 from videomoments_dagster.history.run_facts import JOB_ASSETS, RunFacts
@@ -43,9 +44,9 @@ def run_facts(instance: DagsterInstance, record: RunRecord) -> RunFacts | None:
             failed_step = event.step_key
             data = event.step_failure_data
             described = data.user_failure_data.description if data.user_failure_data else None
-            failure = described or (data.error.message.strip() if data.error else None)
+            failure = described or root_cause(data.error)
         elif event.event_type == DagsterEventType.RUN_FAILURE and failure is None:
-            failure = event.message
+            failure = root_cause(event.job_failure_data.error) or event.message
     return RunFacts(
         run_id=run.run_id,
         video=video,
@@ -60,6 +61,13 @@ def run_facts(instance: DagsterInstance, record: RunRecord) -> RunFacts | None:
         tags=dict(run.tags),
         **noted,
     )
+
+
+def root_cause(error: SerializableErrorInfo | None) -> str | None:
+    """What the innermost exception said, without any stack; None where there is none."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error is not None else None
 
 
 def _assets(record: RunRecord) -> frozenset[str]:

@@ -4,8 +4,6 @@ Belongs here: what Dagster asks of an IO manager, and turning typed failures int
 Does not belong here: any table (`<asset>_rows.py`).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import dagster as dg

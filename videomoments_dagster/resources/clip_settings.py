@@ -1,7 +1,5 @@
 """How clips are cut in this installation, as a Dagster resource."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 

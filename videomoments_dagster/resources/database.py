@@ -3,8 +3,6 @@
 Belongs here: which database this process uses, and sessions on it. Does not belong here: SQL.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache

@@ -4,8 +4,6 @@ Belongs here: making an object readable as a file, once per run. Does not belong
 or probing (`videomoments_dagster.media`).
 """
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path, PurePosixPath
 from typing import Any

@@ -4,8 +4,6 @@ Belongs here: which store this process uses. Does not belong here: how either wo
 (`videomoments_dagster.object_store`).
 """
 
-from __future__ import annotations
-
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @cache
-def google_client(project: str) -> Client:
+def google_client(project: str) -> "Client":
     """A client of Google Cloud Storage, through `dagster_gcp`.
 
     Imported at first use: `dagster_gcp` brings BigQuery and pandas, seconds that a local folder
@@ -41,7 +39,7 @@ class ObjectStoreResource(dg.ConfigurableResource[Any]):
         """The store at `root`."""
         return _store(self.root, self.gcp_project)
 
-    def client(self) -> Client:
+    def client(self) -> "Client":
         """A client of Google Cloud Storage, for sources at `gs://`."""
         return google_client(self.gcp_project)
 

@@ -1,7 +1,5 @@
 """The file of generation profiles as a Dagster resource."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -5,8 +5,6 @@ Belongs here: reading and writing `pipeline.sources`. Does not belong here: fetc
 by whoever registers.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import dagster as dg

@@ -4,11 +4,9 @@ Belongs here: making, finding and removing scratch folders. Does not belong here
 into them.
 """
 
-from __future__ import annotations
-
 import contextlib
-import os
 import shutil
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,8 +49,8 @@ def scratch_folder(root: Path, *, name: str) -> Generator[Path]:
         # Without this lock, a sweep could meet a folder between its making and its locking.
         with FileLock(root / ".sweep.lock", timeout=30):
             sweep(root)
-            folder = root / f"{name}-{os.getpid()}"
-            folder.mkdir(exist_ok=True)
+            # Dagster starts a resource once for each place that it is nested in.
+            folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=root))
             alive = FileLock(folder / _ALIVE)
             alive.acquire(blocking=False)
     except (OSError, Timeout) as error:
@@ -75,7 +73,7 @@ class ScratchResource(dg.ConfigurableResource[Any]):
     _folder: Path | None = PrivateAttr(default=None)
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[ScratchResource]:
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["ScratchResource"]:
         """Give the run its folder, and remove it when the run ends."""
         with scratch_folder(Path(self.root), name=context.run_id or "no-run") as folder:
             self._folder = folder

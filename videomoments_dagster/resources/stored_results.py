@@ -4,8 +4,6 @@ Belongs here: reading results and what is remembered of them, for assets. Does n
 writing (the IO manager does).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import dagster as dg
@@ -29,9 +27,7 @@ class StoredResultsResource(dg.ConfigurableResource[Any]):
             result = recall(session, video=video, asset=asset)
             if result is None:
                 return None
-            urls = is_unchanged(
-                session, video=video, asset=STORED_ASSETS[asset], result=result
-            )
+            urls = is_unchanged(session, video=video, asset=STORED_ASSETS[asset], result=result)
         if urls is None or not all(self.has_object(url) for url in urls):
             return None
         return result

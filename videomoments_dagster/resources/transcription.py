@@ -4,8 +4,6 @@ Belongs here: which engine a video gets, from the resource's fields. Does not be
 engine (`videomoments_dagster.transcription`).
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The `generation_config` asset: with which prompts and parameters moments are made."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import dagster as dg

@@ -1,7 +1,5 @@
 """The `moments` asset: the stretches worth watching, scored."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 

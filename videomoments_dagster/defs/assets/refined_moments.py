@@ -1,8 +1,7 @@
 """The `refined_moments` asset: the same moments with better boundaries."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Any
 
 import dagster as dg
@@ -17,7 +16,7 @@ from videomoments_dagster.defs.materialisation import (
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.defs.tables import moments_table
 from videomoments_dagster.identity import config_hash, moment_identifier
-from videomoments_dagster.moment_finding.engines import moment_engine
+from videomoments_dagster.moment_finding.engines import Boundaries, moment_engine
 from videomoments_dagster.partitions import VIDEOS
 from videomoments_dagster.records import Moment, Moments, SelectedConfigs, Transcript, Video
 from videomoments_dagster.resources.stored_results import StoredResultsResource
@@ -55,16 +54,19 @@ def refined_moments(
         engine = moment_engine(refinement.model)
 
         def compute() -> Computation[Moments]:
-            spans = [
-                engine.refine(
-                    root,
-                    transcript,
-                    config=refinement,
-                    max_shift_seconds=generation_config.max_shift_seconds,
-                    duration_seconds=duration,
+            spans: list[Boundaries] = []
+            for root, following in zip_longest(moments.moments, moments.moments[1:]):
+                spans.append(
+                    engine.refine(
+                        root,
+                        transcript,
+                        config=refinement,
+                        max_shift_seconds=generation_config.max_shift_seconds,
+                        duration_seconds=duration,
+                        earliest_seconds=spans[-1].end_time if spans else 0.0,
+                        latest_seconds=following.start_time if following else duration,
+                    )
                 )
-                for root in moments.moments
-            ]
             scores = engine.score(spans, transcript, duration_seconds=duration)
             scored_at = datetime.now(UTC).replace(tzinfo=None)
             result = Moments(

@@ -1,7 +1,5 @@
 """The `thumbnails` asset: a picture of the video and of each clip."""
 
-from __future__ import annotations
-
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

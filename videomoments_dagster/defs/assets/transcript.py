@@ -1,7 +1,5 @@
 """The `transcript` asset: what is said, word by word."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit

@@ -1,7 +1,5 @@
 """The `video` asset: bytes from a source, probed and stored."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
