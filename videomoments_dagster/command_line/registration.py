@@ -20,7 +20,7 @@ from videomoments_dagster.media.probe import probe
 from videomoments_dagster.partitions import VIDEOS
 from videomoments_dagster.records import Source
 from videomoments_dagster.resources.registry import register, registered_source, source_at
-from videomoments_dagster.sources.local_file import check_local_file
+from videomoments_dagster.sources.local_file import checked_local_file
 from videomoments_dagster.sources.locations import (
     SourceKind,
     kind_of,
@@ -82,12 +82,12 @@ def add_source(
     where = normalise_location(location, cwd=working_directory)
     if kind_of(where) is SourceKind.LOCAL:
         path = local_path_of(where, cwd=working_directory)
-        check_local_file(path)
+        checked_local_file(path)
         probe(path)
     if captions is not None:
         captions = normalise_location(captions, cwd=working_directory)
         if kind_of(captions) is SourceKind.LOCAL:
-            check_local_file(local_path_of(captions, cwd=working_directory))
+            checked_local_file(local_path_of(captions, cwd=working_directory))
         transcription_engine = transcription_engine or "captions"
     wanted = Source(
         identifier=identifier or "",

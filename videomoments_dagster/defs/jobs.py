@@ -9,7 +9,6 @@ from __future__ import annotations
 import dagster as dg
 
 from videomoments_dagster.history.run_facts import JOB_ASSETS
-from videomoments_dagster.partitions import VIDEOS
 
 _DESCRIPTIONS = {
     "full": "Everything, from the source to the thumbnails. What has not changed is kept.",
@@ -23,7 +22,6 @@ JOBS = [
         name=name,
         selection=dg.AssetSelection.assets(*sorted(assets)),
         description=_DESCRIPTIONS[name],
-        partitions_def=VIDEOS,
     )
     for name, assets in JOB_ASSETS.items()
 ]

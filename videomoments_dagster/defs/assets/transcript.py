@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 from pydantic import Field
@@ -27,6 +26,7 @@ from videomoments_dagster.resources.scratch import ScratchResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
 from videomoments_dagster.resources.transcription import TranscriptionResource
 from videomoments_dagster.sources.fetching import fetch_source
+from videomoments_dagster.sources.locations import SourceKind, kind_of, local_path_of
 from videomoments_dagster.transcription.captions_engine import captions_beside
 from videomoments_dagster.transcription.engine import TranscriptionRequest
 from videomoments_dagster.versions import transcript_version
@@ -81,15 +81,14 @@ def transcript(
         )
         captions, captions_hash = None, None
         if engine.name == "captions":
-            try:
-                captions = _caption_file(video, source, scratch=scratch, object_store=object_store)
-                captions_hash = content_hash(captions) if captions is not None else None
-            except SourceRejected:
-                # A caption file may be gone by now; the transcript made from it still stands.
-                stored = results.intact(asset="transcript", video=video.identifier)
-                captions_hash = stored.details.get("stored_captions") if stored else None
-                if captions_hash is None or config.force:
-                    raise
+            captions, gone = _caption_file(video, source, scratch, object_store)
+            captions_hash = content_hash(captions) if captions is not None else None
+            stored = results.intact(asset="transcript", video=video.identifier)
+            if captions is None and stored is not None and not config.force:
+                # The caption file may be gone by now; the transcript made from it still stands.
+                captions_hash = stored.details.get("stored_captions")
+            if gone is not None and captions_hash is None:
+                raise gone
 
         def compute() -> Computation[Transcript]:
             engine.check()
@@ -146,20 +145,25 @@ def transcript(
 def _caption_file(
     video: Video,
     source: Source | None,
-    *,
     scratch: ScratchResource,
     object_store: ObjectStoreResource,
-) -> Path | None:
-    """The caption file registered with the video, or the one beside its local source."""
+) -> tuple[Path | None, SourceRejected | None]:
+    """The caption file registered with the video, or the one beside its local source.
+
+    Returns:
+        The file, or None; and why a registered one could not be had.
+    """
     if source is not None and source.captions:
-        fetched = fetch_source(
-            source.captions,
-            scratch=scratch.subfolder("captions"),
-            gcs_client=object_store.client,
-        )
-        return fetched.path
+        try:
+            fetched = fetch_source(
+                source.captions,
+                scratch=scratch.subfolder("captions"),
+                gcs_client=object_store.client,
+            )
+        except SourceRejected as gone:
+            return None, gone
+        return fetched.path, None
     location = video.source_url or ""
-    parts = urlsplit(location)
-    if parts.scheme == "file":
-        return captions_beside(Path(unquote(parts.path)))
-    return captions_beside(Path(location)) if location.startswith("/") else None
+    if location and kind_of(location) is SourceKind.LOCAL:
+        return captions_beside(local_path_of(location, cwd=Path.cwd())), None
+    return None, None
