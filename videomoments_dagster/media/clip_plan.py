@@ -1,0 +1,122 @@
+"""What a clip has to show, worked out from the source once, before anything is cut.
+
+Belongs here: the request, the source's frames at its ends, and what both ways of cutting and the
+proof compare themselves with. Does not belong here: the cutting (`stream_copy`, `reencode`).
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from videomoments_dagster.failures import MediaFailed
+from videomoments_dagster.media.frame_access import (
+    Neighbourhood,
+    PresentedPacket,
+    frame_at,
+    presented_packets,
+)
+from videomoments_dagster.records import MediaFacts
+
+_SAMPLES_PER_PACKET = 1152
+_USUAL_FRAME_SECONDS = 0.04
+_LONGEST_FRAME_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class ClipPlan:
+    """A clip to cut.
+
+    Attributes:
+        source: The file that it is cut from.
+        facts: That file's probe.
+        start_time: Presented time in the source at which the clip starts, seconds.
+        end_time: Presented time in the source at which it ends, seconds.
+        first: The frame that the source shows at `start_time`, with its neighbours; None for
+            a source without a picture.
+        pictures: The source's pictures that appear from the first one until `end_time`.
+        threads: Threads that decoding and encoding may use.
+        timeout_seconds: Wall-clock limit of each ffmpeg process.
+        cancelled: Set to stop ffmpeg.
+    """
+
+    source: Path
+    facts: MediaFacts
+    start_time: float
+    end_time: float
+    first: Neighbourhood | None
+    pictures: tuple[PresentedPacket, ...]
+    threads: int
+    timeout_seconds: float
+    cancelled: threading.Event | None
+
+    @property
+    def duration(self) -> float:
+        """Seconds that the clip is to last."""
+        return self.end_time - self.start_time
+
+    @property
+    def frame_seconds(self) -> float:
+        """Usual length of a frame in seconds, as a tolerance; not that of a slide that stays."""
+        video = self.facts.video
+        if video is None:
+            audio = self.facts.audio
+            return _SAMPLES_PER_PACKET / audio.sample_rate if audio else 0.0
+        if not video.frame_rate:
+            return _USUAL_FRAME_SECONDS
+        return min(1 / video.frame_rate, _LONGEST_FRAME_SECONDS)
+
+    @property
+    def what(self) -> str:
+        """The work in words, for failures."""
+        return f"cutting {self.start_time:.3f}-{self.end_time:.3f} s out of '{self.source.name}'"
+
+
+def plan_clip(
+    source: Path,
+    facts: MediaFacts,
+    *,
+    start_time: float,
+    end_time: float,
+    threads: int,
+    timeout_seconds: float,
+    cancelled: threading.Event | None,
+) -> ClipPlan:
+    """Look at the source where the clip is to start and end.
+
+    Raises:
+        MediaFailed: The times are not inside the source, or its picture there does not decode.
+    """
+    where = f"{start_time:.3f}-{end_time:.3f} s of '{source.name}'"
+    if not 0 <= start_time < end_time:
+        raise MediaFailed(f"A clip of {where} has no length")
+    if start_time >= facts.duration_seconds:
+        raise MediaFailed(
+            f"A clip of {where} lies outside the source, which lasts {facts.duration_seconds:g} s"
+        )
+    end_time = min(end_time, facts.duration_seconds)
+    first: Neighbourhood | None = None
+    pictures: list[PresentedPacket] = []
+    if facts.video is not None:
+        first = frame_at(source, facts, start_time, threads=threads)
+        if first is None:
+            raise MediaFailed(f"No picture of '{source.name}' decodes at {start_time:.3f} s")
+        pictures = presented_packets(
+            source,
+            facts,
+            stream_index=facts.video.index,
+            start=first.shown.time,
+            end=end_time,
+        )
+    return ClipPlan(
+        source=source,
+        facts=facts,
+        start_time=start_time,
+        end_time=end_time,
+        first=first,
+        pictures=tuple(pictures),
+        threads=threads,
+        timeout_seconds=timeout_seconds,
+        cancelled=cancelled,
+    )

@@ -1,0 +1,140 @@
+"""Proof that a finished clip shows what it should.
+
+Belongs here: comparing a clip with its source, by decoding both. Does not belong here: cutting,
+or what to do when the proof fails (`clip_cutting`).
+"""
+
+from __future__ import annotations
+
+import bisect
+from pathlib import Path
+
+from videomoments_dagster.media.clip_plan import ClipPlan
+from videomoments_dagster.media.frame_access import (
+    TIME_TOLERANCE_SECONDS,
+    Shown,
+    difference,
+    frame_at,
+    identical,
+    presented_packets,
+)
+from videomoments_dagster.media.sound_alignment import sound_offset
+from videomoments_dagster.records import MediaFacts
+
+_SOUND_TOLERANCE_SECONDS = 0.020
+_ENCODED_DIFFERENCE_LIMIT = 20.0
+_NEIGHBOUR_MARGIN = 0.5
+_SAME_PICTURE = 2.0
+_ENCODED_SHARE = 0.9
+"""A source with broken pictures loses some; more than these few would be a mistake."""
+
+
+class ProofFailed(Exception):
+    """The clip is not what it should be; the message says how, as half a sentence."""
+
+
+def prove_clip(
+    plan: ClipPlan, clip: Path, facts: MediaFacts, *, begins_at: float, copied: bool
+) -> None:
+    """Check a clip against its source.
+
+    Args:
+        plan: What was asked for.
+        clip: The finished file.
+        facts: Its probe.
+        begins_at: Presented time in the source that is the clip's time 0.
+        copied: Whether the packets were copied, so that pixels must be identical.
+
+    Raises:
+        ProofFailed: Something is not right.
+    """
+    _prove_streams(plan, facts)
+    _prove_duration(plan, facts)
+    if plan.first is not None:
+        _prove_first_frame(plan, clip, facts, copied=copied)
+        _prove_pictures(plan, clip, facts, begins_at=begins_at, copied=copied)
+    if facts.audio is not None:
+        _prove_sound(plan, clip, facts, begins_at=begins_at)
+
+
+def _prove_streams(plan: ClipPlan, facts: MediaFacts) -> None:
+    if (facts.video is None) != (plan.facts.video is None):
+        raise ProofFailed("it has lost its picture")
+    if (facts.audio is None) != (plan.facts.audio is None):
+        raise ProofFailed("it has lost its sound")
+
+
+def _prove_duration(plan: ClipPlan, facts: MediaFacts) -> None:
+    wrong = facts.duration_seconds - plan.duration
+    if abs(wrong) > plan.frame_seconds + TIME_TOLERANCE_SECONDS:
+        raise ProofFailed(f"it lasts {facts.duration_seconds:.3f} s, not {plan.duration:.3f} s")
+
+
+def _prove_first_frame(plan: ClipPlan, clip: Path, facts: MediaFacts, *, copied: bool) -> None:
+    found = frame_at(clip, facts, 0.0, threads=plan.threads)
+    if found is None or plan.first is None:
+        raise ProofFailed("its first frame does not decode")
+    wanted = plan.first.shown
+    if copied:
+        if not identical(found.shown.frame, wanted.frame):
+            raise ProofFailed("its first frame is not the source's")
+        return
+    error = _difference(plan, wanted, found.shown)
+    if error > _ENCODED_DIFFERENCE_LIMIT:
+        raise ProofFailed("its first frame does not look like the source's")
+    for neighbour in (plan.first.previous, plan.first.following):
+        if neighbour is None or difference(wanted.frame, neighbour.frame) < _SAME_PICTURE:
+            continue
+        if _difference(plan, neighbour, found.shown) + _NEIGHBOUR_MARGIN < error:
+            raise ProofFailed("its first frame looks more like the source's frame beside it")
+
+
+def _difference(plan: ClipPlan, original: Shown, encoded: Shown) -> float:
+    rotation = plan.facts.video.rotation if plan.facts.video else 0
+    return difference(original.frame, encoded.frame, rotate_one=rotation)
+
+
+def _prove_pictures(
+    plan: ClipPlan, clip: Path, facts: MediaFacts, *, begins_at: float, copied: bool
+) -> None:
+    """Every picture of the stretch is there, at its time, and none after it."""
+    if facts.video is None:
+        return
+    shown = [
+        packet.time
+        for packet in presented_packets(
+            clip, facts, stream_index=facts.video.index, start=0.0, end=plan.duration * 2 + 60
+        )
+    ]
+    wanted = [max(0.0, packet.time - begins_at) for packet in plan.pictures]
+    if copied and len(shown) != len(wanted):
+        raise ProofFailed(f"it shows {len(shown)} frames where the source shows {len(wanted)}")
+    if not shown or not wanted:
+        raise ProofFailed("it shows no frames")
+    if shown[-1] > plan.end_time - begins_at + TIME_TOLERANCE_SECONDS:
+        raise ProofFailed("it shows frames past its end")
+    if len(shown) < _ENCODED_SHARE * len(wanted):
+        raise ProofFailed(f"it shows {len(shown)} frames where the source shows {len(wanted)}")
+    away = max(min(abs(time - near) for near in _nearest(wanted, time)) for time in shown)
+    if away > plan.frame_seconds / 2:
+        raise ProofFailed(f"a frame is {away * 1000:.0f} ms away from its time")
+
+
+def _nearest(times: list[float], time: float) -> list[float]:
+    at = bisect.bisect(times, time)
+    return times[max(0, at - 1) : at + 1]
+
+
+def _prove_sound(plan: ClipPlan, clip: Path, facts: MediaFacts, *, begins_at: float) -> None:
+    if plan.facts.audio is None or facts.audio is None:
+        return
+    offset = sound_offset(
+        source=plan.source,
+        source_facts=plan.facts,
+        clip=clip,
+        clip_facts=facts,
+        begins_at=begins_at,
+        duration=plan.end_time - begins_at,
+    )
+    if offset is not None and abs(offset) > _SOUND_TOLERANCE_SECONDS:
+        raise ProofFailed(f"its sound is {offset * 1000:+.0f} ms away from its picture")

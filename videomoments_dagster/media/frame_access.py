@@ -1,0 +1,221 @@
+"""Looking at single frames and packets of a media file by presented time.
+
+Belongs here: which frame is shown at a time, which packets are presented in a stretch, and
+comparing pictures. Does not belong here: what follows from it (`clip_proof`, `stream_copy`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer
+
+from videomoments_dagster.media.container import open_media, presented_origin
+from videomoments_dagster.media.timeline import is_stray
+from videomoments_dagster.records import MediaFacts
+
+TIME_TOLERANCE_SECONDS = 0.0005
+_SEEK_STEPS_SECONDS = (0.0, 1.0, 5.0, 20.0, 60.0, 300.0)
+_LARGEST_REORDERING_SECONDS = 2.0
+_SKIPPABLE_CODECS = frozenset({"h264", "hevc"})
+_COMPARED_WIDTH = 320
+_PACKETS_AFTER_THE_END = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A decoded frame and when it is shown.
+
+    Attributes:
+        time: Presented time in seconds at which it appears.
+        frame: The picture as decoded, not rotated.
+    """
+
+    time: float
+    frame: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbourhood:
+    """The frame shown at a time, with the frames beside it where they are known.
+
+    Attributes:
+        previous: The frame before it, None when decoding started after that.
+        shown: The frame.
+        following: The frame after it, None at the end.
+        decoded_from: Presented time to seek to for the frame to decode; mostly the time asked
+            for, but some files mark keyframes that are none.
+    """
+
+    previous: Shown | None
+    shown: Shown
+    following: Shown | None
+    decoded_from: float
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedPacket:
+    """A packet that is presented: its time and length in seconds of the presented timeline."""
+
+    time: float
+    duration: float
+    size: int
+
+
+def frame_at(
+    path: Path, facts: MediaFacts, seconds: float, *, threads: int = 1
+) -> Neighbourhood | None:
+    """Decode the frame that is shown at a presented time: the last that appears by then.
+
+    Args:
+        path: The media file.
+        facts: Its probe.
+        seconds: Presented time.
+        threads: Decoder threads.
+
+    Returns:
+        The frame and its neighbours; None when nothing decodes at or before that time.
+    """
+    if facts.video is None:
+        return None
+    for step in (*_SEEK_STEPS_SECONDS, None):
+        from_time = 0.0 if step is None else max(0.0, seconds - step)
+        found = _decode_towards(path, facts, seconds, from_time, threads)
+        if found is not None or from_time == 0.0:
+            return found
+    return None
+
+
+def _decode_towards(
+    path: Path, facts: MediaFacts, seconds: float, from_time: float, threads: int
+) -> Neighbourhood | None:
+    video = facts.video
+    if video is None:
+        return None
+    latest = seconds + TIME_TOLERANCE_SECONDS
+    previous: Shown | None = None
+    shown: Shown | None = None
+    with open_media(path, facts) as container:
+        stream: Any = container.streams[video.index]
+        stream.codec_context.thread_type = "AUTO"
+        stream.codec_context.thread_count = threads
+        if from_time > 0:
+            _seek(container, stream, video.start_seconds + from_time)
+        for time, frame in _decoded(stream, container, video.start_seconds, seconds, video.codec):
+            if time > latest:
+                if shown is None:
+                    return None
+                return Neighbourhood(previous, shown, Shown(time, frame), from_time)
+            if shown is None or time > shown.time:
+                previous, shown = shown, Shown(time, frame)
+    return Neighbourhood(previous, shown, None, from_time) if shown is not None else None
+
+
+def _seek(container: InputContainer, stream: Any, seconds: float) -> None:
+    if seconds <= 0:
+        # A file is at its start when it is opened; some containers cannot seek at all.
+        return
+    container.seek(int(seconds / stream.time_base), stream=stream)
+
+
+def _decoded(
+    stream: Any, container: InputContainer, origin: float, seconds: float, codec: str
+) -> Iterator[tuple[float, Any]]:
+    """Decode on, passing over frames that nothing refers to until near the wanted time."""
+    near = origin + seconds - _LARGEST_REORDERING_SECONDS
+    for packet in container.demux(stream):
+        stamp = packet.dts if packet.dts is not None else packet.pts
+        hidden = packet.is_discard or (stamp is not None and stamp * stream.time_base < near)
+        if codec in _SKIPPABLE_CODECS:
+            stream.codec_context.skip_frame = "NONREF" if hidden else "DEFAULT"
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            continue
+        for frame in frames:
+            if frame.pts is not None and not is_stray(frame, stream.time_base):
+                yield float(frame.pts * stream.time_base) - origin, frame
+
+
+def presented_packets(
+    path: Path, facts: MediaFacts, *, stream_index: int, start: float, end: float
+) -> list[PresentedPacket]:
+    """List the packets of a stream that are presented from `start` until before `end`.
+
+    Args:
+        path: The media file.
+        facts: Its probe.
+        stream_index: The stream in its container.
+        start: Presented time of the first packet wanted; half a millisecond earlier counts.
+        end: Presented time before which the last one starts.
+
+    Returns:
+        The packets in order of time.
+    """
+    origin = presented_origin(facts)
+    found: list[PresentedPacket] = []
+    after_the_end = 0
+    with open_media(path, facts) as container:
+        stream: Any = container.streams[stream_index]
+        tick = float(stream.time_base)
+        _seek(container, stream, origin + start - _LARGEST_REORDERING_SECONDS)
+        for packet in container.demux(stream):
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            if stamp is None or packet.size == 0:
+                continue
+            order = packet.dts if packet.dts is not None else stamp
+            if order * tick - origin >= end:
+                after_the_end += 1
+                if packet.dts is not None or after_the_end > _PACKETS_AFTER_THE_END:
+                    break
+            time = stamp * tick - origin
+            if packet.is_discard or not start - TIME_TOLERANCE_SECONDS <= time:
+                continue
+            if time < end - TIME_TOLERANCE_SECONDS:
+                found.append(PresentedPacket(time, (packet.duration or 0) * tick, packet.size))
+    return sorted(found, key=lambda packet: packet.time)
+
+
+def identical(one: Any, other: Any) -> bool:
+    """Tell whether two decoded frames have the same pixels."""
+    if (one.width, one.height, one.format.name) != (other.width, other.height, other.format.name):
+        return False
+    components = one.format.components
+    sample_bytes = 2 if components[0].bits > 8 else 1  # noqa: PLR2004 - bits in a byte
+    if len(one.planes) == 1:
+        sample_bytes *= len(components)
+    return all(
+        np.array_equal(_pixels(a, sample_bytes), _pixels(b, sample_bytes))
+        for a, b in zip(one.planes, other.planes, strict=True)
+    )
+
+
+def _pixels(plane: Any, sample_bytes: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    rows = np.frombuffer(plane, dtype=np.uint8).reshape(plane.height, plane.line_size)
+    # Lines are padded; the padding is not part of the picture.
+    return rows[:, : plane.width * sample_bytes]
+
+
+def difference(one: Any, other: Any, *, rotate_one: int = 0) -> float:
+    """Root mean square difference of two frames' brightness, 0 (same) to 255.
+
+    Args:
+        one: A decoded frame.
+        other: Another, perhaps scaled or turned.
+        rotate_one: Clockwise degrees by which a player turns the first.
+    """
+    width = min(_COMPARED_WIDTH, other.width)
+    height = max(1, round(other.height * width / other.width))
+    turned = rotate_one in {90, 270}
+    first = one.reformat(
+        width=height if turned else width, height=width if turned else height, format="gray"
+    ).to_ndarray()
+    second = other.reformat(width=width, height=height, format="gray").to_ndarray()
+    first = np.rot90(first, k=-rotate_one // 90)
+    error = first.astype(np.float64) - second.astype(np.float64)
+    return float(np.sqrt(np.mean(error * error)))
