@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def test_a_talk_becomes_moments_clips_and_thumbnails(pipeline: Pipeline, talk: s
         "ORDER BY start_time"
     )
     assert 3 <= len(roots) <= 4
-    for (start, end, score, _), (following, *_) in zip(roots, roots[1:], strict=False):
+    for (start, end, score, _), (following, *_) in itertools.pairwise(roots):
         assert 6 <= end - start <= 15
         assert end <= following
         assert 0 <= score <= 10
@@ -56,7 +57,8 @@ def test_a_talk_becomes_moments_clips_and_thumbnails(pipeline: Pipeline, talk: s
     assert {kind for *_, kind in refined} == {"refinement"}
     clips = pipeline.rows(
         "SELECT c.start_time, c.end_time, m.start_time - c.padding_left, "
-        "m.end_time + c.padding_right, c.cloud_url FROM clips c JOIN moments m ON m.id = c.moment_id"
+        "m.end_time + c.padding_right, c.cloud_url FROM clips c "
+        "JOIN moments m ON m.id = c.moment_id"
     )
     assert len(clips) == len(roots)
     for start, end, padded_start, padded_end, url in clips:
@@ -100,12 +102,12 @@ def test_forcing_a_run_leaves_the_same_moments_clips_and_objects(
 
 def test_a_deleted_clip_is_cut_again_and_no_other(pipeline: Pipeline, talk: str) -> None:
     pipeline.run(talk)
-    [(gone, url), *others] = pipeline.rows("SELECT moment_id, cloud_url FROM clips ORDER BY id")
-    ids = {moment: clip for moment, clip in pipeline.rows("SELECT moment_id, id FROM clips")}
+    [(gone, _url), *others] = pipeline.rows("SELECT moment_id, cloud_url FROM clips ORDER BY id")
+    ids = dict(pipeline.rows("SELECT moment_id, id FROM clips"))
     pipeline.rows("DELETE FROM clips WHERE moment_id = :moment", moment=gone)
 
     assert pipeline.run(talk, "clips_only").row.status == "completed"
-    after = {moment: clip for moment, clip in pipeline.rows("SELECT moment_id, id FROM clips")}
+    after = dict(pipeline.rows("SELECT moment_id, id FROM clips"))
     assert set(after) == set(ids)
     assert {moment for moment in ids if after[moment] != ids[moment]} == {gone}
     assert "Cut 1 of 1 clips" in "\n".join(pipeline.last.said)

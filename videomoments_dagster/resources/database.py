@@ -6,9 +6,11 @@ Belongs here: which database this process uses, and sessions on it. Does not bel
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from pydantic import PrivateAttr
 from sqlalchemy.orm import Session
 
 from db.embedded import EmbeddedPostgres
@@ -21,8 +23,6 @@ EMBEDDED_DATABASE = "videomoments"
 @cache
 def embedded_server(home: str) -> EmbeddedPostgres:
     """The embedded server under `home`, held by this process until it ends."""
-    from pathlib import Path  # noqa: PLC0415
-
     return EmbeddedPostgres(Path(home))
 
 
@@ -58,10 +58,14 @@ class DatabaseResource(dg.ConfigurableResource[Any]):
     url: str = ""
     """Another URL than the environment's; for tests. It would be shown in the UI."""
 
+    _database: Database | None = PrivateAttr(default=None)
+
     @property
     def database(self) -> Database:
         """The pool for this process; opened at first use."""
-        return open_database(self.url or database_url(load_settings()))
+        if self._database is None:
+            self._database = open_database(self.url or database_url(load_settings()))
+        return self._database
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

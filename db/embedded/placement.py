@@ -1,0 +1,230 @@
+"""Where the embedded server's files lie, and as whom it runs.
+
+Belongs here: deciding on folders and users, and making the folders. Does not belong here:
+PostgreSQL's programs.
+
+PostgreSQL refuses to run as root. For root it runs as `postgres` or `nobody`, and that user must
+reach the data; where it cannot (a home under /root), the data lies elsewhere and the file
+`location` under the home says where. Folders that are not the project's own are never changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import re
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from db.errors import EmbeddedServerFailed
+
+# A socket's path must fit into sockaddr_un: 108 bytes on Linux, 104 on macOS.
+_LONGEST_SOCKET_PATH = 103
+_SOCKET_NAME = ".s.PGSQL.5432"
+
+# What neither a URL, nor libpq's list of hosts, nor a shell reads as something else.
+_PLAIN_PATH = re.compile(r"^/[A-Za-z0-9_./-]+$")
+
+_ROOT = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUser:
+    """Whom the server runs as.
+
+    Attributes:
+        name: Login name.
+        uid: User id.
+        gid: Primary group id.
+        is_caller: Whether that is the calling user, so that no identity must be changed.
+    """
+
+    name: str
+    uid: int
+    gid: int
+    is_caller: bool
+
+    def subprocess_options(self) -> dict[str, Any]:
+        """Give what `subprocess.run` needs to run a program as this user."""
+        if self.is_caller:
+            return {}
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def reaches(self, path: Path) -> bool:
+        """Whether this user may pass through every folder down to and including `path`."""
+        return all(self._passes(folder) for folder in (path, *path.parents))
+
+    def _passes(self, folder: Path) -> bool:
+        facts = folder.stat()
+        if facts.st_uid == self.uid:
+            return bool(facts.st_mode & stat.S_IXUSR)
+        if facts.st_gid == self.gid:
+            return bool(facts.st_mode & stat.S_IXGRP)
+        return bool(facts.st_mode & stat.S_IXOTH)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The server's folders. All exist, but `data` only once it was initialised.
+
+    Attributes:
+        state: Folder of all of it; locks and the log lie directly in it.
+        sockets: Folder of the Unix socket; short and plain.
+        user: Whom the server runs as.
+    """
+
+    state: Path
+    sockets: Path
+    user: ServerUser
+
+    @property
+    def data(self) -> Path:
+        """PostgreSQL's data folder."""
+        return self.state / "data"
+
+    @property
+    def log(self) -> Path:
+        """What the server wrote."""
+        return self.state / "server.log"
+
+    @property
+    def start_lock(self) -> Path:
+        """Held by whoever is starting, joining or leaving the server."""
+        return self.state / "start.lock"
+
+    @property
+    def users_lock(self) -> Path:
+        """Held shared by every process that uses the server."""
+        return self.state / "users.lock"
+
+
+def existing_state(home: Path) -> Path | None:
+    """Give the state folder of a home where one was made; nothing is made here."""
+    inside = home / "postgres"
+    try:
+        elsewhere = Path((inside / "location").read_text().strip())
+    except OSError:
+        elsewhere = inside
+    return elsewhere if elsewhere.is_dir() else None
+
+
+def place(home: Path) -> Placement:
+    """Decide where a home's server lives and make the folders.
+
+    Args:
+        home: The project's folder for local state, absolute.
+
+    Raises:
+        EmbeddedServerFailed: A folder cannot be made or belongs to somebody else.
+    """
+    inside = home.resolve() / "postgres"
+    try:
+        inside.mkdir(parents=True, exist_ok=True)
+        state = existing_state(inside.parent) or inside
+        user = _server_user(state / "data")
+        if state == inside and not user.is_caller and not (state / "data").exists():
+            state = _state_within_reach(inside, user)
+        sockets = _socket_folder(state, user)
+    except OSError as error:
+        raise EmbeddedServerFailed(
+            f"The embedded database cannot use {inside}: {error.strerror or error}",
+            remedy="Set VIDEOMOMENTS_HOME to a folder that you may write to, or set DATABASE_URL",
+        ) from error
+    return Placement(state=state, sockets=sockets, user=user)
+
+
+def _server_user(data: Path) -> ServerUser:
+    caller = os.geteuid()
+    owner = data.stat().st_uid if data.exists() else None
+    if caller != _ROOT:
+        if owner not in {None, caller}:
+            raise EmbeddedServerFailed(
+                f"The data in {data} belongs to another user (uid {owner})",
+                remedy="Run as that user (as root, if root made it), or set VIDEOMOMENTS_HOME",
+            )
+        return ServerUser(_login(caller), caller, os.getegid(), is_caller=True)
+    for candidate in (owner, "postgres", "nobody"):
+        try:
+            entry = (
+                pwd.getpwuid(candidate)
+                if isinstance(candidate, int)
+                else pwd.getpwnam(candidate or "")
+            )
+        except KeyError:
+            continue
+        if entry.pw_uid != _ROOT:
+            return ServerUser(entry.pw_name, entry.pw_uid, entry.pw_gid, is_caller=False)
+    raise EmbeddedServerFailed(
+        "PostgreSQL does not run as root, and there is no user `postgres` or `nobody`",
+        remedy="Run as an ordinary user, or set DATABASE_URL",
+    )
+
+
+def _login(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _state_within_reach(inside: Path, user: ServerUser) -> Path:
+    """Give `inside` if the server's user reaches it, else a folder of ours that it does reach."""
+    # Ours, and it must be passable whatever the umask was.
+    inside.chmod(0o755)
+    if user.reaches(inside):
+        return inside
+    name = f"videomoments-{_digest(inside)}"
+    for parent in (Path("/var/lib"), Path(tempfile.gettempdir())):
+        state = parent / name
+        if not (parent.is_dir() and os.access(parent, os.W_OK) and user.reaches(parent)):
+            continue
+        _own_folder(state, mode=0o755, owner=os.geteuid())
+        partial = inside / "location.partial"
+        partial.write_text(f"{state}\n")
+        partial.replace(inside / "location")
+        return state
+    raise EmbeddedServerFailed(
+        f"PostgreSQL runs as '{user.name}' for root, and '{user.name}' cannot reach {inside}",
+        remedy="Set VIDEOMOMENTS_HOME to a folder that others may pass through",
+    )
+
+
+def _socket_folder(state: Path, user: ServerUser) -> Path:
+    """Make the folder of the socket: short, plain, and closed to everybody but its user."""
+    folder = state / "run"
+    if not _fits(folder):
+        # Not tempfile's: TMPDIR may differ between the processes that share the server.
+        folder = Path("/tmp") / f"videomoments-{user.uid}-{_digest(state)}"  # noqa: S108
+    _own_folder(folder, mode=0o700, owner=user.uid)
+    return folder
+
+
+def _fits(folder: Path) -> bool:
+    path = folder / _SOCKET_NAME
+    return bool(_PLAIN_PATH.match(str(path))) and len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH
+
+
+def _own_folder(folder: Path, *, mode: int, owner: int) -> None:
+    """Make a folder, or make sure that the one there was not put there by somebody else."""
+    try:
+        folder.mkdir(mode=mode)
+    except FileExistsError:
+        pass
+    else:
+        folder.chmod(mode)
+        if owner != os.geteuid():
+            os.chown(folder, owner, -1)
+    facts = folder.lstat()
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid not in {owner, os.geteuid()}:
+        raise EmbeddedServerFailed(
+            f"{folder} is in the way: it is not a folder of '{_login(owner)}'",
+            remedy="Remove it and try again",
+        )
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:16]

@@ -1,0 +1,25 @@
+"""Table `pipeline.object_origins`: what determined the bytes of each stored object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import String, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.base import PIPELINE_SCHEMA, Base, CreatedAt
+
+
+class ObjectOrigin(Base):
+    """The origin of one stored object, by which a clip or thumbnail is known to be still right."""
+
+    __tablename__ = "object_origins"
+    __table_args__ = ({"schema": PIPELINE_SCHEMA},)
+
+    url: Mapped[str] = mapped_column(Text, primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(
+        String(64), comment="SHA-256 over what determined the bytes"
+    )
+    details: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    created_at: Mapped[CreatedAt]

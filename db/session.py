@@ -1,0 +1,194 @@
+"""Connections and sessions: one `Database` per URL and process.
+
+Belongs here: the engine, its time limits, and short sessions on it. Does not belong here: which
+URL to use (`db.settings`, `db.embedded`), the schema's version (`db.schema_state`), or queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from db.errors import translated
+from db.urls import normalised
+
+# A peer that vanished without closing is noticed after about a minute, also in mid-statement.
+_DEAD_PEER = {
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+
+_SESSION_SETTINGS = {
+    # TIMESTAMP columns have no zone and hold UTC; DEFAULT now() must agree.
+    "timezone": "UTC",
+    # A schema named like the user would otherwise come before `public`.
+    "search_path": "public",
+    "lock_timeout": "30s",
+    "statement_timeout": "300s",
+    "idle_in_transaction_session_timeout": "300s",
+}
+
+
+def new_engine(
+    url: str | URL,
+    *,
+    pool_size: int = 5,
+    max_overflow: int = 10,
+    pool_timeout: int = 30,
+    echo: bool = False,
+    connect_timeout: int = 10,
+    application_name: str = "videomoments",
+) -> Engine:
+    """Make an engine whose every connection speaks UTC, knows `public` only, and gives up in time.
+
+    Args:
+        url: A PostgreSQL URL of any spelling.
+        pool_size: Connections that are kept open.
+        max_overflow: Further connections under load; -1 for no limit.
+        pool_timeout: Seconds to wait for a free connection.
+        echo: Whether every statement is logged.
+        connect_timeout: Seconds to wait for the server to accept a connection.
+        application_name: What the server's list of connections shows.
+
+    Raises:
+        UrlRejected: The URL is malformed or not PostgreSQL's.
+    """
+    target = normalised(url)
+    given = target.query
+    defaults: dict[str, Any] = {
+        "connect_timeout": connect_timeout,
+        "application_name": application_name,
+        **_DEAD_PEER,
+    }
+    engine = create_engine(
+        target,
+        pool_size=pool_size,
+        max_overflow=max_overflow,
+        pool_timeout=pool_timeout,
+        pool_pre_ping=True,
+        echo=echo,
+        # What the URL itself says wins.
+        connect_args={name: value for name, value in defaults.items() if name not in given},
+    )
+    # First, because the dialect reads the default schema's name from the first connection.
+    event.listen(engine, "connect", _set_up_session, insert=True)
+    return engine
+
+
+def _set_up_session(connection: Any, _record: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT " + ", ".join(["set_config(%s, %s, false)"] * len(_SESSION_SETTINGS)),
+            [part for setting in _SESSION_SETTINGS.items() for part in setting],
+        )
+    connection.commit()
+
+
+class Database:
+    """A database that this process uses, with its connection pool. Safe to share by threads."""
+
+    def __init__(
+        self,
+        url: str | URL,
+        *,
+        pool_size: int = 5,
+        max_overflow: int = 10,
+        pool_timeout: int = 30,
+        echo: bool = False,
+        connect_timeout: int = 10,
+    ) -> None:
+        """Prepare the pool; nothing is connected to yet.
+
+        Args:
+            url: A PostgreSQL URL of any spelling.
+            pool_size: Connections that are kept open.
+            max_overflow: Further connections under load; -1 for no limit.
+            pool_timeout: Seconds to wait for a free connection.
+            echo: Whether every statement is logged.
+            connect_timeout: Seconds to wait for the server to accept a connection.
+
+        Raises:
+            UrlRejected: The URL is malformed or not PostgreSQL's.
+        """
+        self.engine = new_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=max_overflow,
+            pool_timeout=pool_timeout,
+            echo=echo,
+            connect_timeout=connect_timeout,
+        )
+        self._writing = sessionmaker(self.engine, expire_on_commit=False)
+        # One snapshot for all queries of a read, and no way to write by accident.
+        self._reading = sessionmaker(
+            self.engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            ),
+            expire_on_commit=False,
+            autoflush=False,
+        )
+
+    @property
+    def url(self) -> URL:
+        """The normalised URL; its `str()` hides the password."""
+        return self.engine.url
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Give a session in one short transaction.
+
+        It is committed when the block ends and rolled back when the block raises. Rows stay
+        readable afterwards.
+
+        Raises:
+            DatabaseProblem: The server was lost, refused, or gave up waiting.
+        """
+        with self._translating(), self._writing.begin() as session:
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Give a session that sees one moment of the database and cannot write.
+
+        Raises:
+            DatabaseProblem: The server was lost, refused, or gave up waiting.
+        """
+        with self._translating(), self._reading.begin() as session:
+            yield session
+
+    def check(self) -> None:
+        """Make sure that the server answers and has the tables that this code needs.
+
+        Raises:
+            DatabaseUnreachable: No server answered.
+            DatabaseRefused: The server refused the connection.
+            SchemaOutdated: The tables are missing, older, or newer.
+        """
+        # Imported here: loading the migration scripts costs more than most commands need.
+        from db import schema_state  # noqa: PLC0415
+
+        with self._translating(), self.engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+            schema_state.check(connection)
+
+    def dispose(self) -> None:
+        """Close the pool's connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            problem = translated(error, self.engine.url)
+            if problem is None:
+                raise
+            raise problem from error

@@ -1,0 +1,46 @@
+"""Fixtures for all tiers, and what keeps the tiers apart."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["postgres", "media_samples", "pipeline", "gcs_fixtures"]
+
+SLOW_FIXTURES = {"postgres_server", "media_samples", "pipeline", "talk_video"}
+"""Fixtures that start servers or processes; a unit test that asks for one is in the wrong tier."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fail the collection if a unit test is not one."""
+    for item in items:
+        leaked = SLOW_FIXTURES & set(getattr(item, "fixturenames", ()))
+        if "unit" in Path(item.path).parts and leaked:
+            raise pytest.UsageError(
+                f"{item.nodeid} is a unit test and uses {', '.join(sorted(leaked))}; move it to "
+                "integration or e2e"
+            )
+
+
+@pytest.fixture(autouse=True)
+def _no_sockets_in_unit_tests(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "unit" not in Path(request.path).parts:
+        return
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("A unit test opened a connection.")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_the_developer_stay_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.startswith(("VIDEOMOMENTS_", "DATABASE_", "DAGSTER_")):
+            monkeypatch.delenv(name)

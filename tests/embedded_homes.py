@@ -1,0 +1,118 @@
+"""Homes for embedded servers in tests, and processes that use them.
+
+As root, pytest's own temporary folders are closed to the user whom PostgreSQL runs as, so homes
+are made beside them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from db.embedded import EmbeddedPostgres
+from db.embedded.placement import existing_state, place
+from db.embedded.postmaster import Postmaster
+
+_USE = """
+import sys
+from pathlib import Path
+from db.embedded import EmbeddedPostgres
+server = EmbeddedPostgres(Path(sys.argv[1]), durable=False)
+print(server.acquire(), flush=True)
+sys.stdin.readline()
+print(server.release(), flush=True)
+"""
+
+
+def discard(home: Path) -> None:
+    """Stop a home's server, whoever uses it, and delete everything of it."""
+    state = existing_state(home)
+    if state is not None:
+        placement = place(home)
+        Postmaster(placement, durable=False).stop()
+        shutil.rmtree(placement.sockets, ignore_errors=True)
+        shutil.rmtree(state, ignore_errors=True)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def temporary_home(name: str = "home") -> Iterator[Path]:
+    """Give a home that does not exist yet; its server and files are gone after the block."""
+    top = Path(tempfile.mkdtemp(prefix="vm-"))
+    top.chmod(0o755)
+    home = top / name
+    try:
+        yield home
+    finally:
+        discard(home)
+        shutil.rmtree(top, ignore_errors=True)
+
+
+@pytest.fixture
+def new_embedded_home() -> Iterator[Path]:
+    """A home that does not exist yet."""
+    with temporary_home() as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+def _embedded_home_of_worker() -> Iterator[Path]:
+    with temporary_home() as path:
+        with EmbeddedPostgres(path, durable=False).running():
+            pass
+        yield path
+
+
+@pytest.fixture
+def embedded_home(_embedded_home_of_worker: Path) -> Path:
+    """A home whose server was made by an earlier test and is stopped; spares initialising."""
+    Postmaster(place(_embedded_home_of_worker), durable=False).stop()
+    return _embedded_home_of_worker
+
+
+class OtherProcess:
+    """Another Python process that holds the server of a home until it is told to leave."""
+
+    def __init__(self, home: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _USE, str(home)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def joined(self) -> str:
+        """Wait until it holds the server and give the URL that it got."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def leave(self) -> bool:
+        """Have it release the server; give whether it stopped it."""
+        said, _ = self.process.communicate("\n", timeout=60)
+        return said.strip() == "True"
+
+    def kill(self) -> None:
+        """Kill it as the kernel would."""
+        self.process.kill()
+        self.process.communicate(timeout=60)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.process.poll() is None:
+            self.kill()

@@ -1,0 +1,169 @@
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+import db.models  # noqa: F401  fills Base.metadata
+from db import schema_state
+from db.base import PIPELINE_SCHEMA, Base
+from db.embedded import EmbeddedPostgres
+from db.errors import MigrationFailed, SchemaOutdated
+from db.session import Database
+
+PROJECT = schema_state.MIGRATIONS.parent
+
+# Everything in a database that a template0 copy does not have.
+_LEFT = """
+    SELECT 'relation ' || oid::regclass::text FROM pg_class
+    WHERE relnamespace IN (SELECT oid FROM pg_namespace
+                           WHERE nspname !~ '^pg_' AND nspname <> 'information_schema')
+    UNION ALL SELECT 'function ' || proname FROM pg_proc WHERE oid >= 16384
+    UNION ALL SELECT 'schema ' || nspname FROM pg_namespace WHERE oid >= 16384
+    UNION ALL SELECT 'type ' || typname FROM pg_type WHERE oid >= 16384
+"""
+
+
+def _left_in(url: str) -> list[str]:
+    database = Database(url, pool_size=1)
+    try:
+        with database.read() as session:
+            return list(session.execute(text(_LEFT)).scalars())
+    finally:
+        database.dispose()
+
+
+def _alembic(url: str, *arguments: str, folder: Path = PROJECT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "alembic", *arguments],
+        cwd=folder,
+        env={**os.environ, "DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_models_are_what_the_migrations_amount_to(migrated_database: Database) -> None:
+    with migrated_database.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "include_schemas": True,
+                "include_name": lambda name, kind, _: (
+                    kind != "schema" or name in {None, PIPELINE_SCHEMA}
+                ),
+                "compare_type": True,
+                "compare_server_default": True,
+            },
+        )
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_every_migration_goes_up_and_down_and_leaves_nothing(empty_database_url: str) -> None:
+    before = _left_in(empty_database_url)
+    schema_state.upgrade(empty_database_url)
+    assert schema_state.current_revision(empty_database_url) == schema_state.head_revision()
+    schema_state.downgrade(empty_database_url, "-1")
+    schema_state.upgrade(empty_database_url)
+    schema_state.downgrade(empty_database_url)
+    assert _left_in(empty_database_url) == before == []
+    assert schema_state.current_revision(empty_database_url) is None
+    schema_state.upgrade(empty_database_url)
+
+
+def test_the_plain_alembic_command_migrates_what_the_environment_names(
+    empty_database_url: str,
+) -> None:
+    up = _alembic(empty_database_url, "upgrade", "head")
+    assert up.returncode == 0, up.stderr
+    assert schema_state.current_revision(empty_database_url) == schema_state.head_revision()
+    same = _alembic(empty_database_url, "check")
+    assert same.returncode == 0, same.stdout + same.stderr
+    down = _alembic(empty_database_url, "downgrade", "base")
+    assert down.returncode == 0, down.stderr
+    assert _left_in(empty_database_url) == []
+
+
+def test_without_a_url_the_plain_alembic_command_migrates_the_embedded_server(
+    embedded_home: Path,
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if "DATABASE" not in name}
+    up = subprocess.run(
+        [sys.executable, "-m", "alembic", "upgrade", "head"],
+        cwd=PROJECT,
+        env={**environment, "VIDEOMOMENTS_HOME": str(embedded_home)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert up.returncode == 0, up.stderr
+    server = EmbeddedPostgres(embedded_home, durable=False)
+    assert server.status().state == "stopped"
+    with server.running() as url:
+        assert schema_state.current_revision(url) == schema_state.head_revision()
+
+
+def test_the_plain_alembic_command_says_in_one_line_what_is_wrong() -> None:
+    failed = _alembic("postgresql://me:secret@127.0.0.1:1/videomoments", "upgrade", "head")
+    assert failed.returncode != 0
+    assert "cannot be reached" in failed.stdout + failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert "secret" not in failed.stdout + failed.stderr
+
+
+def test_migrations_are_found_from_any_folder(
+    empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    schema_state.upgrade(empty_database_url)
+    assert schema_state.current_revision(empty_database_url) == schema_state.head_revision()
+
+
+def test_two_upgraders_at_once_take_turns(empty_database_url: str) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda _: _alembic(empty_database_url, "upgrade", "head"), range(2)))
+    assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
+    assert sum("Running upgrade  ->" in one.stderr for one in done) == 1
+
+
+def test_a_failed_migration_says_why_and_leaves_no_half(empty_database_url: str) -> None:
+    database = Database(empty_database_url, pool_size=1)
+    with database.transaction() as session:
+        session.execute(text("CREATE TABLE clips (mine int)"))
+    with pytest.raises(MigrationFailed, match=r'"clips" already exists'):
+        schema_state.upgrade(empty_database_url)
+    assert "relation videos" not in _left_in(empty_database_url)
+    database.dispose()
+
+
+def test_an_unmigrated_database_is_told_how_to_upgrade(empty_database_url: str) -> None:
+    database = Database(empty_database_url, pool_size=1)
+    with pytest.raises(SchemaOutdated, match="no tables yet") as caught:
+        database.check()
+    assert "videomoments db upgrade" in caught.value.remedy
+    assert not caught.value.retryable
+    database.dispose()
+
+
+def test_an_older_schema_is_told_how_to_upgrade(empty_database_url: str) -> None:
+    schema_state.upgrade(empty_database_url, "0001")
+    database = Database(empty_database_url, pool_size=1)
+    with pytest.raises(SchemaOutdated, match="at revision 0001") as caught:
+        database.check()
+    assert "videomoments db upgrade" in caught.value.remedy
+    database.dispose()
+
+
+def test_a_newer_schema_is_told_to_update_the_code(migrated_database: Database) -> None:
+    with migrated_database.transaction() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = 'later'"))
+    with pytest.raises(SchemaOutdated, match="later, which this code does not know"):
+        migrated_database.check()

@@ -1,0 +1,160 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import psycopg2
+import pytest
+from embedded_homes import OtherProcess
+
+from db.embedded import EmbeddedPostgres
+from db.embedded.placement import place
+from db.urls import normalised, rendered
+
+
+def _server(home: Path) -> EmbeddedPostgres:
+    return EmbeddedPostgres(home, durable=False)
+
+
+def _run(url: str, statement: str) -> list[tuple[object, ...]]:
+    connection = psycopg2.connect(rendered(normalised(url).set(drivername="postgresql")))
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()
+
+
+def test_the_last_process_to_leave_stops_the_server(embedded_home: Path) -> None:
+    server = _server(embedded_home)
+    url = server.acquire()
+    with OtherProcess(embedded_home) as other:
+        assert other.joined() == url
+        assert server.release() is False
+        assert _run(url, "SELECT 1") == [(1,)]
+        assert other.leave() is True
+    assert server.status().state == "stopped"
+
+
+def test_two_processes_that_make_it_at_once_get_one_server(new_embedded_home: Path) -> None:
+    with OtherProcess(new_embedded_home) as one, OtherProcess(new_embedded_home) as another:
+        assert one.joined() == another.joined()
+        assert (one.leave(), another.leave()) == (False, True)
+
+
+def test_a_killed_process_leaves_a_server_that_the_next_one_joins(embedded_home: Path) -> None:
+    with OtherProcess(embedded_home) as other:
+        url = other.joined()
+        _run(url, "DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT 1 AS n")
+        before = _server(embedded_home).status()
+        other.kill()
+    server = _server(embedded_home)
+    with server.running() as again:
+        assert again == url
+        assert server.status() == before
+        assert _run(url, "TABLE kept") == [(1,)]
+    assert server.status().state == "stopped"
+
+
+def test_a_killed_server_is_started_again_with_its_data(embedded_home: Path) -> None:
+    server = EmbeddedPostgres(embedded_home)
+    with server.running() as url:
+        _run(url, "DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT 1 AS n")
+        pid = server.status().pid
+        assert pid is not None
+        family = [psutil.Process(pid), *psutil.Process(pid).children()]
+        for member in family:
+            member.send_signal(signal.SIGKILL)
+        assert server.status().state == "stopped"
+        with server.running() as again:
+            assert again == url
+            assert _run(url, "TABLE kept") == [(1,)]
+        assert _run(url, "SELECT 1") == [(1,)]
+    assert server.status().state == "stopped"
+
+
+@pytest.mark.parametrize("program", ["sleep", "true"], ids=["a stranger", "a zombie"])
+def test_a_recorded_number_that_is_not_the_server_does_not_keep_it_from_starting(
+    embedded_home: Path, program: str
+) -> None:
+    server = _server(embedded_home)
+    with server.running():
+        pid_file = place(embedded_home).data / "postmaster.pid"
+        recorded = pid_file.read_text().splitlines()
+        owner = pid_file.stat()
+    # Of the server's own user: PostgreSQL takes such a process for itself.
+    other = subprocess.Popen([program, "60"], **place(embedded_home).user.subprocess_options())
+    try:
+        if program == "true":
+            while psutil.Process(other.pid).status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.01)
+        pid_file.write_text("\n".join([str(other.pid), *recorded[1:]]) + "\n")
+        os.chown(pid_file, owner.st_uid, owner.st_gid)
+        with server.running() as url:
+            assert _run(url, "SELECT 1") == [(1,)]
+        assert (other.poll() is None) == (program == "sleep")
+    finally:
+        other.kill()
+        other.wait(timeout=10)
+
+
+def test_an_interrupted_initialisation_is_done_over(new_embedded_home: Path) -> None:
+    half = new_embedded_home / "postgres" / "data.making"
+    half.mkdir(parents=True)
+    (half / "PG_VERSION").write_text("15\n")
+    with _server(new_embedded_home).running() as url:
+        assert _run(url, "SELECT 1") == [(1,)]
+
+
+def test_a_forked_child_that_ends_does_not_stop_its_parents_server(embedded_home: Path) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from db.embedded import EmbeddedPostgres\n"
+        "server = EmbeddedPostgres(Path(sys.argv[1]), durable=False)\n"
+        "server.acquire()\n"
+        "child = os.fork()\n"
+        "if child == 0: sys.exit(0)\n"
+        "os.waitpid(child, 0)\n"
+        "print(server.status().state)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(embedded_home)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.split() == ["running"], done.stderr
+    # And the parent stopped it when it ended, without being asked.
+    assert _server(embedded_home).status().state == "stopped"
+
+
+def test_every_acquire_wants_its_release(embedded_home: Path) -> None:
+    server = _server(embedded_home)
+    url = server.acquire()
+    assert server.acquire("another").replace("/another?", "/videomoments?") == url
+    assert server.release() is False
+    assert server.status().state == "running"
+    assert server.release() is True
+    assert server.release() is False
+
+
+def test_looking_at_the_status_makes_nothing(new_embedded_home: Path) -> None:
+    assert _server(new_embedded_home).status().state == "absent"
+    assert not new_embedded_home.exists()
+
+
+def test_joining_a_running_server_takes_less_than_a_tenth_of_a_second(embedded_home: Path) -> None:
+    with _server(embedded_home).running():
+        best = min(_seconds_to_join(embedded_home) for _ in range(5))
+    assert best < 0.1
+
+
+def _seconds_to_join(home: Path) -> float:
+    server = _server(home)
+    started = time.perf_counter()
+    with server.running():
+        return time.perf_counter() - started
