@@ -1,0 +1,33 @@
+"""Fixtures over the Google Cloud Storage emulator; use with `pytest_plugins = ["gcs_fixtures"]`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from gcs_emulator import GoogleStorage, google_storage
+
+
+@pytest.fixture(scope="session")
+def _running_gcs() -> Iterator[GoogleStorage]:
+    with google_storage() as storage:
+        yield storage
+
+
+@pytest.fixture
+def gcs(_running_gcs: GoogleStorage) -> GoogleStorage:
+    """The emulator with one empty bucket, no faults and no requests seen."""
+    _running_gcs.reset()
+    return _running_gcs
+
+
+@pytest.fixture
+def gcs_client(gcs: GoogleStorage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A real client, found through STORAGE_EMULATOR_HOST as in production."""
+    from google.cloud import storage
+
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs.url)
+    client = storage.Client(project="test")
+    yield client
+    client.close()

@@ -1,0 +1,276 @@
+"""An object store in a local folder: every object is a plain file below one root.
+
+Belongs here: atomic create-only writes, `file://` addresses, and what the operating system's
+errors mean to a user. Does not belong here: temporary files of runs (scratch).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock
+
+from videomoments_dagster.failures import (
+    ObjectConflict,
+    ObjectMissing,
+    ObjectStoreRefused,
+    ObjectStoreUnavailable,
+    SourceUnavailable,
+)
+from videomoments_dagster.object_store.atomic_file import (
+    BLOCK_BYTES,
+    DISK_FULL,
+    blocks_of,
+    part_path,
+    removed_afterwards,
+    scratch_errors,
+    sync_folder,
+)
+from videomoments_dagster.object_store.file_urls import path_of_file_url
+from videomoments_dagster.object_store.interface import ObjectStat, StoredObject
+from videomoments_dagster.object_store.keys import PART_PREFIX, check_key, check_prefix
+
+_ABSENT = (errno.ENOENT, errno.ENOTDIR)
+_NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
+_LOCK_SECONDS = 60
+_LOCK_NAME = f"{PART_PREFIX}create-only.lock"
+
+
+class LocalFolderStore:
+    """Objects as files below `root`, which is made when first written to."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = Path(os.path.abspath(root.expanduser()))  # noqa: PTH100 - keep symlinks
+
+    @property
+    def root(self) -> Path:
+        """The root folder, absolute; symbolic links are kept as they were given."""
+        return self._root
+
+    @property
+    def root_url(self) -> str:
+        """Address of the root folder, percent-encoded."""
+        return self._root.as_uri()
+
+    def url_of(self, key: str) -> str:
+        """Give the percent-encoded `file://` address of a key."""
+        return self._path_of_key(key).as_uri()
+
+    def put_file(
+        self,
+        path: Path,
+        *,
+        key: str,
+        content_type: str,  # noqa: ARG002 - files keep no MIME type
+        sha256: str | None = None,
+    ) -> StoredObject:
+        """Copy a file below the root, unless its key is taken."""
+        target = self._path_of_key(key)
+        with self._store_errors():
+            if target.exists():
+                return self._unchanged(path, target)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with removed_afterwards(part_path(target)) as part:
+                _copy_durably(path, part, sha256=sha256)
+                if not self._claim(part, target):
+                    return self._unchanged(part, target)
+            sync_folder(target.parent)
+            return StoredObject(url=target.as_uri(), size_bytes=target.stat().st_size, created=True)
+
+    def fetch(self, url: str, *, to: Path) -> Path:
+        """Copy an object to `to`."""
+        found = self._existing(url)
+        with removed_afterwards(part_path(to)) as part:
+            with scratch_errors(to):
+                copy = part.open("xb")
+            with copy:
+                for block in self._blocks_of_object(found, url):
+                    with scratch_errors(to):
+                        copy.write(block)
+                with scratch_errors(to):
+                    copy.flush()
+            with scratch_errors(to):
+                part.replace(to)
+        return to
+
+    def stat(self, url: str) -> ObjectStat | None:
+        """Describe a file; None for nothing and for folders."""
+        return self._stat_path(self._path_of_url(url))
+
+    def delete(self, url: str) -> None:
+        """Remove a file, if it is there."""
+        path = self._path_of_url(url)
+        with self._store_errors():
+            try:
+                path.unlink()
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    raise
+
+    def list(self, prefix: str = "") -> Iterator[ObjectStat]:
+        """List the files below a folder, in order of their keys."""
+        folder = self._root / check_prefix(prefix)
+        with self._store_errors():
+            keys = sorted(self._keys_below(folder))
+        for key in keys:
+            found = self._stat_path(self._root / key)
+            if found is not None:
+                yield found
+
+    def local_path(self, url: str) -> Path | None:
+        """Give the file itself, to be read in place."""
+        return self._existing(url)
+
+    def check(self) -> None:
+        """Make the root where it is missing, and write, read and remove a small file in it."""
+        with self._store_errors():
+            self._root.mkdir(parents=True, exist_ok=True)
+            with removed_afterwards(part_path(self._root / "check")) as part:
+                part.write_bytes(b"videomoments")
+                part.read_bytes()
+
+    def _path_of_key(self, key: str) -> Path:
+        return self._root / check_key(key)
+
+    def _path_of_url(self, url: str) -> Path:
+        root = os.path.join(self._root, "")  # noqa: PTH118 - for its trailing slash
+        path = path_of_file_url(url)
+        if path is not None and path.startswith(root):
+            with suppress(ValueError):
+                return self._path_of_key(path.removeprefix(root))
+        raise ObjectStoreRefused(
+            f"{url} is not below the object store's root {self.root_url}",
+            remedy="Set the object storage root to the one that it was stored under",
+        )
+
+    def _existing(self, url: str) -> Path:
+        path = self._path_of_url(url)
+        if self._stat_path(path) is None:
+            raise _missing(url)
+        return path
+
+    def _stat_path(self, path: Path) -> ObjectStat | None:
+        with self._store_errors():
+            try:
+                found = path.stat()
+            except OSError as error:
+                if error.errno in _ABSENT:
+                    return None
+                raise
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        return ObjectStat(
+            url=path.as_uri(),
+            key=path.relative_to(self._root).as_posix(),
+            size_bytes=found.st_size,
+            crc32c=None,
+        )
+
+    def _keys_below(self, folder: Path) -> Iterator[str]:
+        for parent, _, names in os.walk(folder, onerror=_raise_unless_absent):
+            for name in names:
+                if not name.startswith(PART_PREFIX):
+                    yield (Path(parent) / name).relative_to(self._root).as_posix()
+
+    def _blocks_of_object(self, path: Path, url: str) -> Iterator[bytes]:
+        with self._store_errors():
+            try:
+                file = path.open("rb")
+            except FileNotFoundError:
+                raise _missing(url) from None
+            with file:
+                while block := file.read(BLOCK_BYTES):
+                    yield block
+
+    def _claim(self, part: Path, target: Path) -> bool:
+        """Give a finished file its name; False when another writer was first."""
+        try:
+            os.link(part, target)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+        else:
+            return True
+        # exFAT and some network file systems have no hard links, and rename overwrites.
+        with FileLock(self._root / _LOCK_NAME, timeout=_LOCK_SECONDS):
+            if target.exists():
+                return False
+            part.replace(target)
+            return True
+
+    def _unchanged(self, path: Path, target: Path) -> StoredObject:
+        if not _same_bytes(path, target):
+            raise ObjectConflict(
+                f"{target.as_uri()} already holds other bytes than {path.name}",
+                remedy="Find out who wrote there; keys are never overwritten",
+            )
+        return StoredObject(url=target.as_uri(), size_bytes=target.stat().st_size, created=False)
+
+    @contextmanager
+    def _store_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError as error:
+            raise ObjectStoreUnavailable(
+                f"the object store {self._root} was locked for more than {_LOCK_SECONDS} seconds"
+            ) from error
+        except OSError as error:
+            if error.errno in DISK_FULL:
+                raise ObjectStoreUnavailable(
+                    f"the disk of the object store {self._root} is full",
+                    remedy="Free some space there, or set the object storage root to a larger disk",
+                ) from error
+            if error.errno == errno.EIO:
+                raise ObjectStoreUnavailable(
+                    f"the disk of the object store {self._root} failed: {error.strerror}"
+                ) from error
+            raise ObjectStoreRefused(
+                f"the object store's folder {self._root} cannot be used: {error.strerror}",
+                remedy=f"Make it usable: mkdir -p '{self._root}' && chmod u+rwx '{self._root}'",
+            ) from error
+
+
+def _missing(url: str) -> ObjectMissing:
+    return ObjectMissing(
+        f"the object {url} is not in the object store",
+        remedy="Materialise the asset that makes it again",
+    )
+
+
+def _raise_unless_absent(error: OSError) -> None:
+    if error.errno not in _ABSENT:
+        raise error
+
+
+def _copy_durably(path: Path, part: Path, *, sha256: str | None) -> None:
+    digest = hashlib.sha256()
+    with part.open("xb") as copy:
+        for block in blocks_of(path):
+            if sha256 is not None:
+                digest.update(block)
+            copy.write(block)
+        copy.flush()
+        os.fsync(copy.fileno())
+    if sha256 is not None and digest.hexdigest() != sha256:
+        raise SourceUnavailable(
+            f"{path} changed while it was being stored",
+            remedy="Wait until nothing writes to it, then materialise again",
+        )
+
+
+def _same_bytes(path: Path, stored: Path) -> bool:
+    try:
+        if path.stat().st_size != stored.stat().st_size:
+            return False
+    except FileNotFoundError as error:
+        raise SourceUnavailable(f"{path} cannot be read: {error.strerror}") from error
+    with stored.open("rb") as other:
+        return all(block == other.read(BLOCK_BYTES) for block in blocks_of(path))

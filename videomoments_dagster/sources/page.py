@@ -1,0 +1,210 @@
+"""Sources that are web pages with a video in them, fetched by yt-dlp in a process of its own.
+
+Belongs here: yt-dlp's command line, its time limit, and what its complaints mean. Does not
+belong here: addresses of files (`web`). yt-dlp is optional and never imported: it can hang, and
+a process can be ended.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from videomoments_dagster.failures import (
+    EngineUnavailable,
+    ScratchExhausted,
+    SourceRejected,
+    SourceUnavailable,
+)
+from videomoments_dagster.object_store.atomic_file import scratch_errors
+from videomoments_dagster.sources.limits import FetchLimits, Progress
+from videomoments_dagster.sources.locations import YTDLP_PREFIX, redact
+
+_PROGRESS = "VM-PROGRESS"
+_DONE = "VM-DONE"
+_PASSING = re.compile(
+    r"timed? ?out|temporary failure|connection|network|unreachable|HTTP Error (5\d\d|429)|"
+    r"IncompleteRead|name resolution|bytes read",
+    re.IGNORECASE,
+)
+_DISK_FULL = re.compile(r"No space left|Disk quota", re.IGNORECASE)
+_URL = re.compile(r"https?://[^\s'\"]+")
+_MOST_OF_A_MESSAGE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class PageDownload:
+    """A finished download.
+
+    Attributes:
+        path: The file.
+        title: The page's title for it, or None.
+    """
+
+    path: Path
+    title: str | None
+
+
+def download_page(
+    location: str, *, to_stem: Path, limits: FetchLimits, progress: Progress | None
+) -> PageDownload:
+    """Fetch the video of a page.
+
+    Args:
+        location: The page's address, with or without the prefix `ytdlp:`.
+        to_stem: Path to write to, without the extension, which yt-dlp decides.
+        limits: Time and size limits.
+        progress: Called while it downloads.
+
+    Raises:
+        EngineUnavailable: yt-dlp is not installed.
+        SourceRejected: There is no video to be had there.
+        SourceUnavailable: It could not be reached, or took too long.
+        ScratchExhausted: The local disk is full.
+    """
+    if importlib.util.find_spec("yt_dlp") is None:
+        raise EngineUnavailable(
+            f"the source {redact(location)} needs yt-dlp, which is not installed",
+            remedy='Install it with: pip install "videomoments-dagster[ytdlp]"',
+        )
+    url = location.removeprefix(YTDLP_PREFIX)
+    with scratch_errors(to_stem):
+        work = Path(tempfile.mkdtemp(prefix=".part-", dir=to_stem.parent))
+    try:
+        done, complaint = _run(_command(url, work, limits), limits=limits, progress=progress)
+        if done is None:
+            raise _failure(location, complaint)
+        found = Path(str(done.get("filepath") or ""))
+        if not found.is_file() or found.stat().st_size == 0:
+            raise SourceRejected(f"the page {redact(location)} gave no video")
+        target = to_stem.with_name(to_stem.name + found.suffix.lower())
+        with scratch_errors(target):
+            found.replace(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    title = done.get("title")
+    return PageDownload(path=target, title=title if isinstance(title, str) and title else None)
+
+
+def _command(url: str, work: Path, limits: FetchLimits) -> list[str]:
+    fields = "%(progress.downloaded_bytes)s %(progress.total_bytes)s"
+    return [
+        sys.executable,
+        *("-m", "yt_dlp", "--ignore-config", "--no-playlist", "--no-cache-dir", "--no-simulate"),
+        *("--quiet", "--progress", "--newline", "--color", "never"),
+        *("--progress-template", f"download:{_PROGRESS} {fields}"),
+        *("--print", f"after_move:{_DONE} %(.{{filepath,title}})j"),
+        *("--output", str(work / "video.%(ext)s")),
+        *("--socket-timeout", f"{limits.read_seconds:g}"),
+        *("--retries", str(limits.attempts), "--max-filesize", str(limits.max_bytes)),
+        *("--ffmpeg-location", _ffmpeg()),
+        "--",
+        url,
+    ]
+
+
+def _ffmpeg() -> str:
+    """Find the ffmpeg that joins picture and sound when a page offers them apart."""
+    import imageio_ffmpeg  # noqa: PLC0415 - looks for its binary when imported
+
+    return shutil.which("ffmpeg") or str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def _run(
+    command: list[str], *, limits: FetchLimits, progress: Progress | None
+) -> tuple[dict[str, object] | None, str]:
+    """Run yt-dlp; its result, or None and its last complaint."""
+    done: dict[str, object] | None = None
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+            start_new_session=True,
+        )
+        with _ended_after(process, limits.total_seconds) as ended:
+            for line in process.stdout or ():
+                if line.startswith(_DONE):
+                    done = json.loads(line.removeprefix(_DONE))
+                elif progress is not None:
+                    _report(line, progress)
+            status = process.wait()
+        if ended.is_set():
+            return None, f"timed out after {limits.total_seconds:g} seconds"
+        complaints.seek(0)
+        lines = [line.strip() for line in complaints if line.startswith("ERROR:")]
+    return (done if status == 0 else None), (lines[-1] if lines else f"exit status {status}")
+
+
+@contextmanager
+def _ended_after(process: subprocess.Popen[str], seconds: float) -> Iterator[threading.Event]:
+    """End a process and its children after a time, or when the block is left early."""
+    ended = threading.Event()
+
+    def end() -> None:
+        ended.set()
+        _kill(process)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield ended
+    finally:
+        timer.cancel()
+        timer.join()
+        if process.poll() is None:
+            _kill(process)
+        if process.stdout is not None:
+            process.stdout.close()
+        process.wait()
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _report(line: str, progress: Progress) -> None:
+    words = line.split()
+    if len(words) == 3 and words[0] == _PROGRESS and words[1].isdigit():  # noqa: PLR2004
+        progress(int(words[1]), int(words[2]) if words[2].isdigit() else None)
+
+
+def _failure(
+    location: str, complaint: str
+) -> SourceRejected | SourceUnavailable | ScratchExhausted:
+    shown = redact(location)
+    reason = _URL.sub(lambda match: redact(match[0]), complaint.removeprefix("ERROR:").strip())
+    reason = reason.partition("; please report this issue")[0][:_MOST_OF_A_MESSAGE]
+    if _DISK_FULL.search(complaint):
+        return ScratchExhausted(
+            f"the scratch disk filled up while {shown} was fetched",
+            remedy="Free some space, or point the scratch folder at a larger disk",
+        )
+    if _PASSING.search(complaint):
+        return SourceUnavailable(
+            f"the page {shown} could not be fetched: {reason}",
+            remedy="Check the network, then try again",
+        )
+    return SourceRejected(
+        f"the page {shown} gave no video: {reason}",
+        remedy='Check the address; sites change, so try: pip install -U "yt-dlp"',
+    )
