@@ -6,6 +6,11 @@ import socket
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Time limits of single examples say more about the other workers than about the code.
+settings.register_profile("shared-machine", deadline=None)
+settings.load_profile("shared-machine")
 
 pytest_plugins = ["postgres", "media_samples", "pipeline", "gcs_fixtures"]
 

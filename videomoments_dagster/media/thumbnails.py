@@ -49,7 +49,6 @@ _TURNS = {0: (), 90: ("clock",), 180: ("clock", "clock"), 270: ("cclock",)}
 
 # Numbers of ISO/IEC 23091-2, which ffmpeg's enumerations follow.
 _MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
-_FULL_RANGE = 2
 _HIGH_DEFINITION_FROM_HEIGHT = 720
 
 
@@ -356,11 +355,11 @@ def _upright(frame: Any, stream: Any, rotation: int) -> Any:
         graph.add(
             "scale",
             f"w={scaled[0]}:h={scaled[1]}:flags=area+accurate_rnd+full_chroma_int"
-            f":in_color_matrix={_matrix(frame)}:out_color_matrix=bt601"
-            f":in_range={'pc' if _is_full_range(frame) else 'tv'}:out_range=pc",
+            f":in_color_matrix={_matrix(frame)}:out_color_matrix=bt601",
         ),
         graph.add("setsar", "1"),
         *(graph.add("transpose", turn) for turn in _TURNS[rotation]),
+        # This format is full range; the scaler knows each frame's own.
         graph.add("format", "yuvj420p"),
         graph.add("buffersink"),
     ]
@@ -372,10 +371,6 @@ def _upright(frame: Any, stream: Any, rotation: int) -> Any:
 def _matrix(frame: Any) -> str:
     guess = "bt709" if min(frame.width, frame.height) >= _HIGH_DEFINITION_FROM_HEIGHT else "bt601"
     return _MATRICES.get(int(frame.colorspace), guess)
-
-
-def _is_full_range(frame: Any) -> bool:
-    return int(frame.color_range) == _FULL_RANGE or frame.format.name.startswith("yuvj")
 
 
 def _jpeg(picture: Any) -> bytes:
