@@ -1,0 +1,146 @@
+"""Where in the sound nobody speaks, from its loudness alone.
+
+Belongs here: pure functions over 16-bit samples. They see energy and not speech: music counts
+as sound. Does not belong here: engines.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+FRAMES_PER_SECOND = 100
+"""Resolution of the loudness curve."""
+
+SILENCE_DB = -96.0
+"""Loudness of digital silence: the step of 16 bits."""
+
+_BLOCK_FRAMES = 60 * FRAMES_PER_SECOND
+_FULL_SCALE = 32768.0
+
+_QUIET_FILE_DB = -60.0
+_THRESHOLD_SHARE = 0.3
+_THRESHOLD_BELOW_PEAK_DB = 45.0
+_FLAT_DB = 6.0
+
+_SHORTEST_PAUSE = 40
+_SHORTEST_SOUND = 10
+_MARGIN = 15
+_CUT_WIDTH = 10
+
+
+def loudness_db(samples: NDArray[np.int16], *, rate: int) -> NDArray[np.float32]:
+    """Measure the loudness of every hundredth of a second, in dB below full scale.
+
+    Args:
+        samples: Mono sound; read block by block, so that a memory map stays one.
+        rate: Samples per second, a multiple of 100.
+    """
+    size = rate // FRAMES_PER_SECOND
+    count = -(-samples.size // size)
+    power = np.zeros(count, dtype=np.float32)
+    for first in range(0, count, _BLOCK_FRAMES):
+        block = samples[first * size : (first + _BLOCK_FRAMES) * size].astype(np.float32)
+        block = np.pad(block, (0, -block.size % size)) / _FULL_SCALE
+        power[first : first + _BLOCK_FRAMES] = np.square(block.reshape(-1, size)).mean(axis=1)
+    floor = 10.0 ** (SILENCE_DB / 10)
+    return np.asarray(10 * np.log10(np.maximum(power, floor)), dtype=np.float32)
+
+
+def sounding_stretches(
+    loudness: NDArray[np.float32], *, longest_seconds: float
+) -> list[tuple[float, float]]:
+    """Find the stretches between pauses, in order, as (start, end) in seconds.
+
+    A pause is 0.4 s or more below a threshold between the file's quiet and loud parts. Sounds
+    shorter than 0.1 s are dropped. Each stretch keeps up to 0.15 s of quiet at its ends. One
+    longer than `longest_seconds` is divided at its quietest places.
+
+    Args:
+        loudness: What `loudness_db` measured.
+        longest_seconds: Longest stretch wanted, seconds.
+    """
+    if loudness.size == 0:
+        return []
+    quiet, loud = (float(level) for level in np.percentile(loudness, (10, 98)))
+    if loud < _QUIET_FILE_DB:
+        return []
+    if loud - quiet < _FLAT_DB:
+        runs = [(0, loudness.size)]
+    else:
+        threshold = max(quiet + _THRESHOLD_SHARE * (loud - quiet), loud - _THRESHOLD_BELOW_PEAK_DB)
+        runs = list(_with_margins(list(_runs(loudness > threshold)), loudness.size))
+    longest = max(round(longest_seconds * FRAMES_PER_SECOND), 2 * _CUT_WIDTH)
+    return [
+        (first / FRAMES_PER_SECOND, last / FRAMES_PER_SECOND)
+        for run in runs
+        for first, last in _divided(loudness, run, longest)
+    ]
+
+
+def quietest_frame(loudness: NDArray[np.float32], first: int, last: int) -> int:
+    """Find the middle of the quietest tenth of a second between two frames.
+
+    Of several equally quiet ones it is the one in the middle, so that a cut falls into the
+    middle of a pause.
+    """
+    part = loudness[first:last].astype(np.float64)
+    if part.size <= _CUT_WIDTH:
+        return first + part.size // 2
+    sums = np.concatenate(([0.0], np.cumsum(part)))
+    width = sums[_CUT_WIDTH:] - sums[:-_CUT_WIDTH]
+    quietest = np.flatnonzero(width <= width.min() + 1e-6)
+    return first + int(quietest[quietest.size // 2]) + _CUT_WIDTH // 2
+
+
+def pieces(loudness: NDArray[np.float32], *, seconds: float) -> list[tuple[float, float]]:
+    """Divide the whole sound into pieces of at most `seconds`, cut where it is quietest.
+
+    The pieces follow each other without gaps. Each cut lies in the last tenth of its piece.
+    """
+    longest = max(round(seconds * FRAMES_PER_SECOND), 10 * _CUT_WIDTH)
+    edges = [0]
+    while loudness.size - edges[-1] > longest:
+        edges.append(quietest_frame(loudness, edges[-1] + longest * 9 // 10, edges[-1] + longest))
+    edges.append(loudness.size)
+    return [
+        (first / FRAMES_PER_SECOND, last / FRAMES_PER_SECOND)
+        for first, last in itertools.pairwise(edges)
+        if last > first
+    ]
+
+
+def _runs(sounding: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """Give the runs of True, with short pauses bridged and then short sounds dropped."""
+    changes = np.flatnonzero(np.diff(np.concatenate(([False], sounding, [False]))))
+    start: int | None = None
+    end = 0
+    for first, last in zip(changes[::2].tolist(), changes[1::2].tolist(), strict=True):
+        if start is not None and first - end >= _SHORTEST_PAUSE:
+            if end - start >= _SHORTEST_SOUND:
+                yield start, end
+            start = None
+        start = first if start is None else start
+        end = last
+    if start is not None and end - start >= _SHORTEST_SOUND:
+        yield start, end
+
+
+def _with_margins(runs: list[tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:
+    for first, last in runs:
+        yield max(first - _MARGIN, 0), min(last + _MARGIN, size)
+
+
+def _divided(
+    loudness: NDArray[np.float32], run: tuple[int, int], longest: int
+) -> Iterator[tuple[int, int]]:
+    first, last = run
+    while last - first > longest:
+        # The second half of what fits, so that no piece is very short.
+        cut = quietest_frame(loudness, first + longest // 2, min(first + longest, last))
+        yield first, cut
+        first = cut
+    yield first, last
