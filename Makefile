@@ -12,6 +12,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 STAMP := $(VENV)/.installed
 
 # Warnings are errors in the tests; a worker a core.
@@ -21,14 +22,13 @@ PYTEST_WORKERS ?= auto
 
 setup: $(STAMP)
 
-# Installed with uv for its speed, with hashes, and byte-compiled: a virtual environment made by
-# uv is not, and imports take three to five times as long then.
+# With pip, since it goes by whatever registry and certificates the machine is set up for. It
+# compiles to byte code, without which imports take three to five times as long.
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11 to 3.13 is needed, this is %d.%d; set PYTHON=/path/to/python3.12, say" % sys.version_info[:2])'
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.lock)"
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(PIP) install --require-hashes --requirement requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: setup
@@ -51,6 +51,7 @@ bench: setup
 	$(BIN)/python benchmarks/run.py
 
 lock: setup
+	$(PIP) install uv
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --quiet --output-file requirements.lock
 
 clean:
