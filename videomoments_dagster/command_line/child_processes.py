@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -30,11 +31,13 @@ _RECORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _LINES_KEPT = 40
 
-# A run that is interrupted stops its ffmpeg, removes its scratch and closes its record. Dagster
-# takes an interrupt for a failure that the step's retry policy covers, so once may not be enough.
-_ASK_WORKERS = (2.0, 2.0, 1.5)
+# A run that is interrupted stops its ffmpeg, removes its scratch and closes its record.
+_WORKERS_SECONDS = 4.0
+# Dagster's code server looks after its workers once a second: the run of one that had to be killed
+# is recorded as failed, instead of running for ever.
+_RECORD_SECONDS = 2.0
 # Whoever has no work of its own loses nothing when it is killed.
-_ASK_OTHERS = (2.0,)
+_OTHERS_SECONDS = 2.0
 
 
 class Child:
@@ -95,7 +98,7 @@ class ChildGroup:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             pass_fds=[self._tie],
             # Ctrl-C in the terminal is for this process alone, which ends them in order.
@@ -129,7 +132,7 @@ class ChildGroup:
                     self._on_terminal = False
 
     def stop(self, *, first: Sequence[str] = ()) -> None:
-        """End all processes of the group, and those that they started, within 8 seconds or so.
+        """End all processes of the group, and those that they started, within 10 seconds or so.
 
         Args:
             first: Names of children that are asked first, together with all workers: processes
@@ -137,12 +140,13 @@ class ChildGroup:
         """
         self._on_terminal = False
         leading = [one.process.pid for one in self.children if one.name in first]
-        _end(
-            [one for one in marked(self.mark) if one.pid in leading or _is_worker(one)],
-            _ASK_WORKERS,
-        )
+        asked = [one for one in marked(self.mark) if one.pid in leading or _is_worker(one)]
+        stubborn = [one for one in _end(asked, _WORKERS_SECONDS) if _is_worker(one)]
+        if stubborn:
+            _end(stubborn, _RECORD_SECONDS, order=signal.SIGKILL)
+            time.sleep(_RECORD_SECONDS)
         own = {one.process.pid for one in self.children}
-        _end([one for one in marked(self.mark) if one.pid in own], _ASK_OTHERS)
+        _end([one for one in marked(self.mark) if one.pid in own], _OTHERS_SECONDS)
         kill_marked(self.mark)
         for child in self.children:
             child.process.wait(timeout=5)
@@ -175,22 +179,18 @@ def kill_marked(mark: str) -> int:
         if not remaining:
             break
         count += len(remaining)
-        _end(remaining, (2.0,), order=signal.SIGKILL)
+        _end(remaining, _OTHERS_SECONDS, order=signal.SIGKILL)
     return count
 
 
 def _end(
-    processes: Sequence[psutil.Process],
-    waits: Sequence[float],
-    order: signal.Signals = signal.SIGTERM,
-) -> None:
-    """Ask processes to end, once before each wait in seconds, until all have."""
-    remaining = list(processes)
-    for seconds in waits:
-        for process in remaining:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.send_signal(order)
-        _, remaining = psutil.wait_procs(remaining, timeout=seconds)
+    processes: Sequence[psutil.Process], seconds: float, order: signal.Signals = signal.SIGTERM
+) -> list[psutil.Process]:
+    """Ask processes to end, and give those that have not within the time."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(order)
+    return list(psutil.wait_procs(processes, timeout=seconds)[1])
 
 
 def _is_worker(process: psutil.Process) -> bool:
