@@ -50,7 +50,7 @@ def ensure_database_exists(url: str | URL) -> bool:
         )
         try:
             connection = engine.raw_connection()
-        except SQLAlchemyError:
+        except (SQLAlchemyError, psycopg2.Error):
             continue
         try:
             connection.dbapi_connection.autocommit = True  # type: ignore[union-attr]
@@ -66,7 +66,11 @@ def ensure_database_exists(url: str | URL) -> bool:
             connection.close()
         if made:
             return True
+        # It is there after all: somebody else made it meanwhile, or it refuses for another reason.
+        refusal = _refusal(target)
         break
+    if refusal is None:
+        return False
     raise refusal
 
 
@@ -92,7 +96,7 @@ def create_if_missing(connection: Any, name: str) -> bool:
 def _refusal(target: URL) -> DatabaseProblem | None:
     engine = create_engine(target, poolclass=NullPool, connect_args={"connect_timeout": 10})
     try:
-        engine.raw_connection().close()
+        engine.connect().close()
     except DBAPIError as error:
         return translated(error, target) or DatabaseRefused(str(error.orig))
     except psycopg2.Error as error:

@@ -326,7 +326,7 @@ def demo() -> None:
                 database,
                 str(demonstration.demo_talk()),
                 identifier=demonstration.DEMO_IDENTIFIER,
-                title="Four small things",
+                title="Four everyday wonders",
                 transcription_engine=engine,
                 working_directory=Path.cwd(),
             )

@@ -10,6 +10,7 @@ for it. It comes first: a webserver that finds none shows a broken location unti
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -91,7 +92,7 @@ def serve(settings: Settings, *, host: str = "127.0.0.1", port: int = 3000) -> i
             "VIDEOMOMENTS_HOME": str(settings.home_folder),
         }
         with (
-            _short_folder() as sockets,
+            _short_folder(str(folder)) as sockets,
             _stopped_afterwards(
                 ChildGroup(mark=str(folder), log=folder / LOG_FILE, quiet=_ROUTINE)
             ) as group,
@@ -260,9 +261,15 @@ def _note(folder: Path) -> str:
 
 
 @contextmanager
-def _short_folder() -> Iterator[Path]:
-    """Give a folder for sockets, whose paths must fit into 108 bytes."""
-    folder = Path(tempfile.mkdtemp(prefix="videomoments-"))
+def _short_folder(mark: str) -> Iterator[Path]:
+    """Give a folder for sockets, whose paths must fit into 108 bytes.
+
+    What a killed server of the same mark left is removed; the caller is the only one of its mark.
+    """
+    prefix = f"videomoments-{hashlib.sha256(os.fsencode(mark)).hexdigest()[:12]}-"
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
     try:
         yield folder
     finally:

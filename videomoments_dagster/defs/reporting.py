@@ -44,6 +44,13 @@ def failures_reported(*, video: str, step: str) -> Iterator[None]:
     """
     try:
         yield
+    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+        # Dagster takes an interrupt for a failure that the retry policy covers, and would begin
+        # the step again in a run that somebody cancelled.
+        raise dg.Failure(
+            description=f"video '{video}', step {step}: The run was interrupted.",
+            allow_retries=False,
+        ) from None
     except DatabaseProblem as problem:
         raise _failure(as_videomoments_error(problem).located(video=video, step=step)) from None
     except VideoMomentsError as error:
