@@ -21,7 +21,7 @@ from sqlalchemy import text
 from db.session import Database
 from videomoments_dagster.command_line.registration import add_source
 from videomoments_dagster.command_line.running import RunOutcome, run_job
-from videomoments_dagster.resources.database import open_database
+from videomoments_dagster.configured_database import open_database
 
 SENTENCES = {
     "bread": "The baker mixes flour and water and salt and lets the dough rise in a warm bowl.",

@@ -78,7 +78,7 @@ def _opened() -> Iterator[tuple[Settings, Database, DagsterInstance]]:
 def _database() -> tuple[Settings, Database]:
     """Settings and our database; the embedded one is brought up to date by the way."""
     from db.schema_state import upgrade
-    from videomoments_dagster.resources.database import database_url, open_database
+    from videomoments_dagster.configured_database import database_url, open_database
     from videomoments_dagster.settings import load_settings
 
     settings = load_settings()
@@ -273,7 +273,7 @@ def db() -> None:
 def db_upgrade() -> None:
     """Bring the schema of our database up to date."""
     from db.schema_state import upgrade
-    from videomoments_dagster.resources.database import database_url
+    from videomoments_dagster.configured_database import database_url
     from videomoments_dagster.settings import load_settings
 
     upgrade(database_url(load_settings()))
@@ -287,7 +287,7 @@ def db_url() -> None:
     The embedded server runs only while some `videomoments` process needs it, such as
     `videomoments dev`.
     """
-    from videomoments_dagster.resources.database import database_url
+    from videomoments_dagster.configured_database import database_url
     from videomoments_dagster.settings import load_settings
 
     click.echo(database_url(load_settings()).replace("postgresql+psycopg2://", "postgresql://", 1))

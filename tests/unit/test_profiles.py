@@ -69,7 +69,7 @@ def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_missing_file_is_refused_with_its_path(tmp_path: Path) -> None:
-    with pytest.raises(SettingsRejected, match="nowhere.yaml"):
+    with pytest.raises(SettingsRejected, match=r"nowhere\.yaml"):
         load_profiles(tmp_path / "nowhere.yaml")
 
 

@@ -23,8 +23,8 @@ import psycopg2
 from db.creation import ensure_database_exists
 from db.errors import described
 from db.urls import normalised, rendered
+from videomoments_dagster.configured_database import database_url
 from videomoments_dagster.failures import DatabaseUnavailable, SettingsRejected
-from videomoments_dagster.resources.database import database_url
 from videomoments_dagster.settings import Settings
 
 if TYPE_CHECKING:

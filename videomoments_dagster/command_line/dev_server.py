@@ -33,8 +33,8 @@ import videomoments_dagster
 from db.schema_state import upgrade
 from videomoments_dagster.command_line.child_processes import Child, ChildGroup, kill_marked
 from videomoments_dagster.command_line.dagster_instance import prepare_instance
+from videomoments_dagster.configured_database import database_url
 from videomoments_dagster.failures import SettingsRejected, VideoMomentsError
-from videomoments_dagster.resources.database import database_url
 from videomoments_dagster.settings import Settings
 
 LOCATION = "videomoments"

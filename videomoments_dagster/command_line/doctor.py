@@ -26,10 +26,10 @@ from db.errors import DatabaseProblem, DatabaseRefused, SchemaOutdated, describe
 from db.schema_state import check, current_revision
 from db.session import Database
 from videomoments_dagster.command_line.dagster_instance import dagster_database_url
+from videomoments_dagster.configured_database import database_url
 from videomoments_dagster.failures import EngineUnavailable, VideoMomentsError
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
 from videomoments_dagster.profiles import DEFAULT_PROFILE, load_profiles
-from videomoments_dagster.resources.database import database_url
 from videomoments_dagster.resources.object_store import ObjectStoreResource
 from videomoments_dagster.settings import Settings
 from videomoments_dagster.transcription.registry import (

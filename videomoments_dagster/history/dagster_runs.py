@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from dagster import DagsterEventType, DagsterInstance, RunRecord
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 from videomoments_dagster.defs.run_tags import PIPELINE_TAG
 from videomoments_dagster.history.run_facts import JOB_ASSETS, RunFacts

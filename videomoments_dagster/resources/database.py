@@ -1,55 +1,20 @@
 """The database as a Dagster resource.
 
-Belongs here: which database this process uses, and sessions on it. Does not belong here: SQL.
+Belongs here: sessions for assets and IO managers. Does not belong here: SQL, or which database it
+is (`videomoments_dagster.configured_database`).
 """
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from pydantic import PrivateAttr
 from sqlalchemy.orm import Session
 
-from db.embedded import EmbeddedPostgres
 from db.session import Database
-from videomoments_dagster.settings import Settings, load_settings
-
-EMBEDDED_DATABASE = "videomoments"
-
-
-@cache
-def embedded_server(home: str) -> EmbeddedPostgres:
-    """The embedded server under `home`, held by this process until it ends."""
-    return EmbeddedPostgres(Path(home))
-
-
-def database_url(settings: Settings) -> str:
-    """The URL of our database, starting the embedded server where none is configured.
-
-    Raises:
-        db.errors.DatabaseProblem: If the URL is no PostgreSQL URL, or the embedded server
-            cannot be started.
-    """
-    configured = settings.explicit_sync_url
-    if configured is not None:
-        return configured
-    return embedded_server(str(settings.home_folder)).acquire(database=EMBEDDED_DATABASE)
-
-
-@cache
-def open_database(url: str) -> Database:
-    """One `Database`, and so one connection pool, per URL and process."""
-    settings = load_settings()
-    return Database(
-        url,
-        pool_size=settings.database_pool_size,
-        max_overflow=settings.database_max_overflow,
-        pool_timeout=settings.database_pool_timeout,
-        echo=settings.database_echo,
-    )
+from videomoments_dagster.configured_database import database_url, open_database
+from videomoments_dagster.settings import load_settings
 
 
 class DatabaseResource(dg.ConfigurableResource[Any]):

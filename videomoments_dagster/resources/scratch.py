@@ -75,7 +75,9 @@ class ScratchResource(dg.ConfigurableResource[Any]):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["ScratchResource"]:
         """Give the run its folder, and remove it when the run ends."""
-        with scratch_folder(Path(self.root), name=context.run.run_id if context.run else "no-run") as folder:
+        with scratch_folder(
+            Path(self.root), name=context.run.run_id if context.run else "no-run"
+        ) as folder:
             self._folder = folder
             yield self
 

@@ -62,7 +62,7 @@ class ClipsConfig(MaterialisationConfig):
     code_version=CODE_VERSION,
     retry_policy=RETRY_OUTSIDE,
     # Beside checks, Dagster takes a MaterializeResult to have no value unless it is told.
-    dagster_type=dg.Any,  # type: ignore[arg-type]
+    dagster_type=dg.Any,
     check_specs=[
         dg.AssetCheckSpec(
             name=EVERY_MOMENT_HAS_A_CLIP,
