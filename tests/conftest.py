@@ -15,7 +15,7 @@ from hypothesis import settings
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
 
-pytest_plugins = ["postgres", "media_samples", "pipeline", "gcs_fixtures"]
+pytest_plugins = ["postgres", "media_samples", "pipeline", "gcs_fixtures", "dev_process"]
 
 SLOW_FIXTURES = {"postgres_server", "media_samples", "pipeline", "talk_video"}
 """Fixtures that start servers or processes; a unit test that asks for one is in the wrong tier."""
