@@ -31,7 +31,9 @@ def resources_for(settings: Settings) -> dict[str, Any]:
         "scratch": scratch,
         "media": MediaResource(object_store=object_store, scratch=scratch),
         "results": StoredResultsResource(database=database, object_store=object_store),
-        "registry": SourceRegistryResource(database=database),
+        "registry": SourceRegistryResource(
+            database=database, max_download_gib=settings.max_source_gib
+        ),
         "profiles": ProfilesResource(path=str(settings.profiles or "")),
         "clip_settings": ClipSettingsResource(
             padding_left=settings.clip_padding_left,

@@ -13,6 +13,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from db import models
+from videomoments_dagster.failures import SourceRejected
+from videomoments_dagster.io_managers.text_columns import TITLE_CHARACTERS, fitted, storable
 from videomoments_dagster.records import Source
 from videomoments_dagster.resources.database import DatabaseResource
 
@@ -35,19 +37,46 @@ def source_at(session: Session, *, location: str) -> Source | None:
 
 
 def register(session: Session, source: Source) -> None:
-    """Insert the source, or replace what was registered under its identifier."""
-    values = {
-        "location": source.location,
-        "title": source.title,
-        "captions": source.captions,
-        "transcription_engine": source.transcription_engine,
-        "profile": source.profile,
-    }
+    """Insert the source, or replace what was registered under its identifier.
+
+    Raises:
+        SourceRejected: If its location is no text that the database can keep.
+    """
+    values = _values(source)
     session.execute(
         insert(models.Source)
         .values(identifier=source.identifier, **values)
         .on_conflict_do_update(index_elements=[models.Source.identifier], set_=values)
     )
+
+
+def register_if_new(session: Session, source: Source) -> None:
+    """Insert the source, unless one is registered under its identifier.
+
+    Raises:
+        SourceRejected: If its location is no text that the database can keep.
+    """
+    session.execute(
+        insert(models.Source)
+        .values(identifier=source.identifier, **_values(source))
+        .on_conflict_do_nothing(index_elements=[models.Source.identifier])
+    )
+
+
+def _values(source: Source) -> dict[str, str | None]:
+    for location in (source.location, source.captions or ""):
+        if storable(location) != location:
+            raise SourceRejected(
+                f"the name of {storable(location)} is not valid UTF-8",
+                remedy="Rename the file, then add it again",
+            )
+    return {
+        "location": source.location,
+        "title": None if source.title is None else fitted(source.title, TITLE_CHARACTERS),
+        "captions": source.captions,
+        "transcription_engine": source.transcription_engine,
+        "profile": source.profile,
+    }
 
 
 def _source(row: models.Source) -> Source:
@@ -65,6 +94,8 @@ class SourceRegistryResource(dg.ConfigurableResource[Any]):
     """Where registered partitions' bytes come from."""
 
     database: dg.ResourceDependency[DatabaseResource]
+    max_download_gib: float = 64.0
+    """Largest source that is downloaded, in GiB."""
 
     def source_of(self, identifier: str) -> Source | None:
         """The source registered under `identifier`, or None."""

@@ -13,6 +13,7 @@ from videomoments_dagster.defs.materialisation import (
     MaterialisationConfig,
     materialise,
 )
+from videomoments_dagster.defs.progress_log import TenthsLogged
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.defs.run_tags import TRANSCRIPTION_TAG
 from videomoments_dagster.failures import SourceRejected
@@ -93,14 +94,6 @@ def transcript(
         def compute() -> Computation[Transcript]:
             engine.check()
             context.log.info("Transcribing with %s", engine.service)
-            last_tenth = 0
-
-            def progress(share: float) -> None:
-                nonlocal last_tenth
-                if int(share * 10) > last_tenth:
-                    last_tenth = int(share * 10)
-                    context.log.info("%d%% of the sound is transcribed", last_tenth * 10)
-
             result = engine.transcribe(
                 TranscriptionRequest(
                     media=media.local_file(video.cloud_url),
@@ -109,7 +102,7 @@ def transcript(
                     scratch=scratch.subfolder("transcript"),
                     language=config.language,
                 ),
-                progress=progress,
+                progress=TenthsLogged(context, "of the sound is transcribed"),
             )
             for note in result.notes:
                 context.log.info("%s", note)

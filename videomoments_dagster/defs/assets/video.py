@@ -13,6 +13,7 @@ from videomoments_dagster.defs.materialisation import (
     MaterialisationConfig,
     materialise,
 )
+from videomoments_dagster.defs.progress_log import TenthsLogged
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.failures import SourceRejected
 from videomoments_dagster.identity import checked_identifier, digest
@@ -93,7 +94,10 @@ def video(
                 source.location,
                 scratch=scratch.subfolder("source"),
                 gcs_client=object_store.client,
-                limits=FetchLimits(max_bytes=_max_bytes(config)),
+                progress=TenthsLogged(context, "of the source is read").of_bytes,
+                limits=FetchLimits(
+                    max_bytes=int((config.max_source_gib or registry.max_download_gib) * _GIB)
+                ),
             )
             facts = probe(fetched.path)
             result = FetchedVideo(
@@ -102,7 +106,7 @@ def video(
                 path=fetched.path,
                 content_hash=fetched.content_hash,
                 facts=facts,
-                title=source.title,
+                title=source.title or fetched.suggested_title,
             )
             return Computation(
                 value=result,
@@ -113,7 +117,7 @@ def video(
                     "resolution": facts.video.resolution if facts.video else None,
                     "video_codec": facts.video.codec if facts.video else None,
                     "audio_codec": facts.audio.codec if facts.audio else None,
-                    "source": source.location,
+                    "source": redact(source.location),
                     "content_hash": result.content_hash,
                     "stored_source_state": state,
                 },
@@ -128,10 +132,6 @@ def video(
             force=config.force,
             compute=compute,
         )
-
-
-def _max_bytes(config: VideoConfig) -> int:
-    return int((config.max_source_gib or 64) * _GIB)
 
 
 def _source(identifier: str, config: VideoConfig, registered: Source | None) -> Source:
