@@ -27,7 +27,7 @@ from videomoments_dagster.command_line.child_processes import marked
 
 # Generous: the machine may be busy with the other workers' tests.
 START_SECONDS = 150
-STOP_SECONDS = 25
+STOP_SECONDS = 60
 
 # What the `videomoments` script does, with this interpreter.
 COMMAND = (sys.executable, "-P", "-c", "from videomoments_dagster.cli import main; main()", "dev")

@@ -19,7 +19,7 @@ from videomoments_dagster.records import (
 
 
 def video_version(video: Video) -> str:
-    """Over the bytes and the title."""
+    """Over the bytes, the title and where they came from."""
     return digest([video.content_hash, video.title, video.source_url])
 
 
@@ -48,10 +48,16 @@ def configs_version(configs: SelectedConfigs) -> str:
 
 
 def moments_version(moments: Moments) -> str:
-    """Over identifiers, titles and scores in time order."""
+    """Over identifiers, which stand for the times, and over parents, titles and scores."""
     return digest(
         [
-            [moment.identifier, moment.title, moment.score, moment.scoring_model]
+            [
+                moment.identifier,
+                moment.parent_identifier,
+                moment.title,
+                moment.score,
+                moment.scoring_model,
+            ]
             for moment in sorted(moments.moments, key=lambda moment: moment.identifier)
         ]
     )

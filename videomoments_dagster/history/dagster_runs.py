@@ -30,7 +30,7 @@ def run_facts(instance: DagsterInstance, record: RunRecord) -> RunFacts | None:
     assets = _assets(record)
     if video is None or not assets:
         return None
-    noted: dict[str, Any] = {"moments": None, "clips": None, "failed_clips": 0}
+    noted: dict[str, Any] = {"moments": None, "clips": None, "failed_clips": 0, "config_hash": None}
     failed_step: str | None = None
     failure: str | None = None
     for entry in instance.get_records_for_run(run.run_id, of_type=_EVENTS).records:
@@ -39,7 +39,7 @@ def run_facts(instance: DagsterInstance, record: RunRecord) -> RunFacts | None:
             continue
         if event.is_step_materialization and event.asset_key is not None:
             metadata = event.step_materialization_data.materialization.metadata
-            _note(noted, event.asset_key.path[-1], metadata)
+            _note(noted, event.asset_key.to_user_string(), metadata)
         elif event.is_step_failure and failed_step is None:
             failed_step = event.step_key
             data = event.step_failure_data
@@ -74,7 +74,8 @@ def _assets(record: RunRecord) -> frozenset[str]:
     """Names of the assets that the run selected, of those that are ours."""
     run = record.dagster_run
     if run.asset_selection:
-        selected = frozenset(key.path[-1] for key in run.asset_selection)
+        # Another code location may have an asset `other/video`, which is not ours.
+        selected = frozenset(key.path[0] for key in run.asset_selection if len(key.path) == 1)
         return selected & JOB_ASSETS["full"]
     return JOB_ASSETS.get(run.job_name, frozenset())
 
@@ -84,7 +85,9 @@ def _note(noted: dict[str, Any], asset: str, metadata: Any) -> None:
         value = getattr(metadata.get(key), "value", None)
         return int(value) if isinstance(value, int | float) else None
 
-    if asset == "moments":
+    if asset == "generation_config":
+        noted["config_hash"] = getattr(metadata.get("config_hash"), "value", None)
+    elif asset == "moments":
         noted["moments"] = number("moments")
     elif asset == "clips":
         noted["clips"] = number("clips")

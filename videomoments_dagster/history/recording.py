@@ -6,68 +6,145 @@ the command line, and a rebuild. Does not belong here: what a row says (`run_fac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
 
 from dagster import DagsterInstance, RunRecord, RunsFilter
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from db import models
+from db.errors import DatabaseProblem
 from db.session import Database
 from videomoments_dagster.defs.run_tags import CONFIG_TAG, PIPELINE_TAG
 from videomoments_dagster.history.dagster_runs import PARTITION_TAG, run_facts
-from videomoments_dagster.history.run_facts import HistoryRow, RunFacts, history_row
+from videomoments_dagster.history.run_facts import (
+    WAITING_STATUSES,
+    HistoryRow,
+    RunFacts,
+    history_row,
+    pipeline_identifier,
+)
 
-EARLIER_RUNS = 25
-"""How many earlier runs of a video are looked at when its first row is written."""
+RUNS_PER_PAGE = 200
+
+_MILLISECOND = 0.001
+
+_logger = logging.getLogger(__name__)
 
 
-def record_runs(instance: DagsterInstance, database: Database, records: Iterable[RunRecord]) -> int:
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of some runs.
+
+    Attributes:
+        runs: How many runs have a row that is up to date.
+        failures: Why others have none, by run id; each is worth another attempt.
+    """
+
+    runs: int = 0
+    failures: Mapping[str, Exception] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def record_runs(
+    instance: DagsterInstance, database: Database, records: Iterable[RunRecord]
+) -> Recorded:
     """Bring the rows of these runs up to date; each run in a transaction of its own.
 
     A run whose video or config is not stored yet has no row; the columns are NOT NULL. It gets
     its row as soon as they are there: with its own next change, or when a later run of the same
     video writes its first row.
 
-    Returns:
-        How many rows were written.
+    A run that cannot be recorded does not keep the others from it.
+
+    Raises:
+        DatabaseProblem: If the database cannot be worked with at all, which is no run's fault.
     """
-    written = 0
+    runs = 0
+    failures: dict[str, Exception] = {}
+
+    def attempt(record: RunRecord) -> _Outcome:
+        nonlocal runs
+        run_id = record.dagster_run.run_id
+        try:
+            outcome = _record(instance, database, record)
+        except DatabaseProblem:
+            raise
+        except Exception as error:
+            _logger.exception("The run %s could not be written into pipeline_history.", run_id)
+            failures[run_id] = error
+            return _Outcome()
+        runs += outcome.written
+        return outcome
+
     for record in records:
-        facts = run_facts(instance, record)
-        if facts is None:
-            continue
-        outcome = _record(instance, database, facts)
-        written += outcome.written
-        if outcome.first_of_video:
-            for earlier in _earlier_runs(instance, facts):
-                earlier_facts = run_facts(instance, earlier)
-                if earlier_facts is not None:
-                    written += _record(instance, database, earlier_facts).written
-    return written
+        if attempt(record).first_of_video:
+            for other in _others_of_video(instance, record):
+                attempt(other)
+    return Recorded(runs=runs, failures=failures)
 
 
 def record_run(instance: DagsterInstance, database: Database, run_id: str) -> int:
-    """The same for one run by its id."""
-    return record_runs(instance, database, instance.get_run_records(RunsFilter(run_ids=[run_id])))
+    """Bring the row of one run up to date, and say how many rows that concerned.
+
+    Raises:
+        DatabaseProblem: If the database cannot be worked with.
+        Exception: Whatever kept this run from being recorded.
+    """
+    recorded = record_runs(
+        instance, database, instance.get_run_records(RunsFilter(run_ids=[run_id]))
+    )
+    if run_id in recorded.failures:
+        raise recorded.failures[run_id]
+    return recorded.runs
 
 
+def record_all(instance: DagsterInstance, database: Database) -> Recorded:
+    """Bring the rows of all runs that Dagster knows up to date, oldest first.
+
+    This is how the table is rebuilt, whatever happened to it. Rows of runs that Dagster has
+    forgotten are left alone.
+    """
+    runs = 0
+    failures: dict[str, Exception] = {}
+    for page in _pages(instance, RunsFilter()):
+        recorded = record_runs(instance, database, page)
+        runs += recorded.runs
+        failures.update(recorded.failures)
+    return Recorded(runs=runs, failures=failures)
+
+
+def _others_of_video(instance: DagsterInstance, record: RunRecord) -> Iterator[RunRecord]:
+    run = record.dagster_run
+    for page in _pages(instance, RunsFilter(tags={PARTITION_TAG: run.tags[PARTITION_TAG]})):
+        yield from (other for other in page if other.dagster_run.run_id != run.run_id)
+
+
+@dataclass(frozen=True, slots=True)
 class _Outcome:
-    def __init__(self, *, written: bool, first_of_video: bool) -> None:
-        self.written = written
-        self.first_of_video = first_of_video
+    written: bool = False
+    first_of_video: bool = False
 
 
-def _record(instance: DagsterInstance, database: Database, facts: RunFacts) -> _Outcome:
+def _record(instance: DagsterInstance, database: Database, record: RunRecord) -> _Outcome:
+    if record.dagster_run.status.name in WAITING_STATUSES:
+        # Thousands of these wait while a backfill runs; their events need not be read.
+        return _Outcome()
+    facts = run_facts(instance, record)
+    if facts is None:
+        return _Outcome()
+    if facts.identifier is None:
+        facts = replace(facts, identifier=_free_identifier(instance, facts))
     row = history_row(facts)
     if row is None:
-        return _Outcome(written=False, first_of_video=False)
+        return _Outcome()
     with database.transaction() as session:
         target = _target(session, facts)
         if target is None:
-            return _Outcome(written=False, first_of_video=False)
+            return _Outcome()
         video_id, config_id, config_hash = target
         first = (
             session.scalar(
@@ -85,24 +162,32 @@ def _record(instance: DagsterInstance, database: Database, facts: RunFacts) -> _
     return _Outcome(written=True, first_of_video=first)
 
 
+def _free_identifier(instance: DagsterInstance, facts: RunFacts) -> str:
+    """The run's identifier; a millisecond later where another run was made in the same one."""
+    created_at = facts.created_at
+    while True:
+        identifier = pipeline_identifier(video=facts.video, created_at=created_at)
+        holders = instance.get_run_ids(RunsFilter(tags={PIPELINE_TAG: identifier}), limit=2)
+        if all(run_id == facts.run_id for run_id in holders):
+            return identifier
+        created_at += _MILLISECOND
+
+
 def _target(session: Session, facts: RunFacts) -> tuple[int, int, str] | None:
     """Ids of the run's video and config, and the config's hash; None where one is missing.
 
-    The config is the one that the run is tagged with, which a rebuild goes by, else the one that
-    the video uses now.
+    The config is the one that the run itself chose, else the one that it is tagged with, which
+    is the one that the video used when the run was first recorded.
     """
     video_id = session.scalar(select(models.Video.id).where(models.Video.identifier == facts.video))
     if video_id is None:
         return None
-    tagged = facts.tags.get(CONFIG_TAG)
+    hashed = facts.config_hash or facts.tags.get(CONFIG_TAG)
     config = None
-    # A run that chooses a config anew may be tagged with the one before; it follows the choice
-    # until it ends.
-    settled = "generation_config" not in facts.assets or facts.ended_at is not None
-    if tagged is not None and settled:
+    if hashed is not None:
         config = session.execute(
             select(models.GenerationConfig.id, models.GenerationConfig.config_hash).where(
-                models.GenerationConfig.config_hash == tagged
+                models.GenerationConfig.config_hash == hashed
             )
         ).one_or_none()
     if config is None:
@@ -119,16 +204,28 @@ def _target(session: Session, facts: RunFacts) -> tuple[int, int, str] | None:
 
 def _upsert(session: Session, row: HistoryRow, *, video_id: int, config_id: int) -> None:
     values = {**asdict(row), "video_id": video_id, "generation_config_id": config_id}
-    changing = {key: value for key, value in values.items() if key != "identifier"}
+    statement = insert(models.PipelineHistory).values(**values)
+    changing = {name: statement.excluded[name] for name in values if name != "identifier"}
+    columns = models.PipelineHistory.__table__.c
     session.execute(
-        insert(models.PipelineHistory)
-        .values(**values)
-        .on_conflict_do_update(index_elements=[models.PipelineHistory.identifier], set_=changing)
+        statement.on_conflict_do_update(
+            index_elements=[models.PipelineHistory.identifier],
+            set_=changing,
+            # A row that is right already is not written again every few seconds.
+            where=or_(*(columns[name].is_distinct_from(new) for name, new in changing.items())),
+        )
     )
 
 
-def _earlier_runs(instance: DagsterInstance, facts: RunFacts) -> Sequence[RunRecord]:
-    records = instance.get_run_records(
-        RunsFilter(tags={PARTITION_TAG: facts.video}), limit=EARLIER_RUNS
-    )
-    return [record for record in records if record.dagster_run.run_id != facts.run_id]
+def _pages(instance: DagsterInstance, filters: RunsFilter) -> Iterator[list[RunRecord]]:
+    """All runs of a filter, oldest first, a page at a time."""
+    cursor: str | None = None
+    while True:
+        page = list(
+            instance.get_run_records(filters, limit=RUNS_PER_PAGE, cursor=cursor, ascending=True)
+        )
+        if page:
+            yield page
+        if len(page) < RUNS_PER_PAGE:
+            return
+        cursor = page[-1].dagster_run.run_id

@@ -35,7 +35,8 @@ MAX_PIPELINE_TYPE_LENGTH = 50
 _HASH_LENGTH = 16
 
 _RUNNING = frozenset({"STARTED", "STARTING", "CANCELING"})
-_WAITING = frozenset({"NOT_STARTED", "QUEUED", "MANAGED"})
+WAITING_STATUSES = frozenset({"NOT_STARTED", "QUEUED", "MANAGED"})
+"""Dagster's statuses of runs that have not begun and have no row yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,9 @@ class RunFacts:
         failed_clips: Clips that this run could not cut.
         failed_step: Asset whose step failed, if one did.
         failure: What the failed step or run said.
+        config_hash: Generation config that this run's `generation_config` came to, if it has.
         identifier: Identifier that the run was given earlier, if any.
+        tags: The run's tags.
     """
 
     run_id: str
@@ -70,6 +73,7 @@ class RunFacts:
     failed_clips: int = 0
     failed_step: str | None = None
     failure: str | None = None
+    config_hash: str | None = None
     identifier: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -125,7 +129,7 @@ def pipeline_type(assets: frozenset[str]) -> str:
 
 def history_row(facts: RunFacts) -> HistoryRow | None:
     """The row that a run should have now, or None while it waits to start."""
-    if facts.status in _WAITING:
+    if facts.status in WAITING_STATUSES:
         return None
     status = _status(facts)
     began = facts.started_at if facts.started_at is not None else facts.created_at

@@ -14,6 +14,7 @@ from videomoments_dagster.io_managers.stored_asset import (
     missing_result,
     recall,
 )
+from videomoments_dagster.io_managers.text_columns import CODEC_CHARACTERS, fitted
 from videomoments_dagster.io_managers.video_rows import kibibytes
 from videomoments_dagster.object_store.atomic_file import content_hash
 from videomoments_dagster.object_store.interface import ObjectStore
@@ -43,7 +44,8 @@ class ClipRows(StoredAsset[CutClips, Clips]):
     def write(self, session: Session, *, video: str, made: CutClips, uploads: Uploads) -> None:
         """Replace the rows of the moments that were cut again.
 
-        A replaced row takes its thumbnail with it, since that shows the old cut.
+        A replaced row takes its thumbnail with it, since that shows the old cut. A cut that came
+        out as what is stored already replaces nothing.
 
         Raises:
             ResultMissing: If a moment is no longer stored, because another run replaced it.
@@ -56,13 +58,20 @@ class ClipRows(StoredAsset[CutClips, Clips]):
                 )
             ).all()
         )
+        stored = {
+            clip.moment_id: clip
+            for clip in session.scalars(select(models.Clip).where(models.Clip.video_id == video_id))
+        }
         for clip in made.cut:
             moment_id = moment_ids.get(clip.moment_identifier)
             if moment_id is None:
                 raise missing_result(video=video, asset="moments", step=self.name)
             url = uploads[clip.path].url
-            session.execute(delete(models.Clip).where(models.Clip.moment_id == moment_id))
-            session.add(_row(clip, video_id=video_id, moment_id=moment_id, url=url))
+            values = _values(clip, url=url)
+            old = stored.get(moment_id)
+            if old is None or any(getattr(old, name) != value for name, value in values.items()):
+                session.execute(delete(models.Clip).where(models.Clip.moment_id == moment_id))
+                session.add(models.Clip(video_id=video_id, moment_id=moment_id, **values))
             note_origin(
                 session, url=url, fingerprint=clip.fingerprint, details={"method": clip.method}
             )
@@ -109,19 +118,17 @@ class ClipRows(StoredAsset[CutClips, Clips]):
         return tuple(clip.cloud_url for clip in stored.clips)
 
 
-def _row(clip: ClipFile, *, video_id: int, moment_id: int, url: str) -> models.Clip:
+def _values(clip: ClipFile, *, url: str) -> dict[str, object]:
     facts = clip.facts
-    return models.Clip(
-        moment_id=moment_id,
-        video_id=video_id,
-        cloud_url=url,
-        start_time=clip.start_time,
-        end_time=clip.end_time,
-        padding_left=clip.padding_left,
-        padding_right=clip.padding_right,
-        file_size_kb=kibibytes(facts.size_bytes),
-        format=CLIP_FORMAT,
-        video_codec=facts.video.codec if facts.video else None,
-        audio_codec=facts.audio.codec if facts.audio else None,
-        resolution=facts.video.resolution if facts.video else None,
-    )
+    return {
+        "cloud_url": url,
+        "start_time": clip.start_time,
+        "end_time": clip.end_time,
+        "padding_left": clip.padding_left,
+        "padding_right": clip.padding_right,
+        "file_size_kb": kibibytes(facts.size_bytes),
+        "format": CLIP_FORMAT,
+        "video_codec": fitted(facts.video.codec, CODEC_CHARACTERS) if facts.video else None,
+        "audio_codec": fitted(facts.audio.codec, CODEC_CHARACTERS) if facts.audio else None,
+        "resolution": facts.video.resolution if facts.video else None,
+    }

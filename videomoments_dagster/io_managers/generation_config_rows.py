@@ -90,13 +90,10 @@ class GenerationConfigRows(StoredAsset[SelectedConfigs, SelectedConfigs]):
         transcript_id = session.scalar(
             select(models.Transcript.id).where(models.Transcript.video_id == video_id)
         )
+        ids = _config_ids(session, made, transcript_id=transcript_id)
         values = {
-            "generation_config_id": config_id(
-                session, made.generation, transcript_id=transcript_id
-            ),
-            "refinement_config_id": config_id(
-                session, made.refinement, transcript_id=transcript_id
-            ),
+            "generation_config_id": ids[made.generation],
+            "refinement_config_id": ids[made.refinement],
             "profile": made.profile,
             "max_shift_seconds": made.max_shift_seconds,
         }
@@ -125,6 +122,20 @@ class GenerationConfigRows(StoredAsset[SelectedConfigs, SelectedConfigs]):
     def version(self, stored: SelectedConfigs) -> str:
         """Over both configs and the shift."""
         return configs_version(stored)
+
+
+def _config_ids(
+    session: Session, made: SelectedConfigs, *, transcript_id: int | None
+) -> dict[GenerationConfig, int]:
+    """Ids of both configs.
+
+    All videos take shared rows in the order of their hashes, prompts first, so that two that
+    write at once never wait for each other.
+    """
+    both = sorted((made.generation, made.refinement), key=config_hash)
+    for prompt in sorted((config.prompt for config in both), key=prompt_hash):
+        prompt_id(session, prompt)
+    return {config: config_id(session, config, transcript_id=transcript_id) for config in both}
 
 
 def _config(session: Session, identity: int) -> GenerationConfig:

@@ -20,6 +20,7 @@ from videomoments_dagster.io_managers.stored_asset import (
     missing_result,
     recall,
 )
+from videomoments_dagster.io_managers.text_columns import TITLE_CHARACTERS, fitted
 from videomoments_dagster.records import Moment, Moments
 from videomoments_dagster.versions import moments_version
 
@@ -92,6 +93,8 @@ def _insert_or_keep(
         )
     }
     for moment in wanted:
+        title = fitted(moment.title, TITLE_CHARACTERS)
+        parent_id = parent_ids.get(moment.parent_identifier or "")
         row = existing.get(moment.identifier)
         if row is None:
             session.add(
@@ -100,9 +103,9 @@ def _insert_or_keep(
                     video_id=video_id,
                     start_time=moment.start_time,
                     end_time=moment.end_time,
-                    title=moment.title,
+                    title=title,
                     is_refined=moment.parent_identifier is not None,
-                    parent_id=parent_ids.get(moment.parent_identifier or ""),
+                    parent_id=parent_id,
                     generation_model=moment.generation_model,
                     generation_config_id=config_id,
                     score=moment.score,
@@ -111,7 +114,9 @@ def _insert_or_keep(
                 )
             )
             continue
-        row.title = moment.title
+        row.title = title
+        # Somebody's DELETE of the root by SQL has set it to null; the root is back by now.
+        row.parent_id = parent_id
         if (row.score, row.scoring_model) != (moment.score, moment.scoring_model):
             row.score = moment.score
             row.scoring_model = moment.scoring_model

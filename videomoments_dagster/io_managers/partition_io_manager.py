@@ -9,10 +9,12 @@ from typing import Any
 import dagster as dg
 
 from videomoments_dagster.defs.reporting import failures_reported
+from videomoments_dagster.failures import ObjectMissing
 from videomoments_dagster.io_managers.catalogue import STORED_ASSETS
 from videomoments_dagster.io_managers.stored_asset import (
     Computed,
     Unchanged,
+    first_missing,
     missing_result,
     remember,
 )
@@ -24,8 +26,8 @@ class PartitionIOManager(dg.ConfigurableIOManager):
     """Keeps each partition of an asset as rows in PostgreSQL and files in the object store.
 
     Writing: files first, under keys that contain their hash, then all rows in one transaction.
-    Reading: from the rows; a partition that was never materialised fails at once, is not
-    retried, and says which asset to materialise.
+    Reading: from the rows; a partition that was never materialised, or whose object is gone,
+    fails at once, is not retried, and says which asset to materialise.
     """
 
     database: dg.ResourceDependency[DatabaseResource]
@@ -54,10 +56,26 @@ class PartitionIOManager(dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> Any:
         """Load what is stored for the partition of the step that asks for it."""
         name = context.asset_key.path[-1]
+        asset = STORED_ASSETS[name]
         video = context.partition_key
-        with failures_reported(video=video, step=name):
+        step = _asking_step(context)
+        with failures_reported(video=video, step=step):
             with self.database.read() as session:
-                stored = STORED_ASSETS[name].read(session, video=video)
+                stored = asset.read(session, video=video)
             if stored is None:
-                raise missing_result(video=video, asset=name, step=name)
+                raise missing_result(video=video, asset=name, step=step)
+            gone = first_missing(self.object_store.store, asset.object_urls(stored))
+            if gone is not None:
+                raise ObjectMissing(
+                    f"the object {gone} of the asset '{name}' is gone",
+                    remedy=f"Materialise '{name}' for this partition again",
+                )
             return stored
+
+
+def _asking_step(context: dg.InputContext) -> str:
+    """The step that wants the input; outside a run, the asset that is loaded."""
+    try:
+        return context.op_def.name
+    except dg.DagsterInvariantViolationError:
+        return context.asset_key.path[-1]

@@ -12,7 +12,8 @@ object is missing.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
@@ -90,7 +91,10 @@ def locked_video(session: Session, *, video: str, step: str) -> models.Video:
         ResultMissing: If the video was never materialised.
     """
     row = session.scalar(
-        select(models.Video).where(models.Video.identifier == video).with_for_update()
+        select(models.Video)
+        .where(models.Video.identifier == video)
+        # Rows of `pipeline_history` may still be written meanwhile.
+        .with_for_update(key_share=True)
     )
     if row is None:
         raise missing_result(video=video, asset="video", step=step)
@@ -107,6 +111,18 @@ def missing_result(*, video: str, asset: str, step: str) -> ResultMissing:
     )
 
 
+def first_missing(store: ObjectStore, urls: Collection[str]) -> str | None:
+    """The first of these objects that is not there; they are looked up several at once."""
+    if not urls:
+        return None
+    with ThreadPoolExecutor(max_workers=min(len(urls), _LOOKUPS_AT_ONCE)) as pool:
+        return next(
+            (url for url, found in zip(urls, pool.map(store.stat, urls), strict=True) if not found),
+            None,
+        )
+
+
+_LOOKUPS_AT_ONCE = 8
 _STORED_VERSION = "stored_version"
 
 

@@ -41,7 +41,7 @@ class ThumbnailRows(StoredAsset[MadeThumbnails, Thumbnails]):
     def write(
         self, session: Session, *, video: str, made: MadeThumbnails, uploads: Uploads
     ) -> None:
-        """Replace the rows whose pictures were made again.
+        """Replace the rows whose pictures were made again and came out differently.
 
         Raises:
             ResultMissing: If a clip is no longer stored, because another run replaced it.
@@ -54,22 +54,28 @@ class ThumbnailRows(StoredAsset[MadeThumbnails, Thumbnails]):
                 .where(models.Clip.video_id == video_id)
             ).all()
         )
+        owners = {kept.clip_of_moment for kept in made.kept}
+        owners |= {new.clip_of_moment for new in made.made}
+        if None not in owners:
+            # The source has no picture any more. Those of clips went with their clips.
+            session.execute(delete(models.Thumbnail).where(models.Thumbnail.video_id == video_id))
         for thumbnail in made.made:
             url = uploads[thumbnail.path].url
-            row = models.Thumbnail(
-                cloud_url=url, file_size_kb=kibibytes(uploads[thumbnail.path].size_bytes)
-            )
+            kilobytes = kibibytes(uploads[thumbnail.path].size_bytes)
+            row = models.Thumbnail(cloud_url=url, file_size_kb=kilobytes)
             if thumbnail.clip_of_moment is None:
                 row.video_id = video_id
-                old = models.Thumbnail.video_id == video_id
+                of_same_owner = models.Thumbnail.video_id == video_id
             else:
                 clip_id = clip_ids.get(thumbnail.clip_of_moment)
                 if clip_id is None:
                     raise missing_result(video=video, asset="clips", step=self.name)
                 row.clip_id = clip_id
-                old = models.Thumbnail.clip_id == clip_id
-            session.execute(delete(models.Thumbnail).where(old))
-            session.add(row)
+                of_same_owner = models.Thumbnail.clip_id == clip_id
+            old = session.scalar(select(models.Thumbnail).where(of_same_owner))
+            if old is None or (old.cloud_url, old.file_size_kb) != (url, kilobytes):
+                session.execute(delete(models.Thumbnail).where(of_same_owner))
+                session.add(row)
             note_origin(
                 session,
                 url=url,

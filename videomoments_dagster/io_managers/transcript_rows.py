@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from db import models
 from videomoments_dagster.io_managers.stored_asset import StoredAsset, Uploads, locked_video
+from videomoments_dagster.io_managers.text_columns import fitted, storable
 from videomoments_dagster.records import Segment, Transcript, Word
 from videomoments_dagster.versions import transcript_version
+
+LANGUAGE_CHARACTERS = 10
+SERVICE_CHARACTERS = 50
 
 
 class TranscriptRows(StoredAsset[Transcript, Transcript]):
@@ -24,12 +30,15 @@ class TranscriptRows(StoredAsset[Transcript, Transcript]):
         made: Transcript,
         uploads: Uploads,  # noqa: ARG002
     ) -> None:
-        """Delete the old row and insert the new one.
+        """Delete the old row and insert the new one; the very same transcript changes nothing.
 
         The delete detaches or repoints configs that named the old row (a trigger); configs that
         this video selected and that name no transcript any more are given the new one.
         """
         video_id = locked_video(session, video=video, step=self.name).id
+        made = _storable(made)
+        if self.read(session, video=video) == made:
+            return
         session.execute(delete(models.Transcript).where(models.Transcript.video_id == video_id))
         row = models.Transcript(
             video_id=video_id,
@@ -64,7 +73,7 @@ class TranscriptRows(StoredAsset[Transcript, Transcript]):
             )
 
     def read(self, session: Session, *, video: str) -> Transcript | None:
-        """The stored transcript, or None."""
+        """The stored transcript, or None. Its notes are remembered with the materialisation."""
         row = session.scalar(
             select(models.Transcript)
             .join(models.Video, models.Video.id == models.Transcript.video_id)
@@ -94,3 +103,17 @@ class TranscriptRows(StoredAsset[Transcript, Transcript]):
     def version(self, stored: Transcript) -> str:
         """Over words, segments, language and service."""
         return transcript_version(stored)
+
+
+def _storable(transcript: Transcript) -> Transcript:
+    return replace(
+        transcript,
+        full_text=storable(transcript.full_text),
+        words=tuple(replace(word, text=storable(word.text)) for word in transcript.words),
+        segments=tuple(
+            replace(segment, text=storable(segment.text)) for segment in transcript.segments
+        ),
+        language=fitted(transcript.language, LANGUAGE_CHARACTERS),
+        transcription_service=fitted(transcript.transcription_service, SERVICE_CHARACTERS),
+        notes=(),
+    )

@@ -11,16 +11,24 @@ from sqlalchemy.orm import Session
 
 from db import models
 from videomoments_dagster.io_managers.stored_asset import StoredAsset, Uploads
+from videomoments_dagster.io_managers.text_columns import (
+    CODEC_CHARACTERS,
+    TITLE_CHARACTERS,
+    fitted,
+    indexable_source_url,
+)
 from videomoments_dagster.object_store.interface import ObjectStore
 from videomoments_dagster.object_store.keys import video_key
 from videomoments_dagster.records import (
     AudioStream,
     FetchedVideo,
     MediaFacts,
+    Source,
     SubtitleStream,
     Video,
     VideoStream,
 )
+from videomoments_dagster.resources.registry import register_if_new
 from videomoments_dagster.versions import video_version
 
 DEFAULT_EXTENSION = "bin"
@@ -57,19 +65,28 @@ class VideoRows(StoredAsset[FetchedVideo, Video]):
         extension = made.path.suffix.lstrip(".").lower() or DEFAULT_EXTENSION
         key = video_key(video, made.content_hash, extension)
         content_type = mimetypes.guess_type(f"x.{extension}")[0] or "application/octet-stream"
-        return {made.path: store.put_file(made.path, key=key, content_type=content_type)}
+        # The source may have changed since it was hashed.
+        stored = store.put_file(
+            made.path, key=key, content_type=content_type, sha256=made.content_hash
+        )
+        return {made.path: stored}
 
     def write(self, session: Session, *, video: str, made: FetchedVideo, uploads: Uploads) -> None:
-        """Insert the row, or update the one that there is."""
+        """Insert the row, or update the one that there is.
+
+        A source that came with run config is registered too, so that the partition can be
+        materialised later without it.
+        """
         facts = made.facts
+        title = None if made.title is None else fitted(made.title, TITLE_CHARACTERS)
         values = {
-            "source_url": made.source_url,
+            "source_url": indexable_source_url(made.source_url),
             "cloud_url": uploads[made.path].url,
-            "title": made.title,
+            "title": title,
             "duration_seconds": facts.duration_seconds,
             "file_size_kb": kibibytes(facts.size_bytes),
-            "video_codec": facts.video.codec if facts.video else None,
-            "audio_codec": facts.audio.codec if facts.audio else None,
+            "video_codec": fitted(facts.video.codec, CODEC_CHARACTERS) if facts.video else None,
+            "audio_codec": fitted(facts.audio.codec, CODEC_CHARACTERS) if facts.audio else None,
             "resolution": facts.video.resolution if facts.video else None,
             "frame_rate": facts.video.frame_rate if facts.video else None,
         }
@@ -85,20 +102,25 @@ class VideoRows(StoredAsset[FetchedVideo, Video]):
             .values(video_id=video_id, **file)
             .on_conflict_do_update(index_elements=[models.VideoFile.video_id], set_=file)
         )
+        register_if_new(
+            session, Source(identifier=video, location=made.source_url, title=made.title)
+        )
 
     def read(self, session: Session, *, video: str) -> Video | None:
         """The stored video, or None."""
         found = session.execute(
-            select(models.Video, models.VideoFile)
+            select(models.Video, models.VideoFile, models.Source.location)
             .join(models.VideoFile, models.VideoFile.video_id == models.Video.id)
+            .outerjoin(models.Source, models.Source.identifier == models.Video.identifier)
             .where(models.Video.identifier == video)
         ).one_or_none()
         if found is None:
             return None
-        row, file = found
+        row, file, location = found
+        whole = location is not None and indexable_source_url(location) == row.source_url
         return Video(
             identifier=row.identifier,
-            source_url=row.source_url,
+            source_url=location if whole else row.source_url,
             cloud_url=row.cloud_url,
             content_hash=file.content_hash,
             facts=facts_from_json(dict(file.facts)),

@@ -18,17 +18,18 @@ from pydantic import PrivateAttr
 
 from videomoments_dagster.failures import ScratchExhausted
 
-_ALIVE = ".alive"
+_ALIVE = ".videomoments-run"
+"""Marks a folder as ours; whatever else lies in the same root is nobody's to remove."""
 
 
 def sweep(root: Path) -> None:
-    """Remove folders whose process is gone, such as one that was killed.
+    """Remove our folders whose process is gone, such as one that was killed.
 
     A living process holds a lock on a file in its folder; the kernel lets go of it when the
     process ends, however it ends.
     """
     for folder in root.iterdir():
-        if not folder.is_dir():
+        if folder.is_symlink() or not (folder / _ALIVE).is_file():
             continue
         lock = FileLock(folder / _ALIVE)
         with contextlib.suppress(Timeout, OSError):

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from videomoments_dagster.io_managers.catalogue import STORED_ASSETS
-from videomoments_dagster.io_managers.stored_asset import is_unchanged, recall
+from videomoments_dagster.io_managers.stored_asset import first_missing, is_unchanged, recall
 from videomoments_dagster.records import StoredResult
 from videomoments_dagster.resources.database import DatabaseResource
 from videomoments_dagster.resources.object_store import ObjectStoreResource
@@ -28,7 +28,7 @@ class StoredResultsResource(dg.ConfigurableResource[Any]):
             if result is None:
                 return None
             urls = is_unchanged(session, video=video, asset=STORED_ASSETS[asset], result=result)
-        if urls is None or not all(self.has_object(url) for url in urls):
+        if urls is None or first_missing(self.object_store.store, urls) is not None:
             return None
         return result
 

@@ -1,0 +1,5 @@
+"""Fixtures that only this tier has."""
+
+from stored_records import storage
+
+__all__ = ["storage"]
