@@ -122,6 +122,7 @@ def add(
     """
     from videomoments_dagster.command_line.registration import add_source
 
+    _check_profile(profile)
     with _opened() as (_, database, instance):
         registration = add_source(
             instance,
@@ -167,6 +168,7 @@ def run(
       videomoments run talk --job moments_only --profile shorts
       videomoments run talk --job clips_only
     """
+    _check_profile(profile)
     with _opened() as (_, database, instance):
         status = _run(
             instance,
@@ -178,6 +180,16 @@ def run(
             force=force,
         )
     sys.exit(status)
+
+
+def _check_profile(name: str | None) -> None:
+    """Refuse an invalid file of profiles, or a name not in it, before anything is written."""
+    from videomoments_dagster.profiles import load_profiles, profile_named
+    from videomoments_dagster.settings import load_settings
+
+    profiles = load_profiles(load_settings().profiles)
+    if name is not None:
+        profile_named(name, profiles)
 
 
 def _run(

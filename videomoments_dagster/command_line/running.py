@@ -124,17 +124,20 @@ class _Follower:
         self._instance = instance
         self._database = database
         self._run_id = run_id
+        self._begun: set[str] = set()
         self._unchanged: set[str] = set()
 
     def __call__(self, entry: EventLogEntry) -> None:
         event, step = entry.dagster_event, entry.step_key
         if event is None:
-            if step is not None:
+            # Dagster also tells of each step that it does not even begin, once one has failed.
+            if step in self._begun:
                 self._reporter.step_said(step, entry.user_message)
             return
         if step is None:
             return
         if event.event_type == DagsterEventType.STEP_START:
+            self._begun.add(step)
             self._reporter.step_started(step)
         elif event.is_step_materialization:
             metadata = event.step_materialization_data.materialization.metadata
