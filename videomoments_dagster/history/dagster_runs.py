@@ -46,7 +46,9 @@ def run_facts(instance: DagsterInstance, record: RunRecord) -> RunFacts | None:
             described = data.user_failure_data.description if data.user_failure_data else None
             failure = described or root_cause(data.error)
         elif event.event_type == DagsterEventType.RUN_FAILURE and failure is None:
-            failure = root_cause(event.job_failure_data.error) or event.message
+            # A run that never began has no such data: Dagster's daemon failed it.
+            error = getattr(event.event_specific_data, "error", None)
+            failure = root_cause(error) or event.message
     return RunFacts(
         run_id=run.run_id,
         video=video,
@@ -67,7 +69,11 @@ def root_cause(error: SerializableErrorInfo | None) -> str | None:
     """What the innermost exception said, without any stack; None where there is none."""
     while error is not None and error.cause is not None:
         error = error.cause
-    return error.message.strip() if error is not None else None
+    if error is None:
+        return None
+    said = error.message.strip()
+    # Our own sentences need no name of a class before them; other exceptions do.
+    return said.partition(": ")[2] if error.cls_name == "Failure" else said
 
 
 def _assets(record: RunRecord) -> frozenset[str]:
