@@ -75,7 +75,9 @@ class ClipsConfig(MaterialisationConfig):
 
 Reads the video and the root moments. Writes MP4 files to the object store and rows of `clips`;
 cuts only what is missing or was cut with other settings. Clips are copied without re-encoding
-where the codecs allow, and each proves itself: right first frame, right length, sound in step.""",
+where the codecs allow, and each proves itself: right first frame, right length, sound in step.
+Where only some can be cut, those are kept and a check warns; materialise again to try the rest. If
+it fails, none could be cut, and the message says why.""",
 )
 def clips(
     context: dg.AssetExecutionContext,

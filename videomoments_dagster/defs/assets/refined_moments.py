@@ -36,7 +36,8 @@ CODE_VERSION = "1"
 
 Reads the moments, the transcript and the refinement config. Writes one refined row of `moments`
 per root moment, never further from it than the profile's `max_shift_seconds`. Clips are cut from
-the root moments, not from these.""",
+the root moments, not from these. If it fails, a result that it needs is missing; the message names
+the asset to materialise.""",
 )
 def refined_moments(
     context: dg.AssetExecutionContext,

@@ -50,7 +50,8 @@ _Owner = str | None
 several frames.
 
 Reads the video and the clips. Writes JPEG files, at most 640x360 (360x640 upright), and rows of
-`thumbnails`. A source without a picture has none, and the metadata says so.""",
+`thumbnails`. A source without a picture has none, and the metadata says so. If it fails, a picture
+could not be decoded, or a clip is missing: materialise `clips` first.""",
 )
 def thumbnails(
     context: dg.AssetExecutionContext,
