@@ -11,6 +11,7 @@ from stored_records import configs
 
 from videomoments_dagster.history import recording
 from videomoments_dagster.history.recording import record_all, record_run
+from videomoments_dagster.identity import config_hash
 
 
 def record(imitated: Imitated, *run_ids: str) -> list[dict[str, Any]]:
@@ -127,3 +128,29 @@ def test_the_table_can_be_rebuilt_from_executed_runs(
     recorded = record_all(imitated.instance, imitated.storage.database)
     assert not recorded.failures
     assert imitated.history() == before
+
+
+def test_a_run_names_the_config_that_it_chose_itself_though_it_began_with_another(
+    imitated: Imitated,
+) -> None:
+    imitated.with_config("talk")
+    chosen = configs("short", model="another")
+    running = imitated.pretend("talk", DagsterRunStatus.STARTED)
+    record(imitated, running.run_id)
+    shown = {"generation_config": {"config_hash": config_hash(chosen.generation)}}
+    run_id = imitated.run(
+        "talk",
+        metadata=shown,
+        tags={"videomoments/config": config_hash(configs().generation)},
+    )
+    imitated.storage.store("generation_config", "talk", chosen)
+    record(imitated, running.run_id, run_id)
+
+    hashes = imitated.storage.rows(
+        "SELECT c.config_hash FROM pipeline_history h "
+        "JOIN generation_configs c ON c.id = h.generation_config_id ORDER BY h.id"
+    )
+    assert hashes == [
+        (config_hash(configs().generation),),
+        (config_hash(chosen.generation),),
+    ]

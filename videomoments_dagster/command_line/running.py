@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from dagster import DagsterEventType, DagsterInstance, EventLogEntry
 
+from db.errors import DatabaseProblem
 from db.session import Database
 from videomoments_dagster.definitions import build_definitions
 from videomoments_dagster.defs.run_tags import PROFILE_TAG, TRANSCRIPTION_TAG
@@ -149,11 +150,21 @@ class _Follower:
                 seconds=event.step_success_data.duration_ms / 1000,
                 unchanged=step in self._unchanged,
             )
-            record_run(self._instance, self._database, self._run_id)
+            self._record(step)
         elif event.event_type == DagsterEventType.STEP_UP_FOR_RETRY:
             self._reporter.step_said(step, _why(event.step_retry_data) + " It is tried again.")
         elif event.is_step_failure:
             self._reporter.step_failed(step, _why(event.step_failure_data))
+
+    def _record(self, step: str) -> None:
+        """Bring the row up to date; a step that went well does not fail for it.
+
+        The closing call records the run in any case, and raises what keeps it from that.
+        """
+        try:
+            record_run(self._instance, self._database, self._run_id)
+        except DatabaseProblem as problem:
+            self._reporter.step_said(step, f"The row of pipeline_history waits: {problem}")
 
 
 def _why(data: Any) -> str:
