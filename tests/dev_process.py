@@ -5,6 +5,7 @@ Belongs here: starting it, waiting for it, asking it, and leaving nothing behind
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -40,7 +41,8 @@ def dev_home() -> Iterator[Path]:
     folder.mkdir()
     yield folder
     for process in processes_of(folder):
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
     shutil.rmtree(folder, ignore_errors=True)
 
 
