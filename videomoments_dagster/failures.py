@@ -81,6 +81,20 @@ class TranscriptionFailed(VideoMomentsError):
     """An engine ran and gave no usable transcript."""
 
 
+class LanguageModelRefused(VideoMomentsError):
+    """A model's server wants no question at all: a wrong key, an unknown model, nobody there."""
+
+
+class LanguageModelUnavailable(VideoMomentsError):
+    """A model's server failed in a way that may pass: a time limit, a 429, a 5xx."""
+
+    retryable = True
+
+
+class LanguageModelFailed(VideoMomentsError):
+    """A model answered, and none of its answers can be used."""
+
+
 class MediaFailed(VideoMomentsError):
     """ffmpeg could not do what was asked of it, or its result did not pass the proof."""
 

@@ -1,0 +1,104 @@
+"""Answers of models: JSON is found in any wrapping, and nothing else ever escapes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from videomoments_dagster.language_models.answer_schema import answer_schema
+from videomoments_dagster.language_models.answer_text import AnswerRejected, validated_answer
+from videomoments_dagster.language_models.replies import Refusal, tokens_of, written_answer
+from videomoments_dagster.language_models.token_estimate import estimated_tokens
+
+
+class Item(BaseModel):
+    line: int
+    words: str = ""
+
+
+class Items(BaseModel):
+    items: list[Item]
+
+
+ANSWERS = st.builds(
+    lambda items: {"items": items},
+    st.lists(
+        st.builds(
+            lambda line, words: {"line": line, "words": words}, st.integers(0, 99), st.text()
+        ),
+        max_size=4,
+    ),
+)
+PROSE = st.text(st.characters(exclude_characters="{}[]<>`"), max_size=80)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=12,
+)
+
+
+@given(ANSWERS, PROSE, PROSE, st.sampled_from(["", "```", "```json"]), PROSE)
+def test_the_answer_is_found_whatever_stands_around_it(
+    content: dict[str, object], before: str, after: str, fence: str, thought: str
+) -> None:
+    text = json.dumps(content, ensure_ascii=False)
+    text = f"{fence}\n{text}\n{fence[:3]}"
+    found = validated_answer(f"<think>{thought}{{}}</think>{before}\n{text}\n{after}", Items)
+    assert found.model_dump() == content
+
+
+@given(st.text(max_size=300) | JSON.map(json.dumps))
+def test_nothing_but_a_rejection_comes_of_anything_else(text: str) -> None:
+    said = "."
+    try:
+        validated_answer(text, Items)
+    except AnswerRejected as rejected:
+        said = str(rejected)
+    assert said.endswith(".")
+    assert len(said) < 2000
+
+
+@given(JSON)
+def test_any_response_gives_a_text_or_a_reason(payload: object) -> None:
+    tokens_of(payload)
+    try:
+        said = written_answer(payload)
+    except (AnswerRejected, Refusal) as reason:
+        said = str(reason)
+    assert said.strip()
+
+
+def test_an_answer_without_end_or_depth_is_refused_in_time() -> None:
+    for text in ("{" * 300_000, "[" * 100_000 + "]" * 100_000, "x" * 2_000_000):
+        with pytest.raises(AnswerRejected):
+            validated_answer(text, Items)
+
+
+def test_what_is_wrong_with_the_shape_is_told_briefly() -> None:
+    content = {"items": [{"line": "one"}] * 50}
+    with pytest.raises(AnswerRejected, match=r"items\.0\.line: .* and 47 more errors\.$"):
+        validated_answer(json.dumps(content), Items)
+
+
+def test_thoughts_that_never_end_hold_no_answer() -> None:
+    with pytest.raises(AnswerRejected):
+        validated_answer('I count. <think>maybe {"items": []}', Items)
+
+
+def test_a_schema_requires_everything_and_allows_nothing_else() -> None:
+    schema = answer_schema(Items)
+    assert schema["additionalProperties"] is False
+    item = schema["$defs"]["Item"]
+    assert item["required"] == ["line", "words"]
+    assert "default" not in item["properties"]["words"]
+    assert item["additionalProperties"] is False
+
+
+@given(st.text(), st.text())
+def test_the_estimate_of_tokens_grows_with_the_text(one: str, other: str) -> None:
+    assert estimated_tokens(one + other) >= max(estimated_tokens(one), estimated_tokens(other))
+    assert (estimated_tokens(one) == 0) == (one == "")

@@ -1,0 +1,255 @@
+"""The registry of language models: named servers and models, read from one validated file.
+
+Belongs here: the file's shape, its checks, and finding a model by its name. Does not belong here:
+asking a model (`interview`), or which model a profile uses (`videomoments_dagster.profiles`).
+
+An entry in `models.yaml`:
+
+    local:
+      base_url: http://127.0.0.1:11434/v1
+      model: qwen3:8b
+      context_window: 32768
+
+Keys never stand in the file: `api_key_env` names the environment variable that holds one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from videomoments_dagster.failures import SettingsRejected
+from videomoments_dagster.identity import digest
+
+SHIPPED_MODELS = Path(__file__).with_name("models.yaml")
+
+RESERVED_NAMES = frozenset({"extractive"})
+"""Names of engines that are no language models."""
+
+StructuredOutput = Literal["auto", "json_schema", "json_object", "text"]
+
+_SHARE_OF_WINDOW_USED = 0.9
+
+_Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
+_Price = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSampling(_Checked):
+    """How the model chooses tokens, where a profile does not say; None leaves it to the server."""
+
+    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    top_k: Annotated[int, Field(ge=1, le=100_000)] | None = None
+
+
+class Price(_Checked):
+    """What a million tokens cost."""
+
+    input: _Price
+    output: _Price
+
+
+class LanguageModel(_Checked):
+    """One entry of the registry.
+
+    Attributes:
+        name: What profiles call it, and what is stored in `generation_configs.model`.
+        description: For people.
+        base_url: Where the OpenAI-compatible interface begins, mostly ending in `/v1`.
+        model: The model as the server knows it.
+        api_key_env: Environment variable that holds the key; None for a server that wants none.
+        context_window: Tokens that a question and its answer may have together.
+        max_answer_tokens: Longest answer, tokens; a reasoning model's thoughts count.
+        window_tokens: Longest question, tokens: models lose their way in long texts well before
+            their context ends.
+        sees_images: Whether questions may bring images.
+        structured_output: What the server is asked for first; `auto` begins with a JSON schema
+            and falls back to what the server takes.
+        sampling: Where the profile says nothing.
+        price: Per million tokens, or None.
+        concurrency: Requests in flight at once.
+        connect_seconds: Limit for making a connection.
+        request_seconds: Limit for one request, from sending it to the last byte of the answer.
+        attempts: Requests for one question that fail in a way that may pass, the first included.
+        longest_wait_seconds: Longest wait before a retry, whatever the server asks for.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    description: str = ""
+    base_url: str
+    model: Annotated[str, Field(min_length=1, max_length=300)]
+    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    context_window: Annotated[int, Field(ge=1024, le=100_000_000)]
+    max_answer_tokens: Annotated[int, Field(ge=64, le=1_000_000)] = 4096
+    window_tokens: Annotated[int, Field(ge=256, le=10_000_000)] = 6000
+    sees_images: bool = False
+    structured_output: StructuredOutput = "auto"
+    sampling: ModelSampling = ModelSampling()
+    price: Price | None = None
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 4
+    connect_seconds: _Seconds = 10.0
+    request_seconds: _Seconds = 300.0
+    attempts: Annotated[int, Field(ge=1, le=20)] = 4
+    longest_wait_seconds: _Seconds = 60.0
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_a_web_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"'{value}' is no http:// or https:// address")
+        if parts.username or parts.password:
+            raise ValueError("it holds a user or password; keys belong into the environment")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _question_and_answer_fit(self) -> Self:
+        if self.prompt_tokens_at_most < _SMALLEST_QUESTION:
+            raise ValueError(
+                f"max_answer_tokens ({self.max_answer_tokens}) leaves no room for a question in a "
+                f"context_window of {self.context_window}"
+            )
+        return self
+
+    @property
+    def prompt_tokens_at_most(self) -> int:
+        """Tokens that a question may have.
+
+        What the answer leaves free of nine tenths of the context window, since tokens are only
+        estimated before a server counts them; at most `window_tokens`.
+        """
+        free = int(_SHARE_OF_WINDOW_USED * self.context_window) - self.max_answer_tokens
+        return min(self.window_tokens, free)
+
+    @property
+    def identity(self) -> str:
+        """Changes when the answers may: another model, or other limits for a question.
+
+        The same model behind another address, at another price, or asked faster, answers alike.
+        """
+        return digest(
+            [
+                self.model,
+                self.prompt_tokens_at_most,
+                self.max_answer_tokens,
+                self.sees_images,
+                self.sampling.model_dump(),
+            ]
+        )[:16]
+
+    def cost_of(self, prompt_tokens: int | None, completion_tokens: int | None) -> float | None:
+        """What these tokens cost; None without a price or without counts."""
+        if self.price is None or (prompt_tokens is None and completion_tokens is None):
+            return None
+        return (
+            (prompt_tokens or 0) * self.price.input + (completion_tokens or 0) * self.price.output
+        ) / 1_000_000
+
+
+_SMALLEST_QUESTION = 512
+
+
+def load_models(path: Path | None = None) -> dict[str, LanguageModel]:
+    """Read and check a file of models.
+
+    Args:
+        path: The file; None for the one that the project ships.
+
+    Raises:
+        SettingsRejected: If the file cannot be read, is no YAML mapping, or an entry has an
+            unknown field or a value out of its range; the reason names entry and field.
+    """
+    path = path or SHIPPED_MODELS
+    remedy = f"Mend {path.name}"
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsRejected(
+            f"the models file {path} cannot be read: {error.strerror}",
+            remedy="Set VIDEOMOMENTS_MODELS to a file that exists, or unset it",
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = " ".join(str(error).split())
+        raise SettingsRejected(
+            f"the models file {path} is no valid YAML: {line}", remedy=remedy
+        ) from None
+    if not isinstance(document, dict) or not document:
+        raise SettingsRejected(
+            f"the models file {path} must map model names to entries", remedy=remedy
+        )
+    return {str(name): _checked(str(name), body, path) for name, body in document.items()}
+
+
+def _checked(name: str, body: object, path: Path) -> LanguageModel:
+    remedy = f"Mend {path.name}"
+    if name in RESERVED_NAMES:
+        raise SettingsRejected(
+            f"model '{name}' in {path.name} has the name of an engine that needs no model",
+            remedy=f"Give it another name in {path.name}",
+        )
+    if not isinstance(body, dict) or "name" in body:
+        raise SettingsRejected(
+            f"model '{name}' in {path.name} is refused: it must map fields to values"
+            + (", and its name is the entry's own" if isinstance(body, dict) else ""),
+            remedy=remedy,
+        )
+    try:
+        return LanguageModel.model_validate({**body, "name": name})
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        where = f"field '{field}'" if field else "the entry"
+        message = first["msg"].removeprefix("Value error, ")
+        raise SettingsRejected(
+            f"model '{name}' in {path.name} is refused: {where}: {message}", remedy=remedy
+        ) from None
+
+
+def model_named(name: str, models: Mapping[str, LanguageModel]) -> LanguageModel:
+    """The entry `name`.
+
+    Raises:
+        SettingsRejected: If there is none of that name; the remedy lists those that there are.
+    """
+    model = models.get(name)
+    if model is None:
+        known = ", ".join(sorted({*models, *RESERVED_NAMES}))
+        raise SettingsRejected(
+            f"there is no model '{name}' in the registry of models",
+            remedy=f"Set the profile's `model` to one of: {known}; or add an entry to the file in "
+            "VIDEOMOMENTS_MODELS",
+        )
+    return model
+
+
+def key_of(model: LanguageModel, environment: Mapping[str, str]) -> str | None:
+    """The key for a model's server, or None for one that wants none.
+
+    Raises:
+        SettingsRejected: If the variable that should hold it is unset or empty.
+    """
+    if model.api_key_env is None:
+        return None
+    key = environment.get(model.api_key_env, "").strip()
+    if not key:
+        raise SettingsRejected(
+            f"the model '{model.name}' needs a key and the environment variable "
+            f"{model.api_key_env} holds none",
+            remedy=f"Set {model.api_key_env} where the pipeline runs",
+        )
+    if not key.isascii() or not key.isprintable():
+        raise SettingsRejected(
+            f"the key in the environment variable {model.api_key_env} has characters that no "
+            "HTTP header takes",
+            remedy=f"Set {model.api_key_env} to the key alone, without quotes or line breaks",
+        )
+    return key

@@ -1,0 +1,218 @@
+"""Questions to a language model, what comes back, and what is kept of it.
+
+Belongs here: the values and interfaces that both sides share: those who know what to ask, and the
+one who knows how to ask. Does not belong here: HTTP, prompts, or storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+A = TypeVar("A", bound=BaseModel)
+T = TypeVar("T")
+
+Purpose = Literal["find", "score", "refine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the model chooses tokens; None leaves a parameter to the model's entry or the server."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreted(Generic[T]):
+    """What an answer of the right shape came to.
+
+    Attributes:
+        value: What the asker makes of it.
+        notes: JSON for the request log, such as how each moment was grounded.
+    """
+
+    value: T
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[A, T]):
+    """One thing that is asked of a model.
+
+    Attributes:
+        purpose: What it is asked for.
+        label: What it is about, for people, such as "window 3 of 60".
+        system: System message.
+        user: User message.
+        answer_type: Shape of the answer; its JSON schema goes to servers that take one.
+        interpret: Makes something of an answer of that shape. Pure; called again when an answer
+            that was kept is used again. May raise `ValueError` with a sentence that helps the
+            model to mend its answer.
+        images: JPEG files that go with the user message.
+        sampling: Parameters that differ from the model's own.
+        max_answer_tokens: Longest answer; None leaves it to the model's entry.
+    """
+
+    purpose: Purpose
+    label: str
+    system: str
+    user: str
+    answer_type: type[A]
+    interpret: Callable[[A], Interpreted[T]]
+    images: tuple[bytes, ...] = ()
+    sampling: Sampling = field(default_factory=Sampling)
+    max_answer_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What asking took.
+
+    Attributes:
+        calls: HTTP requests that reached for the server, failed ones included.
+        kept_answers: Questions that an earlier answer was kept for.
+        prompt_tokens: Tokens sent, as the server counts them.
+        completion_tokens: Tokens received, likewise.
+        cost: In the currency of the registry's prices; None where a model has no prices.
+        repairs: Answers that the model was asked to mend.
+    """
+
+    calls: int = 0
+    kept_answers: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float | None = None
+    repairs: int = 0
+
+    def __add__(self, other: Spent) -> Spent:
+        costs = [cost for cost in (self.cost, other.cost) if cost is not None]
+        return Spent(
+            calls=self.calls + other.calls,
+            kept_answers=self.kept_answers + other.kept_answers,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cost=sum(costs) if costs else None,
+            repairs=self.repairs + other.repairs,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[T]):
+    """What became of one question: either `value` or `failure` is there.
+
+    Attributes:
+        value: What the answer came to; None if there is no usable one.
+        spent: What it took.
+        failure: Why there is none, as a sentence without a full stop; else empty.
+        retryable: Whether asking again later may help, where it failed.
+    """
+
+    value: T | None
+    spent: Spent
+    failure: str = ""
+    retryable: bool = False
+
+
+class Interviewer(Protocol):
+    """Asks one model."""
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model in the registry."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """Changes when the model behind the name does; part of fingerprints."""
+        ...
+
+    @property
+    def sees_images(self) -> bool:
+        """Whether questions may bring images."""
+        ...
+
+    @property
+    def prompt_tokens_at_most(self) -> int:
+        """How many tokens a question's messages may have, the answer's already set aside."""
+        ...
+
+    def ask_all(self, questions: Sequence[Question[A, T]]) -> tuple[Outcome[T], ...]:
+        """Ask all questions, several at once, and give the outcomes in their order.
+
+        An answer that was kept is not asked for again, and every new answer is kept as soon as it
+        is there.
+
+        Raises:
+            LanguageModelRefused: The server wants no question at all: a wrong key, an unknown
+                model, nobody listening. What was answered before is kept.
+        """
+        ...
+
+
+class KeptAnswers(Protocol):
+    """Remembers answers across runs. May be called from several threads at once."""
+
+    def recall(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """The answers (JSON) that are kept under some of these keys."""
+        ...
+
+    def keep(self, key: str, answer: str) -> None:
+        """Keep an answer; one that is there already is replaced."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One HTTP request and what came of it, for the request log. Holds no key.
+
+    Attributes:
+        purpose: What was asked for.
+        label: What it was about.
+        model_name: Name in the registry.
+        served_model: The model as the server knows it.
+        attempt: 1 for the first request of a question, counting retries and repairs on.
+        request: The body as sent, each image replaced by its size and hash.
+        status: HTTP status, or None where no response came.
+        response: The body as received, as JSON or text; None where none came.
+        error: What went wrong, or empty.
+        parsed: The answer as validated, or None.
+        rejected: Why the answer's shape or content was refused, or empty.
+        notes: What the asker made of it, such as the grounding of each moment.
+        started_at: When it was sent, UTC with zone.
+        seconds: How long it took.
+        prompt_tokens: As the server counts them; None where it did not say.
+        completion_tokens: Likewise.
+        cost: By the registry's prices; None without prices or usage.
+    """
+
+    purpose: Purpose
+    label: str
+    model_name: str
+    served_model: str
+    attempt: int
+    request: Mapping[str, Any]
+    status: int | None
+    response: Any
+    error: str
+    parsed: Any
+    rejected: str
+    notes: Mapping[str, Any]
+    started_at: datetime
+    seconds: float
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost: float | None
+
+
+class RequestLog(Protocol):
+    """Takes a record of every call. May be called from several threads at once."""
+
+    def record(self, call: CallRecord) -> None:
+        """Store one record."""
+        ...
