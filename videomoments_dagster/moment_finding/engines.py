@@ -1,55 +1,44 @@
-"""The one interface that every moment engine has, and the engines by name.
+"""The one interface that every moment engine has, and the two kinds of engine that there are.
 
-Belongs here: what an engine promises, and the line that registers it. Does not belong here: how
-any of them works.
+Belongs here: what an engine promises. Does not belong here: how any of them works, or which one a
+profile names (`resources.language_models`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Protocol
 
-from videomoments_dagster.failures import EngineUnavailable
-from videomoments_dagster.moment_finding.extractive import EXTRACTIVE_MODEL, Found, find_moments
+from videomoments_dagster.language_models.questions import Interviewer
+from videomoments_dagster.moment_finding.extractive import EXTRACTIVE_MODEL, find_moments
+from videomoments_dagster.moment_finding.language_model.finding import find_with_language_model
+from videomoments_dagster.moment_finding.language_model.frames import FrameSource
+from videomoments_dagster.moment_finding.language_model.refining import refine_with_language_model
+from videomoments_dagster.moment_finding.language_model.scoring import score_with_language_model
+from videomoments_dagster.moment_finding.outcomes import (
+    Boundaries,
+    Found,
+    Refined,
+    Scored,
+    WorkReport,
+)
 from videomoments_dagster.moment_finding.refinement import refine_boundaries
-from videomoments_dagster.moment_finding.scoring import SCORING_MODEL, score_moments
-from videomoments_dagster.records import GenerationConfig, Transcript
-
-
-class Span(Protocol):
-    """A stretch of the presented timeline, in seconds."""
-
-    @property
-    def start_time(self) -> float:
-        """Where it begins."""
-        ...
-
-    @property
-    def end_time(self) -> float:
-        """Where it ends."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Boundaries:
-    """Where a refined moment begins and ends, seconds of the presented timeline."""
-
-    start_time: float
-    end_time: float
+from videomoments_dagster.moment_finding.scoring import TimeSpan, score_moments
+from videomoments_dagster.records import GenerationConfig, ScoringConfig, Transcript
 
 
 class MomentEngine(Protocol):
-    """Finds, scores and refines moments. Deterministic for what its fingerprint names."""
+    """Finds, scores and refines moments."""
+
+    @property
+    def name(self) -> str:
+        """What is stored in `moments.generation_model` and `moments.scoring_model`."""
+        ...
 
     @property
     def version(self) -> str:
         """Changes whenever the same input may give another output."""
-        ...
-
-    @property
-    def scoring_model(self) -> str:
-        """What is stored in `moments.scoring_model`."""
         ...
 
     def find(
@@ -59,35 +48,38 @@ class MomentEngine(Protocol):
         ...
 
     def score(
-        self, spans: Sequence[Span], transcript: Transcript, *, duration_seconds: float
-    ) -> tuple[int, ...]:
+        self,
+        spans: Sequence[TimeSpan],
+        transcript: Transcript,
+        *,
+        duration_seconds: float,
+        config: ScoringConfig,
+    ) -> Scored:
         """Score each span from 0 to 10, not knowing who found it."""
         ...
 
     def refine(
         self,
-        span: Span,
+        roots: Sequence[TimeSpan],
         transcript: Transcript,
         *,
         config: GenerationConfig,
         max_shift_seconds: float,
         duration_seconds: float,
-        earliest_seconds: float,
-        latest_seconds: float,
-    ) -> Boundaries:
-        """Move the boundaries of `span` to better ones, no further than `max_shift_seconds`.
+        frames: FrameSource | None,
+    ) -> Refined:
+        """Move each root's boundaries to better ones, no further than `max_shift_seconds`.
 
-        They stay between `earliest_seconds` and `latest_seconds`, so that neighbours do not come
-        to overlap.
+        The results keep the limits of `config`, and do not overlap where the roots did not.
         """
         ...
 
 
 class ExtractiveEngine:
-    """Words alone decide: no model, no network."""
+    """Words alone decide: no model, no network. Deterministic."""
 
-    version = "1"
-    scoring_model = SCORING_MODEL
+    name = EXTRACTIVE_MODEL
+    version = "2"
 
     def find(
         self, transcript: Transcript, *, duration_seconds: float, config: GenerationConfig
@@ -96,49 +88,111 @@ class ExtractiveEngine:
         return find_moments(transcript, duration_seconds=duration_seconds, config=config)
 
     def score(
-        self, spans: Sequence[Span], transcript: Transcript, *, duration_seconds: float
-    ) -> tuple[int, ...]:
+        self,
+        spans: Sequence[TimeSpan],
+        transcript: Transcript,
+        *,
+        duration_seconds: float,
+        config: ScoringConfig,  # noqa: ARG002
+    ) -> Scored:
         """See `scoring.score_moments`."""
-        return score_moments(spans, transcript, duration_seconds=duration_seconds)
+        return Scored(scores=score_moments(spans, transcript, duration_seconds=duration_seconds))
 
     def refine(
         self,
-        span: Span,
+        roots: Sequence[TimeSpan],
         transcript: Transcript,
         *,
         config: GenerationConfig,
         max_shift_seconds: float,
         duration_seconds: float,
-        earliest_seconds: float,
-        latest_seconds: float,
-    ) -> Boundaries:
-        """See `refinement.refine_boundaries`."""
-        start_time, end_time = refine_boundaries(
-            span.start_time,
-            span.end_time,
+        frames: FrameSource | None,  # noqa: ARG002
+    ) -> Refined:
+        """See `refinement.refine_boundaries`; one root after the other, so that none overlap."""
+        refined: list[Boundaries] = []
+        for root, following in zip_longest(roots, roots[1:]):
+            start_time, end_time = refine_boundaries(
+                root.start_time,
+                root.end_time,
+                transcript,
+                config=config,
+                max_shift_seconds=max_shift_seconds,
+                duration_seconds=duration_seconds,
+                earliest_seconds=refined[-1].end_time if refined else 0.0,
+                latest_seconds=following.start_time if following else duration_seconds,
+            )
+            refined.append(Boundaries(start_time=start_time, end_time=end_time))
+        moved = sum(
+            (new.start_time, new.end_time) != (root.start_time, root.end_time)
+            for new, root in zip(refined, roots, strict=True)
+        )
+        counts = {"moved": moved, "kept as they were": len(refined) - moved}
+        return Refined(
+            boundaries=tuple(refined),
+            report=WorkReport(counts={what: count for what, count in counts.items() if count}),
+        )
+
+
+class LanguageModelEngine:
+    """A language model decides what is said in a moment; code finds where that is."""
+
+    _REVISION = "1"
+
+    def __init__(self, interviewer: Interviewer) -> None:
+        """Make an engine of a model.
+
+        Args:
+            interviewer: Asks the model.
+        """
+        self._interviewer = interviewer
+        self.name = interviewer.model_name
+        self.version = f"{self._REVISION}:{interviewer.identity}"
+
+    def find(
+        self, transcript: Transcript, *, duration_seconds: float, config: GenerationConfig
+    ) -> Found:
+        """See `language_model.finding`."""
+        return find_with_language_model(
+            transcript,
+            duration_seconds=duration_seconds,
+            config=config,
+            interviewer=self._interviewer,
+        )
+
+    def score(
+        self,
+        spans: Sequence[TimeSpan],
+        transcript: Transcript,
+        *,
+        duration_seconds: float,
+        config: ScoringConfig,
+    ) -> Scored:
+        """See `language_model.scoring`."""
+        return score_with_language_model(
+            spans,
+            transcript,
+            duration_seconds=duration_seconds,
+            config=config,
+            interviewer=self._interviewer,
+        )
+
+    def refine(
+        self,
+        roots: Sequence[TimeSpan],
+        transcript: Transcript,
+        *,
+        config: GenerationConfig,
+        max_shift_seconds: float,
+        duration_seconds: float,
+        frames: FrameSource | None,
+    ) -> Refined:
+        """See `language_model.refining`."""
+        return refine_with_language_model(
+            roots,
             transcript,
             config=config,
             max_shift_seconds=max_shift_seconds,
             duration_seconds=duration_seconds,
-            earliest_seconds=earliest_seconds,
-            latest_seconds=latest_seconds,
+            interviewer=self._interviewer,
+            frames=frames,
         )
-        return Boundaries(start_time=start_time, end_time=end_time)
-
-
-_ENGINES: dict[str, MomentEngine] = {EXTRACTIVE_MODEL: ExtractiveEngine()}
-
-
-def moment_engine(model: str) -> MomentEngine:
-    """The engine that runs the model of a generation config.
-
-    Raises:
-        EngineUnavailable: If no engine of this installation knows the model.
-    """
-    engine = _ENGINES.get(model)
-    if engine is None:
-        raise EngineUnavailable(
-            f"no engine here runs the model '{model}'",
-            remedy=f"Set the profile's `model` to one of: {', '.join(sorted(_ENGINES))}",
-        )
-    return engine

@@ -11,8 +11,6 @@ way to a packing that is proved to place as many as there can be; see `packing`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from videomoments_dagster.moment_finding.candidates import (
@@ -22,6 +20,7 @@ from videomoments_dagster.moment_finding.candidates import (
     measure,
 )
 from videomoments_dagster.moment_finding.centrality import inverse_document_frequency
+from videomoments_dagster.moment_finding.outcomes import Found, MomentDraft
 from videomoments_dagster.moment_finding.packing import pack
 from videomoments_dagster.moment_finding.selection import Stretch, make_room, select_strongest
 from videomoments_dagster.moment_finding.speech import (
@@ -41,36 +40,6 @@ _NATURAL_SHORTEST = 30.0
 _NATURAL_LONGEST = 90.0
 # Of the room that each wanted moment has on average, so that they all find a place.
 _SHARE_OF_ROOM = 0.8
-
-
-@dataclass(frozen=True, slots=True)
-class MomentDraft:
-    """A moment as found, before it has an identifier and a score.
-
-    Attributes:
-        start_time: Exactly the start of a word, seconds.
-        end_time: Exactly the end of a word, seconds.
-        title: One readable line.
-        strength: How well it did against the other stretches of the video, 0 to 1.
-    """
-
-    start_time: float
-    end_time: float
-    title: str
-    strength: float
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What was found.
-
-    Attributes:
-        drafts: Moments in time order; they may touch but not overlap.
-        why_fewer: Why there are none or fewer than wanted, as a sentence; else empty.
-    """
-
-    drafts: tuple[MomentDraft, ...]
-    why_fewer: str = ""
 
 
 def find_moments(

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 TITLE_MAX_CHARACTERS = 80
+_LONGEST_FROM_OUTSIDE = 5_000
 
 _MARKUP = re.compile(r"<[^<>]*>|\[[^\[\]]*\]|\{[^{}]*\}|&[a-z]+;")
 _STRAY_MARKS = re.compile(r"[<>\[\]{}*_#`~|\\^\x00-\x1f\x7f]+")
@@ -124,3 +125,24 @@ def _clock(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def plain_title(text: str, *, at_most: int) -> str:
+    """A title that came from outside as one plain line: no markup, no control characters.
+
+    Args:
+        text: The title.
+        at_most: Most characters; a longer one is cut at a word and ends with an ellipsis.
+
+    Returns:
+        The line; empty if nothing readable is left.
+    """
+    printable = "".join(
+        character if character.isprintable() else " " for character in text[:_LONGEST_FROM_OUTSIDE]
+    )
+    line = " ".join(_STRAY_MARKS.sub(" ", _MARKUP.sub(" ", printable)).split())
+    line = line.strip("\"'\u201c\u201d ")
+    if len(line) > at_most:
+        cut = line[: at_most - 1]
+        line = (cut.rsplit(" ", 1)[0] if " " in cut else cut).rstrip(" ,;:-") + "\u2026"
+    return line if any(character.isalnum() for character in line) else ""

@@ -1,0 +1,59 @@
+"""An interviewer whose model is a function, for tests of what is asked and what is made of it.
+
+Belongs here: the shape of the real one, repair included. Does not belong here: HTTP
+(`chat_server`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from videomoments_dagster.language_models.answer_text import AnswerRejected, validated_answer
+from videomoments_dagster.language_models.questions import Outcome, Question, Spent
+
+
+class Silent(Exception):
+    """The model gives no answer to this question; its text is the failure."""
+
+
+@dataclass
+class ImaginedInterviewer:
+    """Answers each question with what `answers` gives: JSON, text, or `Silent` raised."""
+
+    answers: Callable[[Question[Any, Any]], Any]
+    prompt_tokens_at_most: int = 4000
+    sees_images: bool = False
+    model_name: str = "imagined"
+    identity: str = "1"
+    questions: list[Question[Any, Any]] = field(default_factory=list)
+    notes: list[Any] = field(default_factory=list)
+
+    def ask_all(self, questions: Sequence[Question[Any, Any]]) -> tuple[Outcome[Any], ...]:
+        return tuple(self._outcome(question) for question in questions)
+
+    def _outcome(self, question: Question[Any, Any]) -> Outcome[Any]:
+        self.questions.append(question)
+        for attempt in (1, 2):
+            try:
+                answer = self.answers(question)
+            except Silent as silent:
+                return Outcome(
+                    value=None, spent=Spent(calls=attempt), failure=str(silent), retryable=True
+                )
+            text = answer if isinstance(answer, str) else json.dumps(answer)
+            try:
+                parsed = validated_answer(text, question.answer_type)
+                # What is kept has to mean the same when it is read again.
+                again = validated_answer(parsed.model_dump_json(), question.answer_type)
+                assert again == parsed
+                interpreted = question.interpret(parsed)
+            except (AnswerRejected, ValueError) as rejected:
+                failure = str(rejected)
+                continue
+            json.dumps(interpreted.notes, allow_nan=False)
+            self.notes.append(interpreted.notes)
+            return Outcome(value=interpreted.value, spent=Spent(calls=attempt))
+        return Outcome(value=None, spent=Spent(calls=2), failure=failure)

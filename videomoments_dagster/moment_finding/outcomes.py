@@ -1,0 +1,92 @@
+"""What engines hand back: moments, scores and boundaries, with an account of the work.
+
+Belongs here: the values that every engine shares. Does not belong here: how any of them works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from videomoments_dagster.language_models.questions import Spent
+
+
+@dataclass(frozen=True, slots=True)
+class WorkReport:
+    """What the work took, and what was lost on the way.
+
+    Attributes:
+        spent: Calls, tokens and cost; nothing for engines without a model.
+        counts: How often something happened that a reader of the metadata should know, by
+            reason, such as {"grounded exactly": 9, "dropped: quote and line not found": 1}.
+        failures: Parts of the work that could not be done, each a sentence without a full stop
+            that names the part, such as "window 3 of 60: the server answered 500 four times".
+            A result with failures is partial: it is stored, and the next materialisation goes on.
+        retryable: Whether asking again later may mend the failures.
+    """
+
+    spent: Spent = field(default_factory=Spent)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    failures: tuple[str, ...] = ()
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MomentDraft:
+    """A moment as found, before it has an identifier and a score.
+
+    Attributes:
+        start_time: Exactly the start of a word, seconds.
+        end_time: Exactly the end of a word, seconds.
+        title: One readable line.
+        strength: How well it did against the other stretches of the video, 0 to 1.
+    """
+
+    start_time: float
+    end_time: float
+    title: str
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found.
+
+    Attributes:
+        drafts: Moments in time order; they may touch but not overlap.
+        why_fewer: Why there are none or fewer than wanted, as a sentence; else empty.
+        report: What it took.
+    """
+
+    drafts: tuple[MomentDraft, ...]
+    why_fewer: str = ""
+    report: WorkReport = field(default_factory=WorkReport)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Scores from 0 to 10, one a moment in the order given; None where there is none."""
+
+    scores: tuple[int | None, ...]
+    report: WorkReport = field(default_factory=WorkReport)
+
+
+@dataclass(frozen=True, slots=True)
+class Boundaries:
+    """Where a refined moment begins and ends, seconds of the presented timeline."""
+
+    start_time: float
+    end_time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """Boundaries, one pair a root moment in the order given.
+
+    Attributes:
+        boundaries: They do not overlap where the roots did not.
+        report: What it took.
+    """
+
+    boundaries: tuple[Boundaries, ...]
+    report: WorkReport = field(default_factory=WorkReport)
