@@ -33,6 +33,7 @@ from videomoments_dagster.records import (
     Moment,
     Moments,
     Prompt,
+    ScoringConfig,
     Segment,
     SelectedConfigs,
     SubtitleStream,
@@ -99,6 +100,9 @@ def configs(name: str = "default", *, model: str = "extractive") -> SelectedConf
         ),
         refinement=GenerationConfig(
             prompt=Prompt("mend", "you mend"), model=model, operation_type="refinement"
+        ),
+        scoring=ScoringConfig(
+            prompt=Prompt("judge", "you judge"), model=model, temperature=0.0, top_k=40
         ),
         max_shift_seconds=2.5,
     )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 EXIT_FAILED = 1
 EXIT_PARTIAL = 3
 
-JOB_NAMES = ["full", "moments_only", "clips_only"]
+JOB_NAMES = ["full", "moments_only", "scores_only", "clips_only"]
 ENGINE_NAMES = ["faster-whisper", "captions", "pocketsphinx"]
 
 

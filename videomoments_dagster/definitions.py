@@ -18,6 +18,7 @@ from videomoments_dagster.defs.assets.refined_moments import refined_moments
 from videomoments_dagster.defs.assets.thumbnails import thumbnails
 from videomoments_dagster.defs.assets.transcript import transcript
 from videomoments_dagster.defs.assets.video import video
+from videomoments_dagster.defs.housekeeping import HOUSEKEEPING, SCHEDULES
 from videomoments_dagster.defs.jobs import JOBS
 from videomoments_dagster.defs.resources import resources_for
 from videomoments_dagster.defs.sensors import SENSORS
@@ -37,7 +38,8 @@ def build_definitions(
     """
     return dg.Definitions(
         assets=ASSETS,
-        jobs=JOBS,
+        jobs=[*JOBS, HOUSEKEEPING],
+        schedules=SCHEDULES,
         sensors=SENSORS,
         resources={**resources_for(settings or load_settings()), **(resources or {})},
         # A run is a process of its own already; a process a step took 24 s where this takes 2.4.

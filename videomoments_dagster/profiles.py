@@ -7,8 +7,9 @@ Does not belong here: which profile a run uses (`videomoments_dagster.defs.asset
 A profile in `profiles.yaml`:
 
     shorts:
-      generation: {model: extractive, user_prompt: ..., system_prompt: ..., max_moments: 20}
-      refinement: {model: extractive, user_prompt: ..., system_prompt: ..., max_shift_seconds: 3}
+      generation: {model: local, user_prompt: ..., system_prompt: ..., max_moments: 20}
+      refinement: {model: local, user_prompt: ..., system_prompt: ..., max_shift_seconds: 3}
+      scoring: {model: openai, user_prompt: ..., system_prompt: ...}
 """
 
 from __future__ import annotations
@@ -20,7 +21,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from videomoments_dagster.failures import SettingsRejected
-from videomoments_dagster.records import GenerationConfig, OperationType, Prompt, SelectedConfigs
+from videomoments_dagster.records import (
+    GenerationConfig,
+    OperationType,
+    Prompt,
+    ScoringConfig,
+    SelectedConfigs,
+)
 
 SHIPPED_PROFILES = Path(__file__).with_name("profiles.yaml")
 
@@ -31,7 +38,7 @@ _PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
 class _Operation(BaseModel):
-    """What generation and refinement have in common: one row of `generation_configs`."""
+    """What finding, refining and scoring have in common: a model, its prompts and its sampling."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
@@ -69,22 +76,39 @@ class RefinementParameters(_Operation):
     max_shift_seconds: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 5.0
 
 
+class ScoringParameters(_Operation):
+    """Parameters of scoring; the user prompt holds the written criteria."""
+
+
+_EXTRACTIVE_SCORING = ScoringParameters(model="extractive", user_prompt="", system_prompt="")
+
+
 class Profile(BaseModel):
-    """One named profile."""
+    """One named profile. Without `scoring`, moments are scored by their words alone."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     description: str = ""
     generation: GenerationParameters
     refinement: RefinementParameters
+    scoring: ScoringParameters = _EXTRACTIVE_SCORING
 
     def selected(self, name: str) -> SelectedConfigs:
-        """The two configurations of this profile under its name."""
+        """The configurations of this profile under its name."""
         limits = self.generation
         return SelectedConfigs(
             profile=name,
             generation=_config(self.generation, "generation", limits),
             refinement=_config(self.refinement, "refinement", limits),
+            scoring=ScoringConfig(
+                prompt=Prompt(
+                    user_prompt=self.scoring.user_prompt, system_prompt=self.scoring.system_prompt
+                ),
+                model=self.scoring.model,
+                temperature=self.scoring.temperature,
+                top_p=self.scoring.top_p,
+                top_k=self.scoring.top_k,
+            ),
             max_shift_seconds=self.refinement.max_shift_seconds,
         )
 

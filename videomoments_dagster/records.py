@@ -232,19 +232,40 @@ class GenerationConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoringConfig:
+    """How moments are scored, whoever found them.
+
+    Attributes:
+        prompt: The written criteria; extractive scoring records them unused.
+        model: Name of the engine or language model, at most 100 characters.
+        temperature: Sampling temperature, 0.0 to 2.0, or None.
+        top_p: Nucleus sampling mass, 0 to 1, or None.
+        top_k: Number of candidate tokens, at least 1, or None.
+    """
+
+    prompt: Prompt
+    model: str
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SelectedConfigs:
-    """What the `generation_config` asset hands on: the profile's two configurations.
+    """What the `generation_config` asset hands on: how moments are found, refined and scored.
 
     Attributes:
         profile: Name of the profile they came from.
         generation: For root moments.
         refinement: For refined moments.
+        scoring: For both.
         max_shift_seconds: How far refinement may move a boundary, seconds.
     """
 
     profile: str
     generation: GenerationConfig
     refinement: GenerationConfig
+    scoring: ScoringConfig
     max_shift_seconds: float
 
 

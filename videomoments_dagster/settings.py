@@ -52,6 +52,14 @@ class Settings(DatabaseSettings):
     profiles: Annotated[Path | None, Field(validation_alias="VIDEOMOMENTS_PROFILES")] = None
     """File of generation profiles; unset is the one that the project ships."""
 
+    models: Annotated[Path | None, Field(validation_alias="VIDEOMOMENTS_MODELS")] = None
+    """File of language models; unset is the one that the project ships."""
+
+    model_log_days: Annotated[
+        float, Field(validation_alias="VIDEOMOMENTS_MODEL_LOG_DAYS", gt=0, le=36_500)
+    ] = 30.0
+    """Days after which records of model calls, and answers kept for resuming, are removed."""
+
     transcription_engine: Annotated[
         str, Field(validation_alias="VIDEOMOMENTS_TRANSCRIPTION_ENGINE")
     ] = "faster-whisper"
@@ -101,7 +109,7 @@ class Settings(DatabaseSettings):
     ] = 64.0
     """Largest source that is downloaded, in GiB."""
 
-    @field_validator("scratch", "profiles", mode="before")
+    @field_validator("scratch", "profiles", "models", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value

@@ -7,10 +7,11 @@ out. Does not belong here: fingerprints of what a value is made *from* (`identit
 
 from __future__ import annotations
 
-from videomoments_dagster.identity import config_hash, digest
+from videomoments_dagster.identity import config_hash, digest, prompt_hash
 from videomoments_dagster.records import (
     Clips,
     Moments,
+    ScoringConfig,
     SelectedConfigs,
     Thumbnails,
     Transcript,
@@ -36,13 +37,27 @@ def transcript_version(transcript: Transcript) -> str:
 
 
 def configs_version(configs: SelectedConfigs) -> str:
-    """Over both configs, the profile's name and the shift that refinement may use."""
+    """Over the three configs, the profile's name and the shift that refinement may use."""
     return digest(
         [
             configs.profile,
             config_hash(configs.generation),
             config_hash(configs.refinement),
+            scoring_version(configs.scoring),
             configs.max_shift_seconds,
+        ]
+    )
+
+
+def scoring_version(scoring: ScoringConfig) -> str:
+    """Over the criteria, the model and its sampling."""
+    return digest(
+        [
+            prompt_hash(scoring.prompt),
+            scoring.model,
+            scoring.temperature,
+            scoring.top_p,
+            scoring.top_k,
         ]
     )
 

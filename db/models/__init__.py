@@ -7,6 +7,7 @@ the project's own, in the schema `pipeline`.
 
 from db.models.clip import Clip
 from db.models.generation_config import GenerationConfig
+from db.models.kept_answer import KeptAnswer
 from db.models.materialisation import Materialisation
 from db.models.moment import Moment
 from db.models.object_origin import ObjectOrigin
@@ -22,6 +23,7 @@ from db.models.video_file import VideoFile
 __all__ = [
     "Clip",
     "GenerationConfig",
+    "KeptAnswer",
     "Materialisation",
     "Moment",
     "ObjectOrigin",

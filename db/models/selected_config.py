@@ -1,8 +1,11 @@
-"""Table `pipeline.selected_configs`: the two configs that each video's moments are made with."""
+"""Table `pipeline.selected_configs`: what each video's moments are made and scored with."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Float, ForeignKey, Index, String
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.base import PIPELINE_SCHEMA, Base
@@ -31,6 +34,9 @@ class SelectedConfig(Base):
     profile: Mapped[str] = mapped_column(String(100), comment="Profile that they came from")
     max_shift_seconds: Mapped[float] = mapped_column(
         Float, comment="How far refinement may move a boundary, seconds"
+    )
+    scoring: Mapped[dict[str, Any] | None] = mapped_column(
+        JSONB, comment="Model, prompt and sampling of scoring"
     )
 
     generation_config: Mapped[GenerationConfig] = relationship(foreign_keys=[generation_config_id])

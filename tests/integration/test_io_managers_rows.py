@@ -155,9 +155,10 @@ def test_a_better_title_or_score_changes_the_row_and_when_it_was_changed(storage
     [(identity, created, updated)] = storage.rows(times)
     later = replace(root, scored_at=root.scored_at.replace(year=2027))  # type: ignore[union-attr]
 
-    storage.store("moments", "talk", Moments((later,)))
+    storage.store("moments", "talk", Moments((root,)))
     assert storage.rows(times) == [(identity, created, updated)]
-    assert storage.load("moments", "talk").moments == (root,)
+    storage.store("moments", "talk", Moments((later,)))
+    assert storage.load("moments", "talk").moments == (later,)
 
     storage.store("moments", "talk", Moments((replace(later, score=3),)))
     [(same_id, same_creation, newer)] = storage.rows(times)

@@ -33,6 +33,7 @@ from videomoments_dagster.records import (
     Moment,
     Moments,
     Prompt,
+    ScoringConfig,
     Segment,
     SelectedConfigs,
     SubtitleStream,
@@ -93,6 +94,9 @@ CONFIGS = SelectedConfigs(
         prompt=Prompt(user_prompt="mend", system_prompt="you mend"),
         model="extractive",
         operation_type="refinement",
+    ),
+    scoring=ScoringConfig(
+        prompt=Prompt(user_prompt="judge", system_prompt="you judge"), model="extractive"
     ),
     max_shift_seconds=2.5,
 )
@@ -347,13 +351,6 @@ def test_other_moments_are_written_as_a_difference(storage: Storage) -> None:
     assert [one.moment_identifier for one in storage.load("clips").clips] == [kept.identifier]
     assert len(storage.load("thumbnails").thumbnails) == 2
     assert storage.rows("SELECT 1 FROM moments WHERE is_refined AND parent_id IS NULL") == []
-
-
-def test_a_score_given_earlier_keeps_its_time(storage: Storage) -> None:
-    storage.write_all(root(0))
-    later = replace(root(0), scored_at=datetime(2027, 1, 1))  # noqa: DTZ001
-    storage.write("moments", Moments(moments=(later,)))
-    assert storage.load("moments").moments == (root(0),)
 
 
 def test_a_refined_moment_whose_root_is_gone_is_refused(storage: Storage) -> None:

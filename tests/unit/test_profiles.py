@@ -74,5 +74,5 @@ def test_a_missing_file_is_refused_with_its_path(tmp_path: Path) -> None:
 
 
 def test_an_unknown_profile_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(SettingsRejected, match="default, shorts"):
+    with pytest.raises(SettingsRejected, match="default, highlights, shorts"):
         profile_named("loud", load_profiles())

@@ -91,7 +91,31 @@ def test_the_identifier_that_a_run_was_given_stays() -> None:
 
 @pytest.mark.parametrize("job", JOB_ASSETS)
 def test_a_selection_like_a_jobs_is_called_like_the_job(job: str) -> None:
-    assert pipeline_type(JOB_ASSETS[job]) == job
+    assert pipeline_type(JOB_ASSETS[job], job=job) == job
+
+
+def test_a_selection_made_by_hand_is_called_like_the_first_job_that_has_it() -> None:
+    selection = JOB_ASSETS["moments_only"]
+    assert pipeline_type(selection) == "moments_only"
+    assert pipeline_type(selection, job="__ASSET_JOB") == "moments_only"
+    assert pipeline_type(selection, job="full") == "moments_only"
+
+
+def test_a_run_with_unanswered_windows_is_partial_and_says_where() -> None:
+    row = history_row(replace(FACTS, failed_parts={"moments": 2}))
+    assert row is not None
+    assert row.status == "partial"
+    assert row.error_stage == "moments"
+    assert row.error_message == "2 parts of moments could not be done; the run's log says why."
+
+
+def test_failed_windows_and_failed_clips_are_told_together() -> None:
+    row = history_row(replace(FACTS, failed_parts={"moments": 2}, failed_clips=1))
+    assert row is not None
+    assert row.error_stage == "moments"
+    assert row.error_message == (
+        "2 parts of moments could not be done, 1 clips could not be cut; the run's log says why."
+    )
 
 
 def test_other_selections_are_named_by_their_assets() -> None:

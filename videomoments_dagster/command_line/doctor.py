@@ -9,6 +9,7 @@ costs its own limit and nobody else's.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -27,8 +28,11 @@ from db.schema_state import check, current_revision
 from db.session import Database
 from videomoments_dagster.command_line.dagster_instance import dagster_database_url
 from videomoments_dagster.configured_database import database_url
-from videomoments_dagster.failures import EngineUnavailable, VideoMomentsError
+from videomoments_dagster.failures import EngineUnavailable, SettingsRejected, VideoMomentsError
+from videomoments_dagster.language_models.model_registry import key_of, load_models, model_named
+from videomoments_dagster.language_models.reachability import check_reachable
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
+from videomoments_dagster.moment_finding.extractive import EXTRACTIVE_MODEL
 from videomoments_dagster.profiles import DEFAULT_PROFILE, load_profiles
 from videomoments_dagster.resources.object_store import ObjectStoreResource
 from videomoments_dagster.settings import Settings
@@ -90,6 +94,11 @@ def diagnose(settings: Settings) -> list[Finding]:
         ("ffmpeg", _LOOK_SECONDS, _ffmpeg),
         *((name, _LOOK_SECONDS, partial(_engine, settings, name)) for name in _engines(settings)),
         ("profiles", _LOOK_SECONDS, partial(_profiles, settings)),
+        ("models", _LOOK_SECONDS, partial(_models, settings)),
+        *(
+            (f"model {name}", _LOOK_SECONDS, partial(_model, settings, name))
+            for name in _models_of_profiles(settings)
+        ),
         ("scratch", _LOOK_SECONDS, partial(_scratch, settings)),
         ("dagster", _LOOK_SECONDS, _dagster_versions),
     ]
@@ -260,6 +269,40 @@ def _profiles(settings: Settings) -> Sequence[Finding]:
             )
         ]
     return [Finding("profiles", "ok", names)]
+
+
+def _models(settings: Settings) -> Sequence[Finding]:
+    return [Finding("models", "ok", ", ".join(sorted(load_models(settings.models))))]
+
+
+def _models_of_profiles(settings: Settings, *, profile: str | None = None) -> list[str]:
+    """Names of the language models that profiles use: of one profile, or of all.
+
+    None where the file of profiles cannot be read, which the look at profiles reports.
+    """
+    try:
+        profiles = load_profiles(settings.profiles)
+    except SettingsRejected:
+        return []
+    used = {
+        operation.model
+        for name, body in profiles.items()
+        if profile in (None, name)
+        for operation in (body.generation, body.refinement, body.scoring)
+    }
+    return sorted(used - {EXTRACTIVE_MODEL})
+
+
+def _model(settings: Settings, name: str) -> Sequence[Finding]:
+    needed = name in _models_of_profiles(settings, profile=DEFAULT_PROFILE)
+    look = f"model {name}"
+    try:
+        model = model_named(name, load_models(settings.models))
+        check_reachable(model, key=key_of(model, os.environ))
+    except VideoMomentsError as failure:
+        level: Level = "problem" if needed else "optional"
+        return [Finding(look, level, failure.reason, failure.remedy)]
+    return [Finding(look, "ok", f"{model.model} at {model.base_url} answers")]
 
 
 def _scratch(settings: Settings) -> Sequence[Finding]:

@@ -19,6 +19,7 @@ from dagster import DagsterEventType, DagsterInstance, EventLogEntry
 from db.errors import DatabaseProblem
 from db.session import Database
 from videomoments_dagster.definitions import build_definitions
+from videomoments_dagster.defs.jobs import CONFIG_OF_JOB
 from videomoments_dagster.defs.run_tags import PROFILE_TAG, TRANSCRIPTION_TAG
 from videomoments_dagster.history.dagster_runs import root_cause, run_facts
 from videomoments_dagster.history.recording import record_run
@@ -107,10 +108,11 @@ def run_job(
 
 def _run_config(job: str, *, force: bool) -> Mapping[str, Any]:
     config: dict[str, Any] = {
+        **CONFIG_OF_JOB.get(job, {}),
         # Dagster's console log is for its daemons; the reporter speaks here.
-        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}
+        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
     }
-    if force:
+    if force and job != "scores_only":
         config["ops"] = {asset: {"config": {"force": True}} for asset in sorted(JOB_ASSETS[job])}
     return config
 

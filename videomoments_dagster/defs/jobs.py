@@ -14,14 +14,24 @@ _DESCRIPTIONS = {
     "full": "Everything, from the source to the thumbnails. What has not changed is kept.",
     "moments_only": "New moments from the stored transcript, with another profile, say. "
     "Run `clips_only` after it to cut clips of the new ones.",
+    "scores_only": "New scores of the stored moments, with other criteria, say. Nothing is found "
+    "again unless something else has changed.",
     "clips_only": "Clips and thumbnails of the stored moments; only what is missing is made.",
 }
+
+CONFIG_OF_JOB = {
+    "scores_only": {
+        "ops": {asset: {"config": {"rescore": True}} for asset in ("moments", "refined_moments")}
+    }
+}
+"""Run config that a job has where a run of it gives none."""
 
 JOBS = [
     dg.define_asset_job(
         name=name,
         selection=dg.AssetSelection.assets(*sorted(assets)),
         description=_DESCRIPTIONS[name],
+        config=CONFIG_OF_JOB.get(name),
     )
     for name, assets in JOB_ASSETS.items()
 ]

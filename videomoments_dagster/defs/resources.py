@@ -7,6 +7,7 @@ from typing import Any
 from videomoments_dagster.io_managers.partition_io_manager import PartitionIOManager
 from videomoments_dagster.resources.clip_settings import ClipSettingsResource
 from videomoments_dagster.resources.database import DatabaseResource
+from videomoments_dagster.resources.language_models import LanguageModelsResource
 from videomoments_dagster.resources.media import MediaResource
 from videomoments_dagster.resources.object_store import ObjectStoreResource
 from videomoments_dagster.resources.profiles import ProfilesResource
@@ -35,6 +36,13 @@ def resources_for(settings: Settings) -> dict[str, Any]:
             database=database, max_download_gib=settings.max_source_gib
         ),
         "profiles": ProfilesResource(path=str(settings.profiles or "")),
+        "language_models": LanguageModelsResource(
+            database=database,
+            object_store=object_store,
+            scratch=scratch,
+            path=str(settings.models or ""),
+            log_days=settings.model_log_days,
+        ),
         "clip_settings": ClipSettingsResource(
             padding_left=settings.clip_padding_left,
             padding_right=settings.clip_padding_right,

@@ -1,4 +1,4 @@
-"""Names of the run tags that this project reads and writes."""
+"""Names of the run tags and metadata that one part of this project writes and another reads."""
 
 PROFILE_TAG = "videomoments/profile"
 """Generation profile for the run, where run config names none."""
@@ -11,3 +11,6 @@ PIPELINE_TAG = "videomoments/pipeline"
 
 CONFIG_TAG = "videomoments/config"
 """`config_hash` of the generation config that the run used."""
+
+FAILED_PARTS_KEY = "failed_parts"
+"""Metadata of a materialisation: how many parts of its work could not be done."""

@@ -11,7 +11,7 @@ from typing import Any
 from dagster import DagsterEventType, DagsterInstance, RunRecord
 from dagster_shared.error import SerializableErrorInfo
 
-from videomoments_dagster.defs.run_tags import PIPELINE_TAG
+from videomoments_dagster.defs.run_tags import FAILED_PARTS_KEY, PIPELINE_TAG
 from videomoments_dagster.history.run_facts import JOB_ASSETS, RunFacts
 
 PARTITION_TAG = "dagster/partition"
@@ -30,7 +30,13 @@ def run_facts(instance: DagsterInstance, record: RunRecord) -> RunFacts | None:
     assets = _assets(record)
     if video is None or not assets:
         return None
-    noted: dict[str, Any] = {"moments": None, "clips": None, "failed_clips": 0, "config_hash": None}
+    noted: dict[str, Any] = {
+        "moments": None,
+        "clips": None,
+        "failed_clips": 0,
+        "failed_parts": {},
+        "config_hash": None,
+    }
     failed_step: str | None = None
     failure: str | None = None
     for entry in instance.get_records_for_run(run.run_id, of_type=_EVENTS).records:
@@ -54,6 +60,7 @@ def run_facts(instance: DagsterInstance, record: RunRecord) -> RunFacts | None:
         video=video,
         status=run.status.name,
         assets=assets,
+        job=run.job_name,
         created_at=record.create_timestamp.timestamp(),
         started_at=record.start_time,
         ended_at=record.end_time,
@@ -91,6 +98,9 @@ def _note(noted: dict[str, Any], asset: str, metadata: Any) -> None:
         value = getattr(metadata.get(key), "value", None)
         return int(value) if isinstance(value, int | float) else None
 
+    failed_parts = number(FAILED_PARTS_KEY)
+    if failed_parts:
+        noted["failed_parts"][asset] = failed_parts
     if asset == "generation_config":
         noted["config_hash"] = getattr(metadata.get("config_hash"), "value", None)
     elif asset == "moments":

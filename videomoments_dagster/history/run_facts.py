@@ -26,9 +26,14 @@ JOB_ASSETS: dict[str, frozenset[str]] = {
         }
     ),
     "moments_only": frozenset({"generation_config", "moments", "refined_moments"}),
+    "scores_only": frozenset({"generation_config", "moments", "refined_moments"}),
     "clips_only": frozenset({"clips", "thumbnails"}),
 }
-"""The jobs by name, and what they materialise."""
+"""The jobs by name, and what they materialise.
+
+`scores_only` selects what `moments_only` does, and finds nothing again; a run of it is told from
+the other by its job's name.
+"""
 
 MAX_IDENTIFIER_LENGTH = 100
 MAX_PIPELINE_TYPE_LENGTH = 50
@@ -48,12 +53,15 @@ class RunFacts:
         video: Partition key.
         status: Name of Dagster's status, such as "SUCCESS".
         assets: Names of the assets that the run was to materialise.
+        job: Name of the job that it ran; empty where it was none of ours.
         created_at: When the run record was made, seconds since the epoch.
         started_at: When it began to execute, seconds since the epoch; None if it never did.
         ended_at: When it ended, seconds since the epoch; None while it has not.
         moments: Root moments that this run's `moments` came to, or None if it has not.
         clips: Clips that this run's `clips` came to, or None if it has not.
         failed_clips: Clips that this run could not cut.
+        failed_parts: How many parts of its work an asset could not do, by asset, such as windows
+            that a language model gave no answer for.
         failed_step: Asset whose step failed, if one did.
         failure: What the failed step or run said.
         config_hash: Generation config that this run's `generation_config` came to, if it has.
@@ -66,11 +74,13 @@ class RunFacts:
     status: str
     assets: frozenset[str]
     created_at: float
+    job: str = ""
     started_at: float | None = None
     ended_at: float | None = None
     moments: int | None = None
     clips: int | None = None
     failed_clips: int = 0
+    failed_parts: Mapping[str, int] = field(default_factory=dict)
     failed_step: str | None = None
     failure: str | None = None
     config_hash: str | None = None
@@ -112,12 +122,15 @@ def pipeline_identifier(*, video: str, created_at: float) -> str:
     return f"pipeline:{video}:{milliseconds}"
 
 
-def pipeline_type(assets: frozenset[str]) -> str:
+def pipeline_type(assets: frozenset[str], *, job: str = "") -> str:
     """Name of what a run selected.
 
-    A job's name where the selection is a job's; `<asset>_only` for a single asset; else the
-    assets' names joined by `+` in alphabetical order, or `custom` where that is too long.
+    A job's name where the selection is a job's, the run's own job before others with the same;
+    `<asset>_only` for a single asset; else the assets' names joined by `+` in alphabetical order,
+    or `custom` where that is too long.
     """
+    if JOB_ASSETS.get(job) == assets:
+        return job
     for name, of_job in JOB_ASSETS.items():
         if assets == of_job:
             return name
@@ -138,7 +151,7 @@ def history_row(facts: RunFacts) -> HistoryRow | None:
     return HistoryRow(
         identifier=facts.identifier
         or pipeline_identifier(video=facts.video, created_at=facts.created_at),
-        pipeline_type=pipeline_type(facts.assets),
+        pipeline_type=pipeline_type(facts.assets, job=facts.job),
         status=status,
         started_at=_utc(began),
         completed_at=None if ended is None else _utc(ended),
@@ -154,18 +167,29 @@ def _status(facts: RunFacts) -> HistoryStatus:
     if facts.status in _RUNNING:
         return "running"
     if facts.status == "SUCCESS":
-        return "partial" if facts.failed_clips else "completed"
+        return "partial" if facts.failed_clips or facts.failed_parts else "completed"
     return "failed"
 
 
 def _error(facts: RunFacts, status: HistoryStatus) -> tuple[str | None, str | None]:
     if status == "partial":
-        return "clips", f"{facts.failed_clips} clips could not be cut; the run's log says why."
+        return _what_is_missing(facts)
     if status != "failed":
         return None, None
     if facts.status == "CANCELED":
         return facts.failed_step, "The run was cancelled."
     return facts.failed_step, facts.failure or "The run failed without saying why."
+
+
+def _what_is_missing(facts: RunFacts) -> tuple[str, str]:
+    """The first asset that is incomplete, and a sentence about all that are."""
+    missing = {
+        asset: f"{count} parts of {asset} could not be done"
+        for asset, count in sorted(facts.failed_parts.items())
+    }
+    if facts.failed_clips:
+        missing["clips"] = f"{facts.failed_clips} clips could not be cut"
+    return next(iter(missing)), f"{', '.join(missing.values())}; the run's log says why."
 
 
 def _utc(epoch_seconds: float) -> datetime:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
@@ -13,7 +15,7 @@ from sqlalchemy.orm import Session
 from db import models
 from videomoments_dagster.identity import config_hash, prompt_hash
 from videomoments_dagster.io_managers.stored_asset import StoredAsset, Uploads, locked_video
-from videomoments_dagster.records import GenerationConfig, Prompt, SelectedConfigs
+from videomoments_dagster.records import GenerationConfig, Prompt, ScoringConfig, SelectedConfigs
 from videomoments_dagster.versions import configs_version
 
 
@@ -96,6 +98,7 @@ class GenerationConfigRows(StoredAsset[SelectedConfigs, SelectedConfigs]):
             "refinement_config_id": ids[made.refinement],
             "profile": made.profile,
             "max_shift_seconds": made.max_shift_seconds,
+            "scoring": asdict(made.scoring),
         }
         session.execute(
             insert(models.SelectedConfig)
@@ -116,12 +119,20 @@ class GenerationConfigRows(StoredAsset[SelectedConfigs, SelectedConfigs]):
             profile=choice.profile,
             generation=_config(session, choice.generation_config_id),
             refinement=_config(session, choice.refinement_config_id),
+            scoring=_scoring(choice),
             max_shift_seconds=choice.max_shift_seconds,
         )
 
     def version(self, stored: SelectedConfigs) -> str:
         """Over both configs and the shift."""
         return configs_version(stored)
+
+
+def _scoring(choice: models.SelectedConfig) -> ScoringConfig:
+    if choice.scoring is None:
+        # Stored by a release that scored without a model and without a choice.
+        return ScoringConfig(prompt=Prompt(user_prompt="", system_prompt=""), model="extractive")
+    return ScoringConfig(**{**choice.scoring, "prompt": Prompt(**choice.scoring["prompt"])})
 
 
 def _config_ids(

@@ -117,10 +117,9 @@ def _insert_or_keep(
         row.title = title
         # Somebody's DELETE of the root by SQL has set it to null; the root is back by now.
         row.parent_id = parent_id
-        if (row.score, row.scoring_model) != (moment.score, moment.scoring_model):
-            row.score = moment.score
-            row.scoring_model = moment.scoring_model
-            row.scored_at = moment.scored_at
+        row.score = moment.score
+        row.scoring_model = moment.scoring_model
+        row.scored_at = moment.scored_at
     session.flush()
 
 

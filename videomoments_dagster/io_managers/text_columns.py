@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import Any
 
 TITLE_CHARACTERS = 500
 CODEC_CHARACTERS = 50
@@ -22,6 +23,17 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 def storable(text: str) -> str:
     """The text with U+FFFD for what PostgreSQL cannot keep: NUL and lone surrogates."""
     return _NOT_STORABLE.sub(_REPLACEMENT, text)
+
+
+def storable_json(value: Any) -> Any:
+    """A JSON value with every text in it storable, names of fields included."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, list):
+        return [storable_json(item) for item in value]
+    if isinstance(value, dict):
+        return {storable(str(key)): storable_json(item) for key, item in value.items()}
+    return value
 
 
 def fitted(text: str, characters: int) -> str:

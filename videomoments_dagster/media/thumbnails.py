@@ -368,6 +368,17 @@ def _upright(frame: Any, stream: Any, rotation: int) -> Any:
     return graph.pull()
 
 
+def presented_jpeg(frame: Any, stream: Any, *, rotation: int) -> bytes:
+    """A decoded frame as people see it: turned, with square pixels, within a thumbnail's size.
+
+    Args:
+        frame: The frame as decoded.
+        stream: The stream that it is of, still open.
+        rotation: Clockwise degrees that a player turns it by.
+    """
+    return _jpeg(_upright(frame, stream, rotation))
+
+
 def _matrix(frame: Any) -> str:
     guess = "bt709" if min(frame.width, frame.height) >= _HIGH_DEFINITION_FROM_HEIGHT else "bt601"
     return _MATRICES.get(int(frame.colorspace), guess)

@@ -1,7 +1,7 @@
 """The keys that objects have, and the rule that every key keeps.
 
-Belongs here: where videos, clips and thumbnails lie in the store. Does not belong here: roots
-and addresses (`addresses`), or the making of identifiers.
+Belongs here: where videos, clips, thumbnails and records of model calls lie in the store. Does not
+belong here: roots and addresses (`addresses`), or the making of identifiers.
 
 A key contains a hash of its bytes, so it is never reused for others.
 """
@@ -9,12 +9,15 @@ A key contains a hash of its bytes, so it is never reused for others.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _EXTENSION = re.compile(r"[a-z0-9]{1,10}")
 
 _SHORT_HASH = 16
+_MODEL_CALLS = "model-calls"
+_TIME_IN_KEY = "%Y%m%dT%H%M%S.%fZ"
 _MAX_KEY_BYTES = 1024  # Google Cloud Storage's limit for object names
 _MAX_SEGMENT_BYTES = 255  # what Linux's file systems take as one name
 _FIRST_PRINTABLE = 32
@@ -83,6 +86,41 @@ def thumbnail_key(identifier: str, moment: str | None, content_hash: str) -> str
     _require(_IDENTIFIER, subject, "moment identifier")
     _require(_SHA256, content_hash, "SHA-256")
     return f"thumbnails/{identifier}/{subject}-{content_hash[:_SHORT_HASH]}.jpg"
+
+
+def model_calls_prefix(identifier: str | None = None) -> str:
+    """Give the prefix of the records of model calls: of one video, or of all for None."""
+    if identifier is None:
+        return _MODEL_CALLS
+    _require(_IDENTIFIER, identifier, "video identifier")
+    return f"{_MODEL_CALLS}/{identifier}"
+
+
+def model_call_key(
+    identifier: str, *, run_id: str, sent_at: datetime, purpose: str, content_hash: str
+) -> str:
+    """Build the key of the record of one call to a language model.
+
+    It is `model-calls/<identifier>/<run>/<UTC time>-<purpose>-<16 characters of sha256>.json`.
+    The time is in the name since not every store tells when an object was made.
+    """
+    _require(_IDENTIFIER, run_id, "run id")
+    _require(_IDENTIFIER, purpose, "purpose of a call")
+    _require(_SHA256, content_hash, "SHA-256")
+    stamp = sent_at.astimezone(UTC).strftime(_TIME_IN_KEY)
+    prefix = model_calls_prefix(identifier)
+    return f"{prefix}/{run_id}/{stamp}-{purpose}-{content_hash[:_SHORT_HASH]}.json"
+
+
+def model_call_time(key: str) -> datetime | None:
+    """When the call of a record was sent, UTC; None for a key that is not such a record's."""
+    name = key.rpartition("/")[2]
+    if not key.startswith(f"{_MODEL_CALLS}/") or not name.endswith(".json"):
+        return None
+    try:
+        return datetime.strptime(name.partition("-")[0], _TIME_IN_KEY).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _require(pattern: re.Pattern[str], value: str, name: str) -> None:

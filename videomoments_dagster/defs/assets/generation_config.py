@@ -12,12 +12,14 @@ from videomoments_dagster.defs.materialisation import (
     MaterialisationConfig,
     materialise,
 )
+from videomoments_dagster.defs.profile_choice import chosen_profile, models_of
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.defs.run_tags import PROFILE_TAG
 from videomoments_dagster.identity import config_hash
 from videomoments_dagster.partitions import VIDEOS
 from videomoments_dagster.profiles import DEFAULT_PROFILE
 from videomoments_dagster.records import SelectedConfigs, Transcript
+from videomoments_dagster.resources.language_models import LanguageModelsResource
 from videomoments_dagster.resources.profiles import ProfilesResource
 from videomoments_dagster.resources.registry import SourceRegistryResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
@@ -46,7 +48,8 @@ class GenerationConfigConfig(MaterialisationConfig):
     description="""The prompts and parameters that this video's moments are made with.
 
 Reads a named profile. Writes `prompts` and `generation_configs`, both shared between videos and
-found again by their hashes. If it fails, the message names the profile's field to mend.""",
+found again by their hashes. If it fails, the message names the profile's field to mend, or the
+model that is unknown or has no key.""",
 )
 def generation_config(
     context: dg.AssetExecutionContext,
@@ -55,18 +58,14 @@ def generation_config(
     results: StoredResultsResource,
     registry: SourceRegistryResource,
     profiles: ProfilesResource,
+    language_models: LanguageModelsResource,
 ) -> dg.MaterializeResult[Any]:
-    """Choose the profile and turn it into the two configurations."""
+    """Choose the profile and turn it into configurations."""
     video = context.partition_key
     with failures_reported(video=video, step="generation_config"):
-        source = registry.source_of(video)
-        name = (
-            config.profile
-            or context.run.tags.get(PROFILE_TAG)
-            or (source.profile if source else None)
-            or DEFAULT_PROFILE
-        )
+        name = config.profile or chosen_profile(context, registry)
         selected = profiles.selected(name)
+        language_models.check_names(models_of(selected))
 
         def compute() -> Computation[SelectedConfigs]:
             generation = selected.generation
@@ -76,6 +75,8 @@ def generation_config(
                 details={
                     "profile": name,
                     "model": generation.model,
+                    "refinement_model": selected.refinement.model,
+                    "scoring_model": selected.scoring.model,
                     "min_moment_length": generation.min_moment_length,
                     "max_moment_length": generation.max_moment_length,
                     "min_moments": generation.min_moments,
@@ -86,6 +87,7 @@ def generation_config(
                 metadata={
                     "user_prompt": dg.MetadataValue.md(generation.prompt.user_prompt),
                     "system_prompt": dg.MetadataValue.md(generation.prompt.system_prompt),
+                    "scoring_criteria": dg.MetadataValue.md(selected.scoring.prompt.user_prompt),
                 },
             )
 

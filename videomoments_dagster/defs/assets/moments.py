@@ -1,81 +1,111 @@
 """The `moments` asset: the stretches worth watching, scored."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
-from videomoments_dagster.defs.materialisation import (
-    GROUP,
-    OWNERS,
-    Computation,
-    MaterialisationConfig,
-    materialise,
+from videomoments_dagster.defs.materialisation import GROUP, OWNERS, Computation, materialise
+from videomoments_dagster.defs.moment_work import (
+    PART_KEY,
+    MomentWorkConfig,
+    account,
+    engine_for,
+    stored_part,
+    with_scores,
 )
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.defs.tables import moments_table
-from videomoments_dagster.identity import config_hash, moment_identifier
-from videomoments_dagster.moment_finding.engines import moment_engine
+from videomoments_dagster.identity import config_hash, fingerprint, moment_identifier
+from videomoments_dagster.moment_finding.outcomes import Found, MomentDraft
 from videomoments_dagster.partitions import VIDEOS
 from videomoments_dagster.records import Moment, Moments, SelectedConfigs, Transcript, Video
+from videomoments_dagster.resources.language_models import LanguageModelsResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
-from videomoments_dagster.versions import moments_version, transcript_version
+from videomoments_dagster.versions import moments_version, scoring_version, transcript_version
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 
 @dg.asset(
     partitions_def=VIDEOS,
     group_name=GROUP,
     owners=OWNERS,
-    kinds={"postgres", "numpy"},
+    kinds={"postgres", "openai"},
     code_version=CODE_VERSION,
     retry_policy=RETRY_OUTSIDE,
     description="""The stretches of the video that are worth watching, with scores from 0 to 10.
 
 Reads the transcript and the generation config. Writes rows of `moments` as a difference: what is
-the same stays, with its clip. No speech is no failure: there are no moments then, and the
-metadata says why. If it fails, the message names the engine or the setting.""",
+the same stays, with its clip. A language model is asked window by window, and each answer is kept
+as it comes: what fails is asked for again next time, the rest is not. No speech is no failure:
+there are no moments then, and the metadata says why. If it fails, the message names the model,
+the engine or the setting.""",
 )
 def moments(
     context: dg.AssetExecutionContext,
-    config: MaterialisationConfig,
+    config: MomentWorkConfig,
     video: Video,
     transcript: Transcript,
     generation_config: SelectedConfigs,
     results: StoredResultsResource,
+    language_models: LanguageModelsResource,
 ) -> dg.MaterializeResult[Any]:
     """Find moments, then score them in a pass of its own."""
-    generation = generation_config.generation
+    generation, scoring = generation_config.generation, generation_config.scoring
     duration = video.facts.duration_seconds
     with failures_reported(video=video.identifier, step="moments"):
-        engine = moment_engine(generation.model)
+        finder = engine_for(context, language_models, generation.model, ask_again=config.force)
+        scorer = engine_for(
+            context, language_models, scoring.model, ask_again=config.force or config.rescore
+        )
+        inputs = {
+            "transcript": transcript_version(transcript),
+            "config": config_hash(generation),
+            "duration_seconds": duration,
+        }
+        part = fingerprint(
+            code_version=CODE_VERSION, inputs=inputs, settings={"engine_version": finder.version}
+        )
+
+        def find() -> Found:
+            kept = stored_part(results, asset="moments", video=video.identifier, fingerprint=part)
+            if kept is not None and not config.force:
+                context.log.info("Keeping the %d moments that were found before", len(kept.moments))
+                return _found_before(kept)
+            language_models.check_servers((generation.model, scoring.model))
+            return finder.find(transcript, duration_seconds=duration, config=generation)
 
         def compute() -> Computation[Moments]:
-            found = engine.find(transcript, duration_seconds=duration, config=generation)
-            scores = engine.score(found.drafts, transcript, duration_seconds=duration)
-            scored_at = datetime.now(UTC).replace(tzinfo=None)
+            before = results.value(asset="moments", video=video.identifier)
+            found = find()
+            scored = scorer.score(
+                found.drafts, transcript, duration_seconds=duration, config=scoring
+            )
             result = Moments(
-                moments=tuple(
-                    Moment(
-                        identifier=moment_identifier(
-                            video=video.identifier,
-                            config=generation,
+                moments=with_scores(
+                    [
+                        Moment(
+                            identifier=moment_identifier(
+                                video=video.identifier,
+                                config=generation,
+                                start_time=draft.start_time,
+                                end_time=draft.end_time,
+                            ),
                             start_time=draft.start_time,
                             end_time=draft.end_time,
-                        ),
-                        start_time=draft.start_time,
-                        end_time=draft.end_time,
-                        title=draft.title,
-                        generation_model=generation.model,
-                        score=score,
-                        scoring_model=engine.scoring_model,
-                        scored_at=scored_at,
-                    )
-                    for draft, score in zip(found.drafts, scores, strict=True)
+                            title=draft.title,
+                            generation_model=generation.model,
+                        )
+                        for draft in found.drafts
+                    ],
+                    scored,
+                    scoring_model=scorer.name,
+                    before=before,
+                    anew=config.rescore or config.force,
                 ),
                 why_fewer=found.why_fewer,
             )
+            language_models.remove_old_records(video.identifier)
             if found.why_fewer:
                 context.log.warning("%s", found.why_fewer)
             context.log.info("Found %d moments", len(result.moments))
@@ -86,21 +116,39 @@ def moments(
                     "moments": len(result.moments),
                     "why_fewer": result.why_fewer,
                     "model": generation.model,
+                    "scoring_model": scoring.model,
                     "stored_config": config_hash(generation),
+                    PART_KEY: "" if found.report.failures else part,
                 },
-                metadata={"table": moments_table(result)},
+                metadata={
+                    "table": moments_table(result),
+                    **account(context, {"finding": found.report, "scoring": scored.report}),
+                },
+                complete=not (found.report.failures or scored.report.failures),
             )
 
         return materialise(
             context,
             results,
             code_version=CODE_VERSION,
-            inputs={
-                "transcript": transcript_version(transcript),
-                "config": config_hash(generation),
-                "duration_seconds": duration,
-            },
-            settings={"engine_version": engine.version},
-            force=config.force,
+            inputs={**inputs, "scoring": scoring_version(scoring)},
+            settings={"engine_version": finder.version, "scoring_version": scorer.version},
+            force=config.force or config.rescore,
             compute=compute,
         )
+
+
+def _found_before(stored: Moments) -> Found:
+    """Stored moments as they were found; their scores play no part."""
+    return Found(
+        drafts=tuple(
+            MomentDraft(
+                start_time=moment.start_time,
+                end_time=moment.end_time,
+                title=moment.title,
+                strength=0.0,
+            )
+            for moment in stored.moments
+        ),
+        why_fewer=stored.why_fewer,
+    )

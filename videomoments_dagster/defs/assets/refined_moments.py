@@ -1,130 +1,174 @@
 """The `refined_moments` asset: the same moments with better boundaries."""
 
-from datetime import UTC, datetime
-from itertools import zip_longest
 from typing import Any
 
 import dagster as dg
 
-from videomoments_dagster.defs.materialisation import (
-    GROUP,
-    OWNERS,
-    Computation,
-    MaterialisationConfig,
-    materialise,
+from videomoments_dagster.defs.materialisation import GROUP, OWNERS, Computation, materialise
+from videomoments_dagster.defs.moment_work import (
+    PART_KEY,
+    MomentWorkConfig,
+    account,
+    engine_for,
+    stored_part,
+    with_scores,
 )
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.defs.tables import moments_table
-from videomoments_dagster.identity import config_hash, moment_identifier
-from videomoments_dagster.moment_finding.engines import Boundaries, moment_engine
+from videomoments_dagster.identity import config_hash, fingerprint, moment_identifier
+from videomoments_dagster.media.frame_samples import FrameSamples
+from videomoments_dagster.moment_finding.outcomes import Boundaries, Refined
 from videomoments_dagster.partitions import VIDEOS
 from videomoments_dagster.records import Moment, Moments, SelectedConfigs, Transcript, Video
+from videomoments_dagster.resources.language_models import LanguageModelsResource
+from videomoments_dagster.resources.media import MediaResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
-from videomoments_dagster.versions import moments_version, transcript_version
+from videomoments_dagster.versions import moments_version, scoring_version, transcript_version
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 
 @dg.asset(
     partitions_def=VIDEOS,
     group_name=GROUP,
     owners=OWNERS,
-    kinds={"postgres", "numpy"},
+    kinds={"postgres", "openai"},
     code_version=CODE_VERSION,
     retry_policy=RETRY_OUTSIDE,
     description="""Each moment once more, its start and end moved to the best edge near them.
 
 Reads the moments, the transcript and the refinement config. Writes one refined row of `moments`
-per root moment, never further from it than the profile's `max_shift_seconds`. Clips are cut from
-the root moments, not from these. If it fails, a result that it needs is missing; the message names
-the asset to materialise.""",
+per root moment, never further from it than the profile's `max_shift_seconds`. A language model
+sees the words around a moment and, if it sees pictures, some frames; where its answer cannot be
+used, the root's boundaries stay, and the metadata counts it. Clips are cut from the root moments,
+not from these. If it fails, a result that it needs is missing, or a model's server is; the message
+names the asset to materialise or the setting.""",
 )
 def refined_moments(
     context: dg.AssetExecutionContext,
-    config: MaterialisationConfig,
+    config: MomentWorkConfig,
     video: Video,
     transcript: Transcript,
     generation_config: SelectedConfigs,
     moments: Moments,
     results: StoredResultsResource,
+    language_models: LanguageModelsResource,
+    media: MediaResource,
 ) -> dg.MaterializeResult[Any]:
     """Refine every root moment, and score the result."""
-    refinement = generation_config.refinement
+    refinement, scoring = generation_config.refinement, generation_config.scoring
+    max_shift = generation_config.max_shift_seconds
     duration = video.facts.duration_seconds
     with failures_reported(video=video.identifier, step="refined_moments"):
-        engine = moment_engine(refinement.model)
+        refiner = engine_for(context, language_models, refinement.model, ask_again=config.force)
+        scorer = engine_for(
+            context, language_models, scoring.model, ask_again=config.force or config.rescore
+        )
+        inputs = {
+            "moments": [root.identifier for root in moments.moments],
+            "titles": [root.title for root in moments.moments],
+            "transcript": transcript_version(transcript),
+            "config": config_hash(refinement),
+            "duration_seconds": duration,
+            "video": video.content_hash,
+        }
+        settings = {"engine_version": refiner.version, "max_shift_seconds": max_shift}
+        part = fingerprint(code_version=CODE_VERSION, inputs=inputs, settings=settings)
+
+        def refine() -> Refined:
+            kept = stored_part(
+                results, asset="refined_moments", video=video.identifier, fingerprint=part
+            )
+            if kept is not None and not config.force:
+                context.log.info("Keeping the boundaries that were refined before")
+                return _refined_before(kept, moments)
+            if moments.moments:
+                language_models.check_servers((refinement.model, scoring.model))
+            return refiner.refine(
+                moments.moments,
+                transcript,
+                config=refinement,
+                max_shift_seconds=max_shift,
+                duration_seconds=duration,
+                frames=FrameSamples(lambda: media.local_file(video.cloud_url), facts=video.facts),
+            )
 
         def compute() -> Computation[Moments]:
-            spans: list[Boundaries] = []
-            for root, following in zip_longest(moments.moments, moments.moments[1:]):
-                spans.append(
-                    engine.refine(
-                        root,
-                        transcript,
-                        config=refinement,
-                        max_shift_seconds=generation_config.max_shift_seconds,
-                        duration_seconds=duration,
-                        earliest_seconds=spans[-1].end_time if spans else 0.0,
-                        latest_seconds=following.start_time if following else duration,
-                    )
-                )
-            scores = engine.score(spans, transcript, duration_seconds=duration)
-            scored_at = datetime.now(UTC).replace(tzinfo=None)
+            before = results.value(asset="refined_moments", video=video.identifier)
+            refined = refine()
+            scored = scorer.score(
+                refined.boundaries, transcript, duration_seconds=duration, config=scoring
+            )
             result = Moments(
-                moments=tuple(
-                    Moment(
-                        identifier=moment_identifier(
-                            video=video.identifier,
-                            config=refinement,
+                moments=with_scores(
+                    [
+                        Moment(
+                            identifier=moment_identifier(
+                                video=video.identifier,
+                                config=refinement,
+                                start_time=span.start_time,
+                                end_time=span.end_time,
+                                parent=root.identifier,
+                            ),
                             start_time=span.start_time,
                             end_time=span.end_time,
-                            parent=root.identifier,
-                        ),
-                        start_time=span.start_time,
-                        end_time=span.end_time,
-                        title=root.title,
-                        generation_model=refinement.model,
-                        parent_identifier=root.identifier,
-                        score=score,
-                        scoring_model=engine.scoring_model,
-                        scored_at=scored_at,
-                    )
-                    for root, span, score in zip(moments.moments, spans, scores, strict=True)
+                            title=root.title,
+                            generation_model=refinement.model,
+                            parent_identifier=root.identifier,
+                        )
+                        for root, span in zip(moments.moments, refined.boundaries, strict=True)
+                    ],
+                    scored,
+                    scoring_model=scorer.name,
+                    before=before,
+                    anew=config.rescore or config.force,
                 ),
                 why_fewer=moments.why_fewer,
             )
             moved = sum(
                 (span.start_time, span.end_time) != (root.start_time, root.end_time)
-                for root, span in zip(moments.moments, spans, strict=True)
+                for root, span in zip(moments.moments, refined.boundaries, strict=True)
             )
-            context.log.info("Moved the boundaries of %d of %d moments", moved, len(spans))
+            context.log.info("Moved the boundaries of %d of %d moments", moved, len(result.moments))
             return Computation(
                 value=result,
                 data_version=moments_version(result),
                 details={
                     "refined_moments": len(result.moments),
                     "moved": moved,
-                    "max_shift_seconds": generation_config.max_shift_seconds,
+                    "max_shift_seconds": max_shift,
                     "why_fewer": result.why_fewer,
+                    "model": refinement.model,
+                    "scoring_model": scoring.model,
+                    PART_KEY: "" if refined.report.failures else part,
                 },
-                metadata={"table": moments_table(result)},
+                metadata={
+                    "table": moments_table(result),
+                    **account(context, {"refining": refined.report, "scoring": scored.report}),
+                },
+                complete=not (refined.report.failures or scored.report.failures),
             )
 
         return materialise(
             context,
             results,
             code_version=CODE_VERSION,
-            inputs={
-                "moments": [root.identifier for root in moments.moments],
-                "titles": [root.title for root in moments.moments],
-                "transcript": transcript_version(transcript),
-                "config": config_hash(refinement),
-                "duration_seconds": duration,
-            },
-            settings={
-                "engine_version": engine.version,
-                "max_shift_seconds": generation_config.max_shift_seconds,
-            },
-            force=config.force,
+            inputs={**inputs, "scoring": scoring_version(scoring)},
+            settings={**settings, "scoring_version": scorer.version},
+            force=config.force or config.rescore,
             compute=compute,
         )
+
+
+def _refined_before(stored: Moments, roots: Moments) -> Refined:
+    """Stored boundaries in the order of their roots; the fingerprint says that each has one."""
+    child = {moment.parent_identifier: moment for moment in stored.moments}
+    return Refined(
+        boundaries=tuple(
+            Boundaries(
+                start_time=child[root.identifier].start_time,
+                end_time=child[root.identifier].end_time,
+            )
+            for root in roots.moments
+        )
+    )

@@ -13,6 +13,7 @@ from videomoments_dagster.defs.materialisation import (
     MaterialisationConfig,
     materialise,
 )
+from videomoments_dagster.defs.profile_choice import check_models_before_work
 from videomoments_dagster.defs.progress_log import TenthsLogged
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.defs.run_tags import TRANSCRIPTION_TAG
@@ -20,8 +21,10 @@ from videomoments_dagster.failures import SourceRejected
 from videomoments_dagster.object_store.atomic_file import content_hash
 from videomoments_dagster.partitions import VIDEOS
 from videomoments_dagster.records import Source, Transcript, Video
+from videomoments_dagster.resources.language_models import LanguageModelsResource
 from videomoments_dagster.resources.media import MediaResource
 from videomoments_dagster.resources.object_store import ObjectStoreResource
+from videomoments_dagster.resources.profiles import ProfilesResource
 from videomoments_dagster.resources.registry import SourceRegistryResource
 from videomoments_dagster.resources.scratch import ScratchResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
@@ -70,6 +73,8 @@ def transcript(
     media: MediaResource,
     object_store: ObjectStoreResource,
     scratch: ScratchResource,
+    profiles: ProfilesResource,
+    language_models: LanguageModelsResource,
 ) -> dg.MaterializeResult[Any]:
     """Transcribe with the chosen engine."""
     with failures_reported(video=video.identifier, step="transcript"):
@@ -93,6 +98,9 @@ def transcript(
 
         def compute() -> Computation[Transcript]:
             engine.check()
+            check_models_before_work(
+                context, registry=registry, profiles=profiles, language_models=language_models
+            )
             context.log.info("Transcribing with %s", engine.service)
             result = engine.transcribe(
                 TranscriptionRequest(

@@ -13,6 +13,7 @@ from videomoments_dagster.defs.materialisation import (
     MaterialisationConfig,
     materialise,
 )
+from videomoments_dagster.defs.profile_choice import check_models_before_work
 from videomoments_dagster.defs.progress_log import TenthsLogged
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.failures import SourceRejected
@@ -20,7 +21,9 @@ from videomoments_dagster.identity import checked_identifier, digest
 from videomoments_dagster.media.probe import probe
 from videomoments_dagster.partitions import VIDEOS
 from videomoments_dagster.records import FetchedVideo, Source
+from videomoments_dagster.resources.language_models import LanguageModelsResource
 from videomoments_dagster.resources.object_store import ObjectStoreResource
+from videomoments_dagster.resources.profiles import ProfilesResource
 from videomoments_dagster.resources.registry import SourceRegistryResource
 from videomoments_dagster.resources.scratch import ScratchResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
@@ -74,6 +77,8 @@ def video(
     registry: SourceRegistryResource,
     object_store: ObjectStoreResource,
     scratch: ScratchResource,
+    profiles: ProfilesResource,
+    language_models: LanguageModelsResource,
 ) -> dg.MaterializeResult[Any]:
     """Fetch, probe and hash the source."""
     with failures_reported(video=context.partition_key, step="video"):
@@ -86,6 +91,9 @@ def video(
         )
 
         def compute() -> Computation[FetchedVideo]:
+            check_models_before_work(
+                context, registry=registry, profiles=profiles, language_models=language_models
+            )
             context.log.info("Reading %s", redact(source.location))
             if kind_of(source.location) is SourceKind.LOCAL:
                 # Hashing a large file that turns out to be no video would be time lost.

@@ -1,0 +1,32 @@
+"""Table `pipeline.kept_answers`: what language models answered, so that nothing is asked twice."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import DateTime, ForeignKey, Index, String
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.base import PIPELINE_SCHEMA, Base
+
+
+class KeptAnswer(Base):
+    """One validated answer; a run that died finds it here and asks only for what is missing."""
+
+    __tablename__ = "kept_answers"
+    __table_args__ = (
+        Index("idx_kept_answers_created_at", "created_at"),
+        {"schema": PIPELINE_SCHEMA},
+    )
+
+    video_id: Mapped[int] = mapped_column(
+        ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    key: Mapped[str] = mapped_column(
+        String(64), primary_key=True, comment="SHA-256 over everything that determines the answer"
+    )
+    answer: Mapped[dict[str, Any]] = mapped_column(JSONB, comment="As validated")
+    # No default: whoever writes it compares it with the start of its own run, by the same clock.
+    created_at: Mapped[datetime] = mapped_column(DateTime(), comment="When it came, UTC")
