@@ -8,6 +8,7 @@ import random
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -235,7 +236,7 @@ def test_where_text_tiling_raises_there_is_no_division() -> None:
 
 
 def quality(value: float) -> Quality:
-    return Quality(pk=value, windowdiff=value, f1=None, segments=2.0)
+    return Quality(pk=value, windowdiff=value, f1=1 - value, segments=2.0)
 
 
 def compared(name: str, *, ours: float, rival: float) -> Comparison:
@@ -275,6 +276,9 @@ def test_the_table_marks_the_best_value_and_the_footer_says_where_ours_leads() -
     assert shown.count("0.200 *") == 2
     assert shown.count("0.300 *") == 2
     assert "0.400 *" not in shown
+    # Of F1, the highest is best.
+    assert "0.800 *" in shown
+    assert shown.count("0.700 *") == 1
     said = "\n".join(report.footer(results))
     assert "leads on Pk and WindowDiff on: first. It does not on: second." in said
     assert "raised on 2 texts" in said
@@ -316,6 +320,14 @@ def test_moments_are_held_against_topics_and_chance() -> None:
     assert 0 < edges.random_starts_near < 1
     assert 0 <= edges.starts_near <= 1
     assert moment_edges.measure_moments([]) is None
+
+
+def test_chance_is_every_start_that_leaves_room() -> None:
+    starts, ends = np.arange(0.0, 50.0, 10.0), np.arange(9.0, 59.0, 10.0)
+    random_starts, random_ends = moment_edges._random_edges(starts, ends, length=26, duration=49)
+    assert random_starts.tolist() == [0, 10, 20]
+    assert random_ends.tolist() == [29, 39, 49]
+    assert moment_edges._near(np.array([0.0, 5.0, 40.0]), np.array([10.0, 90.0])) == 2 / 3
 
 
 # The command

@@ -246,7 +246,7 @@ def _nothing_answered(
 ) -> LanguageModelUnavailable | LanguageModelFailed:
     reasons = Counter(outcome.failure for outcome in outcomes)
     [(reason, _)] = reasons.most_common(1)
-    windows = "the one window" if len(outcomes) == 1 else f"none of the {len(outcomes)} windows"
+    windows = "the transcript" if len(outcomes) == 1 else f"any of its {len(outcomes)} windows"
     sentence = (
         f"the model '{interviewer.model_name}' gave no usable answer about {windows}: {reason}"
     )
