@@ -52,17 +52,6 @@ class DividedText:
     topic_starts: Mapping[str, tuple[int, ...]]
     spans: tuple[Span, ...] = ()
 
-    @property
-    def pauses_seconds(self) -> tuple[float, ...] | None:
-        """The silence before each unit, 0 before the first; None where times are not known."""
-        if not self.spans:
-            return None
-        latest, pauses = self.spans[0].end, [0.0]
-        for span in self.spans[1:]:
-            pauses.append(max(span.start - latest, 0.0))
-            latest = max(latest, span.end)
-        return tuple(pauses)
-
 
 @dataclass(frozen=True, slots=True)
 class TextSet:

@@ -28,7 +28,7 @@ Division = tuple[int, ...]
 
 def extractive(text: DividedText) -> Division:
     """The division that the extractive engine works with."""
-    starts = topic_starts(text.units, language=LANGUAGE, pauses_seconds=text.pauses_seconds)
+    starts = topic_starts(text.units, language=LANGUAGE)
     return tuple(start for start in starts if start > 0)
 
 

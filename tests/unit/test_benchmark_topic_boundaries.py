@@ -13,9 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-
 from topic_boundaries import (
     comparison,
     measures,
@@ -67,13 +64,6 @@ def test_tinyrec_has_times_and_topics_at_two_levels(tmp_path: Path) -> None:
     assert text.units[:2] == ("unit 0", "unit 1")
     assert text.topic_starts == {"coarse": (2,), "fine": (1,)}
     assert text.spans[1] == Span(start=10.0, end=18.0)
-    assert text.pauses_seconds == (0.0, 2.0, 2.0, 2.0, 2.0, 2.0)
-
-
-def test_pauses_of_overlapping_utterances_are_never_negative() -> None:
-    spans = (Span(0, 9), Span(1, 2), Span(5, 6), Span(11, 12))
-    text = DividedText(name="", units=("",) * 4, topic_starts={"": ()}, spans=spans)
-    assert text.pauses_seconds == (0.0, 0.0, 0.0, 2.0)
 
 
 def test_qmsum_boundaries_are_starts_of_spans_also_where_there_are_gaps(tmp_path: Path) -> None:
@@ -81,7 +71,6 @@ def test_qmsum_boundaries_are_starts_of_spans_also_where_there_are_gaps(tmp_path
     text = only_text(tmp_path, "qmsum")
     assert text.topic_starts == {"": (1, 4, 6)}
     assert text.units[3] == "Turn 3"
-    assert text.pauses_seconds is None
 
 
 def test_topics_outside_a_meeting_are_ignored_and_said(tmp_path: Path) -> None:

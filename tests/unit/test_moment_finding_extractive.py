@@ -134,10 +134,9 @@ def test_silence_between_two_stretches_is_not_in_a_moment() -> None:
         duration_seconds=both.words[-1].end,
         config=config(min_length=10.0, min_moments=2, max_moments=2),
     )
-    assert spans(found) == [
-        (first.words[0].start, first.words[-1].end),
-        (second.words[0].start, second.words[-1].end),
-    ]
+    [before, after] = spans(found)
+    assert before[1] <= first.words[-1].end
+    assert after[0] >= second.words[0].start
 
 
 @pytest.mark.parametrize(

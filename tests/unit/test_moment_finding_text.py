@@ -1,19 +1,15 @@
 from __future__ import annotations
 
-import random
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moment_finding_samples import TOPICS, spoken, transcript_of, transcripts
+from moment_finding_samples import spoken, transcript_of, transcripts
 
 from videomoments_dagster.moment_finding.centrality import sentence_centrality
 from videomoments_dagster.moment_finding.sentences import split_sentences
 from videomoments_dagster.moment_finding.terms import sentence_terms, stem
 from videomoments_dagster.moment_finding.titles import title_of
-from videomoments_dagster.moment_finding.topic_segmentation import topic_starts
 from videomoments_dagster.records import Segment, Transcript, Word
 
 
@@ -109,42 +105,6 @@ def test_unspaced_scripts_have_terms() -> None:
     assert sentence_terms(["東京都に行く"], language="ja")[0][:2] == ["東京", "京都"]
 
 
-def test_topics_start_where_the_vocabulary_changes() -> None:
-    texts = [sentence for topic in TOPICS for sentence in topic]
-    assert topic_starts(sentence_terms(texts, language="en")) == (0, 6, 12)
-
-
-def test_one_vocabulary_throughout_is_one_topic() -> None:
-    words = [f"word{n}" for n in range(10)]
-    rng = random.Random(3)  # noqa: S311 - repeatable, not secret
-    assert topic_starts([rng.sample(words, k=10) for _ in range(200)]) == (0,)
-
-
-def segment_cost(sentences: list[list[str]], vocabulary: int) -> float:
-    terms = [term for sentence in sentences for term in sentence]
-    return sum(np.log((len(terms) + vocabulary) / (terms.count(term) + 1)) for term in terms)
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.lists(st.lists(st.sampled_from("abcdef"), max_size=6), min_size=1, max_size=7))
-def test_the_segmentation_found_is_the_cheapest_of_all(sentences: list[list[str]]) -> None:
-    count = sum(map(len, sentences))
-    vocabulary = len({term for sentence in sentences for term in sentence})
-
-    def cost(starts: tuple[int, ...]) -> float:
-        stops = (*starts[1:], len(sentences))
-        return sum(
-            segment_cost(sentences[a:b], vocabulary) + np.log(max(count, 1))
-            for a, b in zip(starts, stops, strict=True)
-        )
-
-    every = [
-        (0, *(n + 1 for n in range(len(sentences) - 1) if choice >> n & 1))
-        for choice in range(2 ** (len(sentences) - 1))
-    ]
-    assert cost(topic_starts(sentences)) == pytest.approx(min(map(cost, every)))
-
-
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=6), max_size=12))
 def test_centrality_is_the_stationary_rank_of_the_similarity_matrix(
@@ -171,12 +131,6 @@ def test_the_sentence_that_shares_most_with_the_others_is_most_central() -> None
     texts = ["Lava cools.", "The crater smokes.", "Lava fills the crater.", "Bread rises."]
     rank = sentence_centrality(sentence_terms(texts, language="en"))
     assert int(np.argmax(rank)) == 2
-
-
-def test_thirty_thousand_one_word_sentences_take_seconds() -> None:
-    began = time.process_time()
-    topic_starts([["same"]] * 30_000)
-    assert time.process_time() - began < 5.0
 
 
 def title(*texts: str) -> str:

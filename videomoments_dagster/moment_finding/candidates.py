@@ -34,6 +34,8 @@ _EDGE_OF_TOPIC = 0.25
 _CONTENT_STEEPNESS = 1.0
 _LENGTH_SPREAD = 0.6
 _NO_DEVIATION = 1e-9
+# A topic of some minutes has one moment that is worth watching, one of an hour has many.
+_SECONDS_FOR_A_MOMENT = 150.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +104,21 @@ class Topics:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Stretches that meet the limits, with their strength and main topic, column by column."""
+    """Stretches that meet the limits, column by column.
+
+    Attributes:
+        starts: Where each starts, seconds.
+        ends: Where each ends, seconds.
+        strength: How well it did, 0 to 1.
+        topic: Number of the topic that most of it belongs to.
+        topic_room: How many moments that topic is long enough for, at least 1.
+    """
 
     starts: Floats
     ends: Floats
     strength: Floats
     topic: npt.NDArray[np.int64]
+    topic_room: Floats
 
 
 def measure(
@@ -149,7 +160,11 @@ def measure(
         + _LENGTH_WEIGHT * fit
         + _BOUNDARY_WEIGHT * measures.boundary_quality(starts, ends)
     )
-    return Candidates(starts=starts, ends=ends, strength=strength, topic=topic), scale
+    room = np.maximum((topics.ends[topic] - topics.starts[topic]) / _SECONDS_FOR_A_MOMENT, 1.0)
+    return (
+        Candidates(starts=starts, ends=ends, strength=strength, topic=topic, topic_room=room),
+        scale,
+    )
 
 
 def candidate_stretches(

@@ -3,10 +3,11 @@
 Belongs here: putting sentences, topics and centrality together into moments that keep every promise
 of their configuration. Does not belong here: scores, refined boundaries and storage.
 
-Topics come from Utiyama and Isahara (2001), the weight of what is said from LexRank (Erkan and
-Radev, 2004); see `topic_segmentation` and `centrality`. The strongest stretches are taken first.
-Where that leaves room for fewer moments than are wanted and the material has more, the weakest give
-way to a packing that is proved to place as many as there can be; see `packing`.
+Topics come from a Bayesian model of the text (Eisenstein and Barzilay, 2008), the weight of what
+is said from LexRank (Erkan and Radev, 2004); see `topic_segmentation` and `centrality`. The
+strongest stretches are taken first. Where that leaves room for fewer moments than are wanted and
+the material has more, the weakest give way to a packing that is proved to place as many as there
+can be; see `packing`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from videomoments_dagster.moment_finding.speech import (
     sentence_edges,
 )
 from videomoments_dagster.moment_finding.titles import title_of
-from videomoments_dagster.moment_finding.topic_segmentation import topic_starts
+from videomoments_dagster.moment_finding.topic_segmentation import topic_starts_of_terms
 from videomoments_dagster.records import GenerationConfig, Transcript
 
 EXTRACTIVE_MODEL = "extractive"
@@ -89,7 +90,8 @@ def _stretches(
 ) -> list[Stretch]:
     """Choose stretches, strongest first: at least `needed`, at most `at_most`."""
     layout = measures.layout
-    topics = Topics(layout, first_sentences=topic_starts(measures.terms))
+    first_sentences = topic_starts_of_terms(measures.terms, words=len(layout.words))
+    topics = Topics(layout, first_sentences=first_sentences)
     target = _target_lengths(layout, limits=limits, needed=needed)
     starts, ends = candidate_stretches(layout, topics=topics, limits=limits, target=target)
     candidates, scale = measure(starts, ends, measures=measures, topics=topics, target=target)

@@ -21,7 +21,7 @@ from videomoments_dagster.moment_finding.speech import (
     sentence_edges,
 )
 
-# What a second stretch of one topic is worth beside the first, a third beside the second...
+# What one stretch more is worth than a topic has room for, another one more beside that...
 _SAME_TOPIC_AGAIN = 0.85
 _WORTH_BESIDE_BEST = 0.65
 # Shares of the ideal length that packing tries, long ones first, before the shortest allowed.
@@ -47,6 +47,7 @@ def select_strongest(candidates: Candidates, *, at_least: int, at_most: int) -> 
     """
     starts, ends = candidates.starts.tolist(), candidates.ends.tolist()
     strength, topic = candidates.strength.tolist(), candidates.topic.tolist()
+    room = candidates.topic_room.tolist()
     taken: list[Stretch] = []
     taken_starts: list[float] = []
     taken_ends: list[float] = []
@@ -59,7 +60,8 @@ def select_strongest(candidates: Candidates, *, at_least: int, at_most: int) -> 
         position = bisect_left(taken_starts, end)
         if position and taken_ends[position - 1] > start:
             continue
-        worth = strength[at] * _SAME_TOPIC_AGAIN ** from_topic[topic[at]]
+        beyond = max(from_topic[topic[at]] + 1 - room[at], 0.0)
+        worth = strength[at] * _SAME_TOPIC_AGAIN**beyond
         if worth < -negative:
             heapq.heappush(waiting, (-worth, start, end, at))
             continue

@@ -1,133 +1,117 @@
 """Topic segmentation: where the subject changes.
 
-Belongs here: the minimum-cost segmentation of a sequence of sentences. Does not belong here:
-times, words as they are written, or what is done with the topics.
+Belongs here: drawing boundaries where the model of `topic_posterior` sees them. Does not belong
+here: times, or what is done with the topics.
 
-The method is M. Utiyama and H. Isahara, "A Statistical Model for Domain-Independent Text
-Segmentation", ACL 2001. A segment of `n_i` words costs `sum_w f_w log((n_i + k) / (f_w + 1))`,
-where `f_w` is how often term `w` occurs in it and `k` the number of distinct terms in the text
-(Laplace's law); a segment itself costs `log n` for a text of `n` words (the prior). The cheapest
-segmentation is found by dynamic programming over sentence boundaries. One thing differs from the
-paper: in texts longer than those it was made for, a segment costs more, or hours of talk fall into
-many tiny topics.
+The likeliest segmentation is rarely a good one: in talk, its many small topics are each a little
+likelier than not. So those boundaries are drawn that are least wrong on average over all
+segmentations, each as likely as the text makes it (minimum Bayes risk), by the measure that
+segmentations are judged by: WindowDiff (L. Pevzner and M. Hearst, "A Critique and Improvement of
+an Evaluation Metric for Text Segmentation", Computational Linguistics 28, 2002). Where the text
+says little, that means no boundary at all.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-# A bound on the work, not on taste: 1,000 sentences are about an hour of speech.
-_LONGEST_SEGMENT = 1_000
-# Beyond this many earlier uses of a term, one more changes its cost by less than a thousandth.
-_MOST_EARLIER_USES = 1_000
-# Content words of the longest texts that the paper was measured on.
-_WORDS_OF_SHORT_TEXT = 600
+from videomoments_dagster.moment_finding.speech import Floats
+from videomoments_dagster.moment_finding.terms import sentence_terms, tokens
+from videomoments_dagster.moment_finding.topic_posterior import BoundaryChances, boundary_chances
+
+_MOST_UNITS = 1_500
+"""A bound on the work: of more units, several in a row count as one. An hour's talk has fewer."""
+
+_RELUCTANCE = 0.3
+"""What a boundary costs, as a share of what it can gain: it has to be worth the reader's while."""
 
 
-def topic_starts(sentences: Sequence[Sequence[str]]) -> tuple[int, ...]:
-    """Find the sentences at which a new topic starts.
+def topic_starts(texts: Sequence[str], *, language: str) -> tuple[int, ...]:
+    """Find the units at which a new topic starts.
 
     Args:
-        sentences: The index terms of each sentence, in order and with repeats.
+        texts: Sentences, utterances or turns, in order.
+        language: ISO 639-1 code of what is said.
 
     Returns:
-        Ascending sentence indexes; the first is 0. Empty when there are no sentences.
+        Ascending indexes; the first is 0. Empty when there are no units.
     """
-    if not sentences:
+    terms = sentence_terms(texts, language=language)
+    return topic_starts_of_terms(terms, words=sum(len(tokens(text)) for text in texts))
+
+
+def topic_starts_of_terms(terms: Sequence[Sequence[str]], *, words: int) -> tuple[int, ...]:
+    """The same for units whose index terms are known.
+
+    Args:
+        terms: The index terms of each unit, in order.
+        words: How many words the units have in all, function words included.
+    """
+    if not terms:
         return ()
-    word_counts = np.array([len(terms) for terms in sentences], dtype=np.float64)
-    total_words = float(word_counts.sum())
-    if total_words == 0:
-        return (0,)
-    vocabulary = len({term for terms in sentences for term in terms})
-    best_start = _cheapest_starts(
-        sentences,
-        word_counts=word_counts,
-        vocabulary=vocabulary,
-        segment_cost=_segment_cost(total_words),
-    )
-    starts: list[int] = []
-    stop = len(sentences)
-    while stop > 0:
-        stop = int(best_start[stop])
-        starts.append(stop)
-    return tuple(reversed(starts))
+    density = sum(len(of_unit) for of_unit in terms) / max(words, 1)
+    together = -(-len(terms) // _MOST_UNITS)
+    units = [
+        [term for unit in terms[first : first + together] for term in unit]
+        for first in range(0, len(terms), together)
+    ]
+    chances = boundary_chances(units, lexical_density=density)
+    found = [] if chances is None else _least_wrong(chances, count=len(units))
+    return (0, *(together * start for start in found))
 
 
-def _segment_cost(words: float) -> float:
-    return float(np.log(words) * max(1.0, np.sqrt(words / _WORDS_OF_SHORT_TEXT)))
+def _least_wrong(chances: BoundaryChances, *, count: int) -> list[int]:
+    """The boundaries with the least expected WindowDiff, each with its cost.
 
-
-def _cheapest_starts(
-    sentences: Sequence[Sequence[str]],
-    *,
-    word_counts: npt.NDArray[np.float64],
-    vocabulary: int,
-    segment_cost: float,
-) -> npt.NDArray[np.int64]:
-    """For each stop, where the last segment of the cheapest segmentation up to it starts."""
-    count = len(sentences)
-    words_before = np.concatenate(([0.0], np.cumsum(word_counts)))
-    gain = _gain_of_repetition(_MOST_EARLIER_USES)
-    cheapest = np.full(count + 1, np.inf)
-    cheapest[0] = 0.0
-    best_start = np.zeros(count + 1, dtype=np.int64)
-    # repetition[s] is sum_w f_w log(f_w + 1) over the sentences from s to the current one.
-    repetition = np.zeros(count)
-    uses: dict[str, list[int]] = {}
-    for current, terms in enumerate(sentences):
-        low = max(0, current + 1 - _LONGEST_SEGMENT)
-        repetition[low : current + 1] += _repetition_added(
-            terms, uses=uses, gain=gain, low=low, current=current
-        )
-        length = words_before[current + 1] - words_before[low : current + 1]
-        cost = (
-            cheapest[low : current + 1]
-            + segment_cost
-            + length * np.log(length + vocabulary)
-            - repetition[low : current + 1]
-        )
-        at = int(np.argmin(cost))
-        cheapest[current + 1] = cost[at]
-        best_start[current + 1] = low + at
-    return best_start
-
-
-def _gain_of_repetition(most: int) -> npt.NDArray[np.float64]:
-    """Second differences of `f log(f + 1)`: what the r-th earlier use adds to one more use."""
-    uses = np.arange(most + 2, dtype=np.float64)
-    first = np.diff(uses * np.log(uses + 1.0))
-    return np.concatenate(([first[0]], np.diff(first)))
-
-
-def _repetition_added(
-    terms: Sequence[str],
-    *,
-    uses: dict[str, list[int]],
-    gain: npt.NDArray[np.float64],
-    low: int,
-    current: int,
-) -> npt.NDArray[np.float64]:
-    """What the current sentence adds to `repetition` for each start from `low` to `current`.
-
-    An earlier use in sentence `o` counts for every start up to `o`, hence the sum from behind.
+    A window is wrong when it holds another number of boundaries than it should. What a window
+    costs with none, one or two drawn in it is known from the chances; with more than two it is
+    taken to be as wrong as with two.
     """
-    at: list[int] = []
-    added: list[npt.NDArray[np.float64]] = []
-    for term in terms:
-        earlier = uses.setdefault(term, [])
-        recent = earlier[max(bisect_left(earlier, low), len(earlier) - _MOST_EARLIER_USES) :]
-        at.append(current)
-        at.extend(reversed(recent))
-        added.append(gain[: len(recent) + 1])
-        earlier.append(current)
-    if not at:
-        return np.zeros(current + 1 - low)
-    steps = np.bincount(
-        np.array(at) - low, weights=np.concatenate(added), minlength=current + 1 - low
+    width = chances.width
+    windows = len(chances.none)
+    with_none = 1.0 - chances.none
+    with_one = 1.0 - chances.one
+    with_two = np.ones(windows)
+    first_costs = _running_sum(with_one - with_none)
+    second_costs = _running_sum(with_two - with_one - (with_one - with_none))
+    places = np.arange(count + 1)
+    drawn = (
+        first_costs[np.clip(places, 0, windows)]
+        - first_costs[np.clip(places - width, 0, windows)]
+        + _RELUCTANCE * width
     )
-    return np.asarray(np.cumsum(steps[::-1])[::-1], dtype=np.float64)
+    # `best[place]`: what all windows cost, less what they do with no boundary, when the last
+    # boundary so far is there. Place 0 stands for none so far.
+    best = np.zeros(count)
+    before = np.zeros(count, dtype=np.int64)
+    cheapest, cheapest_at = 0.0, 0
+    for place in range(1, count):
+        # Boundaries further back than a window's width share none with this one.
+        far = place - width
+        if far > 0 and best[far] < cheapest:
+            cheapest, cheapest_at = float(best[far]), far
+        cost, at = cheapest, cheapest_at
+        near = np.arange(max(far + 1, 1), place)
+        if len(near):
+            shared = (
+                second_costs[np.clip(near, 0, windows)]
+                - second_costs[np.clip(place - width, 0, windows)]
+            )
+            total = best[near] + np.where(near > place - width, shared, 0.0)
+            nearest = int(np.argmin(total))
+            if total[nearest] < cost:
+                cost, at = float(total[nearest]), int(near[nearest])
+        best[place] = cost + drawn[place]
+        before[place] = at
+    last = int(np.argmin(best))
+    found: list[int] = []
+    while last > 0:
+        found.append(last)
+        last = int(before[last])
+    return found[::-1]
+
+
+def _running_sum(values: Floats) -> Floats:
+    return np.concatenate(([0.0], np.cumsum(values)))
