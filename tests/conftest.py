@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 from pathlib import Path
@@ -19,6 +20,16 @@ pytest_plugins = ["postgres", "media_samples", "pipeline", "gcs_fixtures", "dev_
 
 SLOW_FIXTURES = {"postgres_server", "media_samples", "pipeline", "talk_video"}
 """Fixtures that start servers or processes; a unit test that asks for one is in the wrong tier."""
+
+
+def pytest_configure() -> None:
+    """Let interrupts interrupt.
+
+    A shell that starts the tests in the background has them ignore SIGINT, and so would every
+    process that a test starts and means to interrupt.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -160,12 +160,13 @@ def run(
     """Materialise the video IDENTIFIER, in this process; no daemon is needed.
 
     What has not changed since last time is kept. Exit status: 0 when all is there, 1 when the
-    run failed, 3 when some clips could not be cut.
+    run failed, 3 when parts of it could not be done: clips, or windows of a language model.
 
     \b
     Examples:
       videomoments run talk
       videomoments run talk --job moments_only --profile shorts
+      videomoments run talk --job scores_only
       videomoments run talk --job clips_only
     """
     _check_profile(profile)

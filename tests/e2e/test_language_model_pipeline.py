@@ -20,8 +20,9 @@ import dagster as dg
 import pytest
 import yaml
 from chat_server import Body, ChatServer, Reply, answer, error
-from media_samples import MediaSamples
-from pipeline import TALK_SECONDS, Pipeline, talk_captions
+from pipeline import Pipeline, talk_captions
+
+from videomoments_dagster.definitions import build_definitions
 
 COMMAND = (sys.executable, "-P", "-c", "from videomoments_dagster.cli import main; main()")
 KEY = "sk-top-secret-98765"
@@ -607,12 +608,35 @@ def test_old_records_are_removed_by_the_next_run(installation: Installation, tal
     assert installation.records()
 
 
+def test_housekeeping_removes_what_is_old_of_all_videos_and_nothing_else(
+    installation: Installation, talk: str
+) -> None:
+    pipeline = installation.pipeline
+    pipeline.run(talk)
+    recent = len(installation.records())
+    old = pipeline.home / "objects" / "model-calls" / "another" / "long-ago"
+    old.mkdir(parents=True)
+    (old / "20200101T000000.000000Z-find-0123456789abcdef.json").write_text("{}")
+    [(kept,)] = pipeline.rows("SELECT count(*) FROM pipeline.kept_answers")
+    pipeline.rows(
+        "UPDATE pipeline.kept_answers SET created_at = created_at - interval '1 year' "
+        "WHERE key = (SELECT min(key) FROM pipeline.kept_answers)"
+    )
+    history = pipeline.rows("SELECT id FROM pipeline_history")
+
+    job = build_definitions().resolve_job_def("housekeeping")
+    assert job.execute_in_process(instance=pipeline.instance).success
+    assert not list(old.glob("*.json"))
+    assert len(installation.records()) == recent
+    assert pipeline.rows("SELECT count(*) FROM pipeline.kept_answers") == [(kept - 1,)]
+    # It is no run of any video.
+    assert pipeline.rows("SELECT id FROM pipeline_history") == history
+
+
 @pytest.mark.timeout(120)
 def test_the_command_says_what_is_wrong_with_a_model(
-    installation: Installation, talk: str, media_samples: MediaSamples
+    installation: Installation,
 ) -> None:
-    del media_samples
-    assert TALK_SECONDS > 0
     installation.write_models(base_url="http://127.0.0.1:9/v1")
     done = subprocess.run(
         [*COMMAND, "doctor"],

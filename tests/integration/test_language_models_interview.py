@@ -278,6 +278,15 @@ def test_a_wait_longer_than_allowed_is_not_waited_for() -> None:
     assert outcome.retryable
 
 
+def test_waits_between_attempts_never_grow_beyond_the_longest() -> None:
+    with ChatServer(scripted(error(503, "busy"))) as server:
+        began = time.monotonic()
+        [outcome] = ask(a_model(server, attempts=12, longest_wait_seconds=0.1), question(1))
+    assert outcome.spent.calls == 12
+    assert "12 times in a row" in outcome.failure
+    assert time.monotonic() - began < 3
+
+
 @pytest.mark.parametrize("slow", [{"delay": 3.0}, {"drip": 0.05}], ids=["slow", "dripping"])
 def test_a_server_that_takes_too_long_is_cut_off(slow: dict[str, float]) -> None:
     with ChatServer(scripted(answer({"number": 1}, **slow))) as server:

@@ -46,7 +46,8 @@ class RunReporter:
         ]
         what = f": {', '.join(counts)}" if counts and row.status != "failed" else ""
         self._say(f"{row.pipeline_type} of '{video}' {row.status}{took}{what}.")
-        if row.error_message and row.error_stage is None:
+        # A failed step has said why already.
+        if row.error_message and (row.error_stage is None or row.status == "partial"):
             self._say(row.error_message)
 
     def _say(self, text: str) -> None:

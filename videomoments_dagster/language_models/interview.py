@@ -305,14 +305,14 @@ class _Conversation:
             if failures >= model.attempts:
                 times = "once" if failures == 1 else f"{failures} times in a row"
                 return exchange, Problem(f"{problem.sentence}, {times}", Consequence.MAY_PASS)
-            wait = _wait_seconds(failures, asked=exchange.retry_after)
-            if wait > model.longest_wait_seconds:
+            asked = exchange.retry_after
+            if asked is not None and asked > model.longest_wait_seconds:
                 return exchange, Problem(
-                    f"{problem.sentence}, and it asks to wait {wait:.0f} s, longer than the "
+                    f"{problem.sentence}, and it asks to wait {asked:.0f} s, longer than the "
                     f"{model.longest_wait_seconds:g} s that the models file allows",
                     Consequence.MAY_PASS,
                 )
-            await anyio.sleep(wait)
+            await anyio.sleep(_backoff(failures, model) if asked is None else asked)
 
     def _note_spent(self, exchange: Exchange) -> None:
         prompt_tokens, completion_tokens = tokens_of(exchange.payload)
@@ -369,13 +369,11 @@ def _asked_to_mend(text: str, rejection: str) -> list[dict[str, Any]]:
     ]
 
 
-def _wait_seconds(failures: int, *, asked: float | None) -> float:
-    """How long to wait after so many failures: what the server asks, else longer each time.
+def _backoff(failures: int, model: LanguageModel) -> float:
+    """Seconds to wait after so many failures, where the server does not say.
 
-    Waits without a wish are spread, so that requests that failed together do not come back
-    together ("Exponential Backoff And Jitter", M. Brooker, AWS Architecture Blog, 2015).
+    Longer each time, and spread, so that requests that failed together do not come back together
+    ("Exponential Backoff And Jitter", M. Brooker, AWS Architecture Blog, 2015).
     """
-    if asked is not None:
-        return asked
-    longest = _FIRST_WAIT_SECONDS * 2.0 ** (failures - 1)
+    longest = min(_FIRST_WAIT_SECONDS * 2.0 ** (failures - 1), model.longest_wait_seconds)
     return random.uniform(longest / 2, longest)  # noqa: S311 - no secret
