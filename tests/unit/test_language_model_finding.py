@@ -116,6 +116,18 @@ def test_a_quote_may_begin_and_end_within_sentences() -> None:
     assert (starts[draft.start_time], ends[draft.end_time]) == ("hot", "slope")
 
 
+def test_words_said_twice_in_a_line_make_the_moment_rather_longer() -> None:
+    transcript = spoken(["One more time we say it one more time.", "Then we stop, then we stop."])
+    moment = named(1, 2, first_words="one more time", last_words="then we stop")
+    [draft] = only(
+        {"moments": [moment]},
+        transcript=transcript,
+        duration=99.0,
+        limits=config(min_length=1, max_length=30),
+    ).drafts
+    assert (draft.start_time, draft.end_time) == (0.0, transcript.words[-1].end)
+
+
 @pytest.mark.parametrize(
     ("moment", "grade"),
     [

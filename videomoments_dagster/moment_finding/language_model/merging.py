@@ -65,7 +65,7 @@ def merged(
             kept.append(candidate)
             continue
         rest = _rest(candidate.span, [other.span for other in others], mender=mender)
-        if rest is None or any(_overlap(rest, other.span) > 0 for other in kept):
+        if rest is None:
             counts["dropped: overlaps a better one"] += 1
             continue
         counts["trimmed beside a better one"] += 1
