@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -42,6 +44,16 @@ from videomoments_dagster.language_models.questions import (
 from videomoments_dagster.language_models.reachability import check_reachable
 
 KEY = "sk-very-secret-0123456789"
+
+
+MINIMAX_WITHOUT_MONEY = {
+    "choices": None,
+    "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"},
+}
+RATE_LIMIT_WITH_ADVICE = (
+    "Rate limit reached on requests per min. Limit: 3 / min. Please add a payment method to your "
+    "account to increase your rate limit. Visit https://example.com/account/billing for credits."
+)
 
 
 class Number(BaseModel):
@@ -174,6 +186,7 @@ def test_many_questions_take_as_long_as_their_share_of_the_concurrency() -> None
         (error(404, "The model `served` does not exist"), "knows no model 'served'", "`model`"),
         (error(404, "no such page"), "has no chat interface", "`base_url`"),
         (error(429, "You exceeded your quota", code="insufficient_quota"), "no means", "Pay"),
+        (Reply(body=MINIMAX_WITHOUT_MONEY), "no means", "Pay"),
         (error(307, "", headers={"Location": "http://127.0.0.1:9/"}), "sends elsewhere", "final"),
     ],
 )
@@ -223,10 +236,13 @@ def test_what_was_answered_before_a_refusal_is_kept() -> None:
         error(500, "oops"),
         error(503, "busy"),
         error(429, "slow down", headers={"Retry-After": "0"}),
+        error(429, RATE_LIMIT_WITH_ADVICE, headers={"Retry-After": "0"}),
+        Reply(body={"error": {"message": "the model behind us is away", "code": 502}}),
+        Reply(body={"error": "overloaded"}),
         Reply(reset=True),
         answer({"number": 3}, cut=True),
     ],
-    ids=["500", "503", "429", "reset", "cut"],
+    ids=["500", "503", "429", "advice", "gateway", "error", "reset", "cut"],
 )
 def test_a_fault_that_passes_is_tried_again(fault: Reply) -> None:
     memory = Memory()
@@ -380,7 +396,8 @@ def test_a_server_without_schemas_is_asked_for_json_and_then_for_text() -> None:
     assert [outcome.value for outcome in outcomes] == [0, 2, 4]
     formats = [r.get("response_format", {}).get("type") for r in server.requests]
     assert formats == ["json_schema", "json_object", None, None, None]
-    assert '"number"' in server.requests[-1]["messages"][1]["content"]
+    assert [message["role"] for message in server.requests[-1]["messages"]] == ["system", "user"]
+    assert '"number"' in server.requests[-1]["messages"][0]["content"]
 
 
 def test_a_server_that_refuses_a_question_in_every_form_loses_it_and_forgets_nothing() -> None:
@@ -421,7 +438,88 @@ def test_a_question_that_is_too_long_for_the_server_is_not_asked_again() -> None
     assert len(server.requests) == 1
 
 
+# What is too much, or no text.
+
+
+def test_a_response_without_end_loses_its_question_and_no_other() -> None:
+    def reply(body: Body) -> Reply:
+        if body["messages"][-1]["content"] == "number 0":
+            return Reply(body='"' + "x" * 9_000_000)
+        return echo(body)
+
+    with ChatServer(reply) as server:
+        outcomes = ask(a_model(server), question(0), question(1))
+    assert outcomes[0].failure == "the server's response is longer than 8,388,608 bytes"
+    assert outcomes[0].spent.calls == 1
+    assert outcomes[1].value == 2
+
+
+def test_halves_of_characters_in_a_bad_answer_can_be_sent_back_for_its_repair() -> None:
+    memory = Memory()
+    bad = Reply(body=json.dumps(completion("never \ud800 mind")))
+    with ChatServer(scripted(bad, answer({"number": 4}))) as server:
+        [outcome] = ask(a_model(server), question(4), memory=memory)
+    assert outcome.value == 8
+    assert server.requests[1]["messages"][2]["content"] == "never \ufffd mind"
+    json.dumps(memory.records[0].response, ensure_ascii=False).encode()
+
+
+def test_a_response_nested_without_end_is_logged_as_text() -> None:
+    memory = Memory()
+    bad = Reply(body='{"choices": ' + "[" * 500 + "]" * 500 + "}")
+    with ChatServer(scripted(bad, answer({"number": 4}))) as server:
+        [outcome] = ask(a_model(server), question(4), memory=memory, key=KEY)
+    assert outcome.value == 8
+    assert isinstance(memory.records[0].response, str)
+
+
 # What is kept.
+
+
+def test_a_paid_answer_is_kept_though_another_question_is_refused() -> None:
+    class Slow(Memory):
+        def keep(self, key: str, answer: str) -> None:
+            time.sleep(0.4)
+            super().keep(key, answer)
+
+        def record(self, call: CallRecord) -> None:
+            if call.parsed:
+                time.sleep(0.4)
+            super().record(call)
+
+    def reply(body: Body) -> Reply:
+        if body["messages"][-1]["content"] == "number 1":
+            return echo(body)
+        time.sleep(0.2)
+        return error(401, "no")
+
+    memory = Slow()
+    with ChatServer(reply) as server, pytest.raises(LanguageModelRefused):
+        ask(a_model(server, concurrency=2), question(1), question(2), memory=memory)
+    assert len(memory.answers) == 1
+    assert [record.status for record in memory.records if record.parsed] == [200]
+
+
+def test_a_paid_answer_is_kept_though_the_log_is_away() -> None:
+    class Broken(Memory):
+        def record(self, call: CallRecord) -> None:
+            raise ObjectStoreUnavailable("the bucket is away")
+
+    memory = Broken()
+    with ChatServer(echo) as server, pytest.raises(ObjectStoreUnavailable, match="bucket"):
+        ask(a_model(server), question(1), memory=memory)
+    assert len(memory.answers) == 1
+
+
+def test_progress_that_cannot_be_told_fails_the_step_as_itself() -> None:
+    def said(_: str) -> None:
+        raise ObjectStoreUnavailable("the log is away")
+
+    memory = Memory()
+    with ChatServer(echo) as server, pytest.raises(ObjectStoreUnavailable, match="log is away"):
+        Interview(model=a_model(server), key=None, kept=memory, log=memory, said=said).ask_all(
+            [question(1)]
+        )
 
 
 def test_what_is_kept_is_not_asked_for_again() -> None:
@@ -530,10 +628,13 @@ def test_keys_of_other_servers_stay_here(monkeypatch: pytest.MonkeyPatch) -> Non
         "OPENAI_PROJECT_ID": "project-of-ours",
         "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
         "OPENAI_ADMIN_KEY": KEY,
+        "OPENAI_CUSTOM_HEADERS": f"X-Gateway: {KEY}\nauthorization: Bearer {KEY}\n"
+        "Content-Type: of-ours\n broken",
     }.items():
         monkeypatch.setenv(name, value)
     with ChatServer(echo) as server:
         ask(a_model(server), question(1))
+    assert "application/json" in server.headers[0].values()
     told = json.dumps(server.headers)
     assert KEY not in told
     assert "of-ours" not in told
@@ -552,6 +653,36 @@ def test_a_server_that_answers_is_reachable_whatever_it_says_about_models() -> N
 def test_nobody_answering_is_found_out_before_any_work() -> None:
     with pytest.raises(LanguageModelRefused, match="nobody answers at"):
         check_reachable(a_model(), key=None)
+
+
+def test_a_server_that_drips_its_first_line_is_found_out_before_any_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("videomoments_dagster.language_models.reachability._SECONDS", 0.5)
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                while not stop.wait(0.1):
+                    connection.sendall(b"H")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        began = time.monotonic()
+        with pytest.raises(LanguageModelRefused, match=r"nobody answers .*no answer within 0.5 s"):
+            check_reachable(
+                a_model(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}/v1"), key=None
+            )
+        assert time.monotonic() - began < 3
+        stop.set()
+        thread.join()
+
+
+def test_a_name_that_nobody_knows_is_found_out_before_any_work() -> None:
+    with pytest.raises(LanguageModelRefused, match=r"nobody answers at http://nowhere\.invalid"):
+        check_reachable(a_model(base_url="http://nowhere.invalid/v1"), key=None)
 
 
 def test_a_refused_key_is_found_out_before_any_work() -> None:

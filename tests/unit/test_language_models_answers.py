@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
 
 from videomoments_dagster.language_models.answer_schema import answer_schema
 from videomoments_dagster.language_models.answer_text import AnswerRejected, validated_answer
+from videomoments_dagster.language_models.received_json import well_formed
 from videomoments_dagster.language_models.replies import Refusal, tokens_of, written_answer
 from videomoments_dagster.language_models.token_estimate import estimated_tokens
 
@@ -51,7 +53,15 @@ def test_the_answer_is_found_whatever_stands_around_it(
     assert found.model_dump() == content
 
 
-@given(st.text(max_size=300) | JSON.map(json.dumps))
+PIECES = st.sampled_from(
+    (
+        *("<think>", "</think>", "<reasoning>", "```", "```json\n", "{", "}", "[", "]", '"items"'),
+        *('{"items": []}', '"\\ud800"', "NaN", "1e999", "\ud800", ":", ",", " ", "word"),
+    )
+)
+
+
+@given(st.text(max_size=300) | JSON.map(json.dumps) | st.lists(PIECES).map("".join))
 def test_nothing_but_a_rejection_comes_of_anything_else(text: str) -> None:
     said = "."
     try:
@@ -73,9 +83,75 @@ def test_any_response_gives_a_text_or_a_reason(payload: object) -> None:
 
 
 def test_an_answer_without_end_or_depth_is_refused_in_time() -> None:
-    for text in ("{" * 300_000, "[" * 100_000 + "]" * 100_000, "x" * 2_000_000):
+    for text in (
+        "{" * 300_000,
+        "[" * 100_000 + "]" * 100_000,
+        "[" * 199 + "1," * 490_000,
+        "x" * 2_000_000,
+        "<think>" * 140_000,
+        "</think>" * 120_000,
+        "```" * 330_000,
+        "```" + "a" * 900_000,
+        "```" + "\n" * 900_000 + "x",
+    ):
+        began = time.process_time()
         with pytest.raises(AnswerRejected):
             validated_answer(text, Items)
+        assert time.process_time() - began < 2
+
+
+class Titled(BaseModel):
+    title: str
+
+
+@pytest.mark.parametrize("title", ["a </think> b", "<think>a</think> b", "```json\n[]\n``` b"])
+def test_what_looks_like_wrapping_inside_an_answer_is_part_of_it(title: str) -> None:
+    assert validated_answer(json.dumps({"title": title}), Titled).title == title
+
+
+def test_halves_of_characters_become_the_sign_for_unknown_ones() -> None:
+    found = validated_answer('{"title": "a \\ud800 b \\ud83d\\ude00"}', Titled)
+    assert found.title == "a \ufffd b \U0001f600"
+    assert found.model_dump_json()
+
+
+@given(JSON | st.text(st.characters(categories=["Cs", "L"])))
+def test_what_is_received_can_be_written_and_is_else_unchanged(value: object) -> None:
+    kept = well_formed(value)
+    json.dumps(kept, ensure_ascii=False, indent=1).encode()
+    assert json.dumps(well_formed(kept)) == json.dumps(kept)
+
+
+def test_what_is_nested_too_deeply_is_refused() -> None:
+    with pytest.raises(ValueError, match="deeply"):
+        well_formed(json.loads("[" * 200 + "]" * 200))
+
+
+class Numbered(BaseModel):
+    score: float
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_is_no_json_is_refused(number: str) -> None:
+    with pytest.raises(AnswerRejected, match="not JSON"):
+        validated_answer(f'{{"score": {number}}}', Numbered)
+
+
+class Leniently(BaseModel):
+    items: list[Item]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_a_bare_list(cls, value: object) -> object:
+        return {"items": value} if isinstance(value, list) else value
+
+
+def test_a_list_in_a_sentence_is_no_answer_and_a_bare_one_is() -> None:
+    for text in ("As said [1], there are none [].", '{"items": [], "note": "cut o'):
+        with pytest.raises(AnswerRejected):
+            validated_answer(text, Leniently)
+    assert validated_answer("[]", Leniently).items == []
+    assert validated_answer('Here: {"items": [{"line": 3}],}', Leniently).items == [Item(line=3)]
 
 
 def test_what_is_wrong_with_the_shape_is_told_briefly() -> None:

@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videomoments_dagster.failures import SettingsRejected
-from videomoments_dagster.language_models.chat_client import retry_after, scrubbed
+from videomoments_dagster.language_models.chat_client import retry_after
 from videomoments_dagster.language_models.model_registry import (
     LanguageModel,
     key_of,
     load_models,
     model_named,
 )
+from videomoments_dagster.language_models.received_json import scrubbed
 from videomoments_dagster.profiles import load_profiles
 
 ENTRY = "base_url: http://127.0.0.1:1/v1\n  model: m\n  context_window: 8192\n"
@@ -52,6 +53,9 @@ def test_the_shipped_models_load_and_shipped_profiles_name_only_those() -> None:
         ("a:\n  model: m\n  context_window: 8192", "model 'a' .* field 'base_url'"),
         (f"a:\n  {ENTRY}".replace("http:", "ftp:"), "no http:// or https:// address"),
         (f"a:\n  {ENTRY}".replace("127", "me:secret@127"), "keys belong into the environment"),
+        (f"a:\n  {ENTRY}".replace(":1/", ":99999/"), "field 'base_url': Port out of range"),
+        (f"a:\n  {ENTRY}".replace("/v1", "/v 1"), "field 'base_url': it has a space"),
+        (f"a:\n  {ENTRY}".replace("/v1", "/v1?version=2"), "field 'base_url': it has a '\\?'"),
         (f"a:\n  {ENTRY}".replace("8192", "2000"), "leaves no room for a question"),
         (f"a:\n  {ENTRY}  concurrency: 0", "field 'concurrency'"),
         (f"a:\n  {ENTRY}  price: {{input: 1}}", "field 'price.output'"),
@@ -136,3 +140,11 @@ def test_a_key_is_blotted_out_wherever_it_stands(value: object) -> None:
     blotted = scrubbed(value, key)
     assert key not in str(blotted)
     assert scrubbed(value, None) == value
+
+
+@pytest.mark.parametrize("key", ["1", "true", "null", "e"])
+def test_a_short_key_leaves_numbers_and_structure_alone(key: str) -> None:
+    value = {"tokens": 1100, "ok": True, "none": None, "said": f"key {key}"}
+    blotted = scrubbed(value, key)
+    assert list(blotted.values())[:3] == [1100, True, None]
+    assert "[key]" in blotted[scrubbed("said", key)]

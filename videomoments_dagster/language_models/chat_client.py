@@ -7,27 +7,32 @@ not belong here: retries, repairs, or what an answer means (`interview`).
 from __future__ import annotations
 
 import asyncio
-import json
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from videomoments_dagster.language_models.model_registry import LanguageModel
+from videomoments_dagster.language_models.received_json import well_formed
 from videomoments_dagster.language_models.server_problems import (
     Consequence,
     Problem,
     nobody_answers,
     one_line,
+    problem_in_success,
     problem_of_status,
 )
 
 if TYPE_CHECKING:
     import httpx2
     from openai import AsyncOpenAI
+
+_LONGEST_RESPONSE = 8 * 1024 * 1024
+"""Bytes; the longest answer with all of its thoughts is a fraction of it."""
 
 _NO_KEY = "none"
 """What servers that want no key are sent: the client insists on one, and must not look for one."""
@@ -77,19 +82,28 @@ class ChatClient:
         that ask a model.
         """
         import httpx2  # noqa: PLC0415
-        from openai import AsyncOpenAI  # noqa: PLC0415
+        from openai import AsyncOpenAI, Omit  # noqa: PLC0415
 
         seconds = self._model.request_seconds
+        # The client's own type of these knows no `Omit`, its documentation does.
+        unsent = cast("dict[str, str]", dict.fromkeys(_headers_for_another_server(), Omit()))
         client = AsyncOpenAI(
             api_key=self._key or _NO_KEY,
             base_url=self._model.base_url,
             max_retries=0,
             timeout=httpx2.Timeout(seconds, connect=self._model.connect_seconds),
-            default_headers={"Authorization": f"Bearer {self._key or _NO_KEY}"},
+            default_headers={
+                **unsent,
+                "Content-Type": "application/json",
+                # A compressed response says nothing of how long it is.
+                "Accept-Encoding": "identity",
+                "Authorization": f"Bearer {self._key or _NO_KEY}",
+            },
             http_client=httpx2.AsyncClient(
                 follow_redirects=False,
                 timeout=httpx2.Timeout(seconds, connect=self._model.connect_seconds),
                 limits=httpx2.Limits(max_connections=self._model.concurrency),
+                event_hooks={"response": [_bound_response]},
             ),
         )
         # The client takes these from the environment, where they are meant for another server.
@@ -128,9 +142,15 @@ class ChatClient:
             return Exchange(body, started_at, time.monotonic() - began, problem=problem)
         except _client_errors() as error:
             return self._failed(error, body=body, started_at=started_at, began=began)
-        seconds = time.monotonic() - began
+        seconds, payload = time.monotonic() - began, _payload(response)
         return Exchange(
-            body, started_at, seconds, status=response.status_code, payload=_payload(response)
+            body,
+            started_at,
+            seconds,
+            status=response.status_code,
+            payload=payload,
+            problem=problem_in_success(self._model, payload),
+            retry_after=retry_after(response.headers, now=datetime.now(UTC)),
         )
 
     async def _post(self, body: Mapping[str, Any]) -> httpx2.Response:
@@ -163,6 +183,8 @@ class ChatClient:
         cause = error.__cause__
         if isinstance(cause, httpx2.ConnectError):
             problem = nobody_answers(self._model, error)
+        elif isinstance(error, _ResponseTooLong):
+            problem = Problem(str(error), Consequence.QUESTION_LOST)
         elif isinstance(error, openai.APITimeoutError):
             problem = Problem("the server did not answer in time", Consequence.MAY_PASS)
         elif isinstance(error, openai.APIConnectionError):
@@ -181,12 +203,51 @@ def _client_errors() -> tuple[type[Exception], ...]:
     from openai import OpenAIError  # noqa: PLC0415
 
     # Reading the body of a response that came in pieces may fail outside the client's own frame.
-    return (OpenAIError, httpx2.HTTPError)
+    return (OpenAIError, httpx2.HTTPError, _ResponseTooLong)
+
+
+class _ResponseTooLong(Exception):
+    """A response that goes on and on."""
+
+
+async def _bound_response(response: httpx2.Response) -> None:
+    """Let a response end with a failure where it is longer than any answer."""
+    import httpx2  # noqa: PLC0415
+
+    if not isinstance(response.stream, httpx2.AsyncByteStream):
+        raise TypeError("a response of the asynchronous client has an asynchronous stream")
+    whole: httpx2.AsyncByteStream = response.stream
+
+    class Bounded(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+            received = 0
+            async for part in whole:
+                received += len(part)
+                if received > _LONGEST_RESPONSE:
+                    raise _ResponseTooLong(
+                        f"the server's response is longer than {_LONGEST_RESPONSE:,} bytes"
+                    )
+                yield part
+
+        async def aclose(self) -> None:
+            await whole.aclose()
+
+    response.stream = Bounded()
+
+
+def _headers_for_another_server() -> list[str]:
+    """Names of the headers that the client takes from the environment.
+
+    They are meant for the one server that the variable's setter had in mind, and may hold secrets.
+    """
+    lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").splitlines()
+    names = (line.partition(":")[0].strip() for line in lines if ":" in line)
+    return [name for name in names if name]
 
 
 def _payload(response: httpx2.Response) -> Any:
     try:
-        return response.json()
+        return well_formed(response.json())
     except (ValueError, RecursionError):
         pass
     return response.content.decode("utf-8", errors="replace")
@@ -220,10 +281,3 @@ def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
     if at is None:
         return None
     return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds())
-
-
-def scrubbed(value: Any, key: str | None) -> Any:
-    """A JSON value in which every occurrence of a key is blotted out."""
-    if not key:
-        return value
-    return json.loads(json.dumps(value, default=str).replace(json.dumps(key)[1:-1], "[key]"))

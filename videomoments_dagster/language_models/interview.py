@@ -24,7 +24,7 @@ from videomoments_dagster.failures import LanguageModelRefused
 from videomoments_dagster.identity import digest
 from videomoments_dagster.language_models.answer_schema import answer_schema
 from videomoments_dagster.language_models.answer_text import AnswerRejected, validated_answer
-from videomoments_dagster.language_models.chat_client import ChatClient, Exchange, scrubbed
+from videomoments_dagster.language_models.chat_client import ChatClient, Exchange
 from videomoments_dagster.language_models.model_registry import LanguageModel
 from videomoments_dagster.language_models.questions import (
     A,
@@ -36,6 +36,7 @@ from videomoments_dagster.language_models.questions import (
     Spent,
     T,
 )
+from videomoments_dagster.language_models.received_json import scrubbed
 from videomoments_dagster.language_models.replies import Refusal, tokens_of, written_answer
 from videomoments_dagster.language_models.request_form import (
     Messages,
@@ -185,13 +186,12 @@ class Interview:
             async with free:
                 try:
                     outcome = await _Conversation(self._desk, client, question, key=key).outcome()
+                    answered[key] = outcome
+                    became = "answered" if not outcome.failure else f"failed, {outcome.failure}"
+                    self._said(f"{question.label}: {became} ({len(answered)} of {len(waiting)})")
                 except Exception as error:  # noqa: BLE001 - raised again by the main thread
                     failed.append(error)
                     group.cancel_scope.cancel()
-                    return
-            answered[key] = outcome
-            became = "answered" if outcome.value is not None else f"failed, {outcome.failure}"
-            self._said(f"{question.label}: {became} ({len(answered)} of {len(waiting)})")
 
         async with (
             ChatClient(self._model, key=self._desk.key) as client,
@@ -261,11 +261,13 @@ class _Conversation:
                 self._spent += Spent(repairs=1)
                 messages = [*messages, *_asked_to_mend(text, first_rejection)]
                 continue
-            answer = parsed.model_dump_json()
-            await self._record(
-                exchange, parsed=parsed.model_dump(mode="json"), notes=interpreted.notes
-            )
-            await anyio.to_thread.run_sync(self._desk.kept.keep, self._answer_key, answer)
+            # It is paid for: neither another question's end nor a log that is away may lose it.
+            with anyio.CancelScope(shield=True):
+                answer = parsed.model_dump_json()
+                await anyio.to_thread.run_sync(self._desk.kept.keep, self._answer_key, answer)
+                await self._record(
+                    exchange, parsed=parsed.model_dump(mode="json"), notes=interpreted.notes
+                )
             return Outcome(value=interpreted.value, spent=self._spent)
 
     def _failure(self, sentence: str, *, retryable: bool) -> Outcome[Any]:

@@ -105,10 +105,14 @@ class LanguageModel(_Checked):
     @classmethod
     def _is_a_web_address(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if any(character.isspace() or not character.isprintable() for character in value):
+            raise ValueError("it has a space or a control character")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
             raise ValueError(f"'{value}' is no http:// or https:// address")
         if parts.username or parts.password:
             raise ValueError("it holds a user or password; keys belong into the environment")
+        if parts.query or parts.fragment:
+            raise ValueError("it has a '?' or '#'; paths are added to its end")
         return value.rstrip("/")
 
     @model_validator(mode="after")

@@ -5,14 +5,16 @@ Belongs here: one cheap request with a short limit. Does not belong here: asking
 
 from __future__ import annotations
 
-import requests
+import asyncio
+
+import anyio.from_thread
 
 from videomoments_dagster.failures import LanguageModelRefused
 from videomoments_dagster.language_models.model_registry import LanguageModel
 from videomoments_dagster.language_models.server_problems import nobody_answers, problem_of_status
 
 _CONNECT_SECONDS = 5.0
-_READ_SECONDS = 10.0
+_SECONDS = 10.0
 _REFUSALS = (401, 403)
 
 
@@ -30,19 +32,34 @@ def check_reachable(model: LanguageModel, *, key: str | None) -> None:
         LanguageModelRefused: If no connection can be made, nothing comes within ten seconds, or
             the key is refused.
     """
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    import httpx2  # noqa: PLC0415 - costs time that only those runs need that ask a model
+
+    # The questions' own HTTP library, which has its own idea of certificates and proxies.
     try:
-        with requests.get(
-            f"{model.base_url}/models",
-            headers=headers,
-            timeout=(_CONNECT_SECONDS, _READ_SECONDS),
-            allow_redirects=False,
-            stream=True,
-        ) as response:
-            status = response.status_code
-    except requests.RequestException as error:
+        with anyio.from_thread.start_blocking_portal() as portal:
+            status = portal.call(_status, model, key)
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
         problem = nobody_answers(model, error)
         raise LanguageModelRefused(problem.sentence, remedy=problem.remedy) from None
     if status in _REFUSALS:
         problem = problem_of_status(model, status, None)
         raise LanguageModelRefused(problem.sentence, remedy=problem.remedy)
+
+
+async def _status(model: LanguageModel, key: str | None) -> int:
+    """The status of the server's answer; its body is not waited for."""
+    import httpx2  # noqa: PLC0415
+
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        # The library's limits are for each read: a server that drips would never reach them.
+        async with (
+            asyncio.timeout(_SECONDS),
+            httpx2.AsyncClient(
+                follow_redirects=False, timeout=httpx2.Timeout(_SECONDS, connect=_CONNECT_SECONDS)
+            ) as client,
+            client.stream("GET", f"{model.base_url}/models", headers=headers) as response,
+        ):
+            return response.status_code
+    except (TimeoutError, httpx2.TimeoutException):
+        raise TimeoutError(f"no answer within {_SECONDS:g} s") from None

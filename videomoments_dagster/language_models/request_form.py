@@ -96,8 +96,10 @@ class RequestForm:
             body["response_format"] = {"type": "json_object"}
         # Without a schema of its own in the request, the model has to read it.
         text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
-        asked = {"role": "system", "content": f"Answer with one JSON object of this schema: {text}"}
-        body["messages"] = [messages[0], asked, *messages[1:]]
+        asked = f"Answer with one JSON object of this schema: {text}"
+        # Many chat templates refuse a second system message.
+        system = {**messages[0], "content": f"{messages[0]['content']}\n\n{asked}"}
+        body["messages"] = [system, *messages[1:]]
         return body
 
 

@@ -19,12 +19,16 @@ _CONTEXT_EXCEEDED = re.compile(
     r"|exceed\w* .{0,40}context",
     re.IGNORECASE,
 )
-_OUT_OF_MONEY = re.compile(r"insufficient_quota|billing|credit", re.IGNORECASE)
+# Words such as "billing" or "quota" also stand in messages about the rate of requests.
+_OUT_OF_MONEY = re.compile(
+    r"insufficient[_ ](?:quota|balance|credits?|funds)|billing_(?:hard_limit_reached|not_active)",
+    re.IGNORECASE,
+)
 _UNKNOWN_MODEL = re.compile(r"model", re.IGNORECASE)
 
 _UNAUTHORISED, _PAYMENT, _FORBIDDEN, _NOT_FOUND = 401, 402, 403, 404
 _REQUEST_TIMEOUT, _CONFLICT, _TOO_EARLY, _TOO_MANY, _SERVER_ERROR = 408, 409, 425, 429, 500
-_REDIRECTS = range(300, 400)
+_REDIRECTS, _ERRORS = range(300, 400), range(400, 600)
 
 
 class Consequence(Enum):
@@ -108,6 +112,27 @@ def problem_of_status(  # noqa: PLR0911 - one a kind of answer
     )
 
 
+def problem_in_success(model: LanguageModel, payload: Any) -> Problem | None:
+    """What is wrong when the status is a success and the body holds an error instead of an answer.
+
+    Gateways answer so when the server behind them fails, with its status as the error's `code`.
+    MiniMax has an object `base_resp` of its own.
+    """
+    if not isinstance(payload, dict) or payload.get("choices"):
+        return None
+    error, own = payload.get("error"), payload.get("base_resp")
+    if isinstance(own, dict) and own.get("status_code"):
+        error = error or own
+    if not error:
+        return None
+    code = error.get("code") if isinstance(error, dict) else None
+    if _OUT_OF_MONEY.search(f"{error}"):
+        code = _PAYMENT
+    if isinstance(code, int) and code in _ERRORS:
+        return problem_of_status(model, code, error)
+    return Problem(f"the server answered with an error: {said(error)}", Consequence.MAY_PASS)
+
+
 def nobody_answers(model: LanguageModel, error: BaseException) -> Problem:
     """What is wrong when no connection can be made at all."""
     root: BaseException = error
@@ -125,7 +150,7 @@ def nobody_answers(model: LanguageModel, error: BaseException) -> Problem:
 def said(payload: Any) -> str:
     """What a server's body says went wrong, as one line of at most 300 characters."""
     message: Any = payload
-    for key in ("error", "message", "detail", "msg"):
+    for key in ("error", "message", "detail", "msg", "status_msg"):
         if isinstance(message, dict) and key in message:
             message = message[key]
     if message is None:
