@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from videomoments_dagster.command_line.upkeep import upkeep_commands
 from videomoments_dagster.failures import VideoMomentsError
 
 if TYPE_CHECKING:
@@ -275,6 +276,10 @@ def dev(host: str, port: int) -> None:
     from videomoments_dagster.settings import load_settings
 
     sys.exit(serve(load_settings(), host=host, port=port))
+
+
+for _command in upkeep_commands(_opened):
+    main.add_command(_command)
 
 
 @main.group()

@@ -73,6 +73,10 @@ class ResultMissing(VideoMomentsError):
     """An asset's stored rows or objects are needed and not there."""
 
 
+class VideoBusy(VideoMomentsError):
+    """A run of the video is waiting or under way, and what was asked for has to wait for it."""
+
+
 class EngineUnavailable(VideoMomentsError):
     """An engine, its package or its model is not installed where it is needed."""
 

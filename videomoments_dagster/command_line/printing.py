@@ -312,6 +312,33 @@ def _print_runs(history: Sequence[Document]) -> None:
         _line(f"  and {len(history) - _RUNS_SHOWN} earlier ones")
 
 
+def print_history(runs: Sequence[Document], *, as_json: bool) -> None:
+    """Print runs, the newest first, as a table or as JSON."""
+    if as_json:
+        _print_json(list(runs))
+        return
+    if not runs:
+        _line("No runs.")
+        return
+    _print_table(
+        ["started", "video", "what", "status", "seconds", "moments", "clips", "why"],
+        (
+            [
+                run["started_at"],
+                run["video"],
+                run["pipeline_type"],
+                _status(run["status"]),
+                "" if run["duration_seconds"] is None else f"{run['duration_seconds']:.1f}",
+                run["total_moments_generated"],
+                run["total_clips_created"],
+                run["error_message"],
+            ]
+            for run in runs
+        ),
+        numeric={"seconds", "moments", "clips"},
+    )
+
+
 def _size(kibibytes: int | None) -> str | None:
     if kibibytes is None:
         return None

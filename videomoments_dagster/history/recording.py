@@ -63,11 +63,10 @@ def record_runs(
     Raises:
         DatabaseProblem: If the database cannot be worked with at all, which is no run's fault.
     """
-    runs = 0
+    written: set[str] = set()
     failures: dict[str, Exception] = {}
 
     def attempt(record: RunRecord) -> _Outcome:
-        nonlocal runs
         run_id = record.dagster_run.run_id
         try:
             outcome = _record(instance, database, record)
@@ -77,14 +76,15 @@ def record_runs(
             _logger.exception("The run %s could not be written into pipeline_history.", run_id)
             failures[run_id] = error
             return _Outcome()
-        runs += outcome.written
+        if outcome.written:
+            written.add(run_id)
         return outcome
 
     for record in records:
         if attempt(record).first_of_video:
             for other in _others_of_video(instance, record):
                 attempt(other)
-    return Recorded(runs=runs, failures=failures)
+    return Recorded(runs=len(written), failures=failures)
 
 
 def record_run(instance: DagsterInstance, database: Database, run_id: str) -> int:

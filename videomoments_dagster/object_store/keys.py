@@ -17,6 +17,7 @@ _EXTENSION = re.compile(r"[a-z0-9]{1,10}")
 
 _SHORT_HASH = 16
 _MODEL_CALLS = "model-calls"
+_KINDS = ("videos", "clips", "thumbnails")
 _TIME_IN_KEY = "%Y%m%dT%H%M%S.%fZ"
 _MAX_KEY_BYTES = 1024  # Google Cloud Storage's limit for object names
 _MAX_SEGMENT_BYTES = 255  # what Linux's file systems take as one name
@@ -121,6 +122,12 @@ def model_call_time(key: str) -> datetime | None:
         return datetime.strptime(name.partition("-")[0], _TIME_IN_KEY).replace(tzinfo=UTC)
     except ValueError:
         return None
+
+
+def video_prefixes(identifier: str) -> tuple[str, ...]:
+    """Give the prefixes under which everything lies that is stored of a video."""
+    _require(_IDENTIFIER, identifier, "video identifier")
+    return tuple(f"{kind}/{identifier}" for kind in (*_KINDS, _MODEL_CALLS))
 
 
 def _require(pattern: re.Pattern[str], value: str, name: str) -> None:
