@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 
+from videomoments_dagster.defs.abandoned_runs import abandoned_runs
 from videomoments_dagster.defs.assets.clips import clips
 from videomoments_dagster.defs.assets.generation_config import generation_config
 from videomoments_dagster.defs.assets.moments import moments
@@ -40,7 +41,7 @@ def build_definitions(
         assets=ASSETS,
         jobs=[*JOBS, HOUSEKEEPING],
         schedules=SCHEDULES,
-        sensors=SENSORS,
+        sensors=[*SENSORS, abandoned_runs],
         resources={**resources_for(settings or load_settings()), **(resources or {})},
         # A run is a process of its own already; a process a step took 24 s where this takes 2.4.
         executor=dg.in_process_executor,

@@ -60,6 +60,16 @@ class Settings(DatabaseSettings):
     ] = 30.0
     """Days after which records of model calls, and answers kept for resuming, are removed."""
 
+    gc_grace_hours: Annotated[
+        float, Field(validation_alias="VIDEOMOMENTS_GC_GRACE_HOURS", ge=1, le=100_000)
+    ] = 24.0
+    """Hours for which an object stays that no row refers to; longer than any run takes."""
+
+    busy_wait_minutes: Annotated[
+        float, Field(validation_alias="VIDEOMOMENTS_BUSY_WAIT_MINUTES", ge=0, le=10_000)
+    ] = 10.0
+    """Minutes that a run waits for another run of its video, before it fails."""
+
     transcription_engine: Annotated[
         str, Field(validation_alias="VIDEOMOMENTS_TRANSCRIPTION_ENGINE")
     ] = "faster-whisper"

@@ -11,24 +11,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster import DagsterInstance
 
 from db.queries.video_removal import remove_video
+from db.run_claims import video_to_oneself
 from db.session import Database
 from videomoments_dagster.failures import ResultMissing, VideoBusy
-from videomoments_dagster.history.dagster_runs import PARTITION_TAG
+from videomoments_dagster.history.dagster_runs import run_in_flight
 from videomoments_dagster.identity import checked_identifier
 from videomoments_dagster.object_store.interface import ObjectStore
 from videomoments_dagster.object_store.keys import video_prefixes
 from videomoments_dagster.partitions import VIDEOS
-
-IN_FLIGHT = [
-    DagsterRunStatus.NOT_STARTED,
-    DagsterRunStatus.QUEUED,
-    DagsterRunStatus.STARTING,
-    DagsterRunStatus.STARTED,
-    DagsterRunStatus.CANCELING,
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,27 +69,32 @@ def delete_video(
         ResultMissing: If there is nothing of it anywhere.
         ObjectStoreUnavailable: If an object could not be removed; the same again goes on.
     """
-    _refuse_while_running(instance, what.identifier)
-    with database.transaction() as session:
-        had_rows = remove_video(session, what.identifier)
-    if not (had_rows or what.objects or what.is_partition):
-        raise ResultMissing(
-            f"there is no video '{what.identifier}'",
-            remedy="See `videomoments list` for those there are",
-        )
-    for url in what.objects:
-        store.delete(url)
-    if what.is_partition:
-        instance.delete_dynamic_partition(VIDEOS.name or "", what.identifier)
+    with video_to_oneself(database, what.identifier) as free:
+        _refuse_while_running(instance, what.identifier)
+        if not free:
+            raise _busy(what.identifier, "a run")
+        with database.transaction() as session:
+            had_rows = remove_video(session, what.identifier)
+        if not (had_rows or what.objects or what.is_partition):
+            raise ResultMissing(
+                f"there is no video '{what.identifier}'",
+                remedy="See `videomoments list` for those there are",
+            )
+        for url in what.objects:
+            store.delete(url)
+        if what.is_partition:
+            instance.delete_dynamic_partition(VIDEOS.name or "", what.identifier)
 
 
 def _refuse_while_running(instance: DagsterInstance, identifier: str) -> None:
-    running = instance.get_run_ids(
-        RunsFilter(tags={PARTITION_TAG: identifier}, statuses=IN_FLIGHT), limit=1
+    running = run_in_flight(instance, identifier)
+    if running is not None:
+        raise _busy(identifier, f"the run {running}")
+
+
+def _busy(identifier: str, what: str) -> VideoBusy:
+    return VideoBusy(
+        f"{what} of '{identifier}' is waiting or under way",
+        remedy="Wait until it has ended, or cancel it in the UI",
+        video=identifier,
     )
-    if running:
-        raise VideoBusy(
-            f"the run {running[0]} of '{identifier}' is waiting or under way",
-            remedy="Wait until it has ended, or cancel it in the UI",
-            video=identifier,
-        )

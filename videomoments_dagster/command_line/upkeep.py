@@ -1,4 +1,4 @@
-"""The commands that look back and clean up: `history` and `delete`.
+"""The commands that look back and clean up: `history`, `delete` and `gc`.
 
 Belongs here: their arguments, and what they print. Does not belong here: what they do.
 """
@@ -6,7 +6,7 @@ Belongs here: their arguments, and what they print. Does not belong here: what t
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -19,13 +19,16 @@ _BYTES_PER_MEBIBYTE = 1024**2
 Opened = Callable[[], AbstractContextManager[tuple[Any, Any, Any]]]
 
 
-def upkeep_commands(opened: Opened) -> Iterator[click.Command]:
+def upkeep_commands(opened: Opened) -> tuple[click.Command, ...]:
     """The commands.
 
     Args:
         opened: Gives settings, our database and Dagster's instance, and closes them.
     """
+    return _history(opened), _delete(opened), _gc(opened)
 
+
+def _history(opened: Opened) -> click.Command:
     @click.command()
     @click.argument("identifier", required=False)
     @click.option("--video", help="The same as IDENTIFIER, for a video called 'rebuild'.")
@@ -76,8 +79,10 @@ def upkeep_commands(opened: Opened) -> Iterator[click.Command]:
                 )
         printing.print_history(runs, as_json=as_json)
 
-    yield history
+    return history
 
+
+def _delete(opened: Opened) -> click.Command:
     @click.command()
     @click.argument("identifier")
     @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -109,4 +114,43 @@ def upkeep_commands(opened: Opened) -> Iterator[click.Command]:
             delete_video(instance, database, store, what)
         click.echo(f"Deleted '{identifier}' and {len(what.objects)} objects ({size:.1f} MiB).")
 
-    yield delete
+    return delete
+
+
+def _gc(opened: Opened) -> click.Command:
+    @click.command()
+    @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+    def gc(*, dry_run: bool) -> None:
+        """Remove objects that no row refers to, and what killed writes left behind.
+
+        Nothing that is younger than VIDEOMOMENTS_GC_GRACE_HOURS, and nothing of a video with a run
+        that is waiting or under way.
+        """
+        from videomoments_dagster.defs.resources import resources_for
+        from videomoments_dagster.history.dagster_runs import run_in_flight
+
+        with opened() as (settings, _, instance):
+            garbage = resources_for(settings)["garbage"]
+            found = garbage.found()
+            size = found.size_bytes / _BYTES_PER_MEBIBYTE
+            click.echo(
+                f"{found.count} of {found.looked_at} objects ({size:.1f} MiB) have no row; "
+                f"{found.too_young} more are too young to tell."
+            )
+            if dry_run:
+                for stats in found.objects.values():
+                    for stat in stats:
+                        click.echo(f"  {stat.url}")
+                return
+            collected = garbage.removed(
+                found, in_flight=lambda video: run_in_flight(instance, video) is not None
+            )
+        size = collected.size_bytes / _BYTES_PER_MEBIBYTE
+        click.echo(
+            f"Removed {collected.objects} objects ({size:.1f} MiB) and {collected.unfinished} "
+            "unfinished files."
+        )
+        if collected.spared:
+            click.echo(f"Left alone while they run: {', '.join(collected.spared)}")
+
+    return gc

@@ -7,6 +7,8 @@ removed.
 import dagster as dg
 
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
+from videomoments_dagster.history.dagster_runs import run_in_flight
+from videomoments_dagster.resources.garbage import GarbageResource
 from videomoments_dagster.resources.language_models import LanguageModelsResource
 
 
@@ -25,13 +27,39 @@ def remove_old_model_calls(
     context.log.info("Removed %d records of model calls and %d kept answers", removed, forgotten)
 
 
+@dg.op(
+    retry_policy=RETRY_OUTSIDE,
+    description="Removes objects that no row refers to, older than VIDEOMOMENTS_GC_GRACE_HOURS; "
+    "nothing of a video that is being worked on.",
+)
+def collect_garbage(context: dg.OpExecutionContext, garbage: GarbageResource) -> None:
+    """Remove what crashes left, and what moments left that are no more."""
+    with failures_reported(video="", step="collect_garbage"):
+        found = garbage.found()
+        removed = garbage.removed(
+            found, in_flight=lambda video: run_in_flight(context.instance, video) is not None
+        )
+    context.log.info(
+        "Looked at %d objects; removed %d of %d bytes together, and %d unfinished files; %d are too"
+        " young to tell; spared while they run: %s",
+        found.looked_at,
+        removed.objects,
+        removed.size_bytes,
+        removed.unfinished,
+        found.too_young,
+        ", ".join(removed.spared) or "none",
+    )
+
+
 @dg.job(
     name="housekeeping",
-    description="Removes what has passed its age: records of model calls, and kept answers.",
+    description="Removes what has passed its age (records of model calls, kept answers), and "
+    "objects that no row refers to.",
     executor_def=dg.in_process_executor,
 )
 def _housekeeping() -> None:
     remove_old_model_calls()
+    collect_garbage()
 
 
 HOUSEKEEPING = _housekeeping

@@ -7,11 +7,13 @@ from typing import Any
 from videomoments_dagster.io_managers.partition_io_manager import PartitionIOManager
 from videomoments_dagster.resources.clip_settings import ClipSettingsResource
 from videomoments_dagster.resources.database import DatabaseResource
+from videomoments_dagster.resources.garbage import GarbageResource
 from videomoments_dagster.resources.language_models import LanguageModelsResource
 from videomoments_dagster.resources.media import MediaResource
 from videomoments_dagster.resources.object_store import ObjectStoreResource
 from videomoments_dagster.resources.profiles import ProfilesResource
 from videomoments_dagster.resources.registry import SourceRegistryResource
+from videomoments_dagster.resources.run_claim import RunClaimResource
 from videomoments_dagster.resources.scratch import ScratchResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
 from videomoments_dagster.resources.transcription import TranscriptionResource
@@ -31,7 +33,14 @@ def resources_for(settings: Settings) -> dict[str, Any]:
         "object_store": object_store,
         "scratch": scratch,
         "media": MediaResource(object_store=object_store, scratch=scratch),
-        "results": StoredResultsResource(database=database, object_store=object_store),
+        "results": StoredResultsResource(
+            database=database,
+            object_store=object_store,
+            claim=RunClaimResource(database=database, wait_minutes=settings.busy_wait_minutes),
+        ),
+        "garbage": GarbageResource(
+            database=database, object_store=object_store, grace_hours=settings.gc_grace_hours
+        ),
         "registry": SourceRegistryResource(
             database=database, max_download_gib=settings.max_source_gib
         ),

@@ -8,13 +8,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from dagster import DagsterEventType, DagsterInstance, RunRecord
+from dagster import (
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRunStatus,
+    RunRecord,
+    RunsFilter,
+)
 from dagster_shared.error import SerializableErrorInfo
 
 from videomoments_dagster.defs.run_tags import FAILED_PARTS_KEY, PIPELINE_TAG
 from videomoments_dagster.history.run_facts import JOB_ASSETS, RunFacts
 
 PARTITION_TAG = "dagster/partition"
+
+IN_FLIGHT = [
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+"""Dagster's statuses of runs that are waiting or under way."""
 
 _EVENTS = {
     DagsterEventType.ASSET_MATERIALIZATION,
@@ -27,7 +42,7 @@ def run_facts(instance: DagsterInstance, record: RunRecord) -> RunFacts | None:
     """The facts of one run, or None for a run that is not one video's through our assets."""
     run = record.dagster_run
     video = run.tags.get(PARTITION_TAG)
-    assets = _assets(record)
+    assets = assets_of(record)
     if video is None or not assets:
         return None
     noted: dict[str, Any] = {
@@ -72,6 +87,14 @@ def run_facts(instance: DagsterInstance, record: RunRecord) -> RunFacts | None:
     )
 
 
+def run_in_flight(instance: DagsterInstance, video: str) -> str | None:
+    """Id of a run of this video that is waiting or under way; None if there is none."""
+    running = instance.get_run_ids(
+        RunsFilter(tags={PARTITION_TAG: video}, statuses=IN_FLIGHT), limit=1
+    )
+    return running[0] if running else None
+
+
 def root_cause(error: SerializableErrorInfo | None) -> str | None:
     """What the innermost exception said, without any stack; None where there is none."""
     while error is not None and error.cause is not None:
@@ -83,7 +106,7 @@ def root_cause(error: SerializableErrorInfo | None) -> str | None:
     return said.partition(": ")[2] if error.cls_name == "Failure" else said
 
 
-def _assets(record: RunRecord) -> frozenset[str]:
+def assets_of(record: RunRecord) -> frozenset[str]:
     """Names of the assets that the run selected, of those that are ours."""
     run = record.dagster_run
     if run.asset_selection:

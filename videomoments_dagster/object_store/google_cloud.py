@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -272,12 +273,17 @@ class GoogleCloudStore:
             )
         )
 
+    def remove_unfinished(self, *, before: datetime) -> int:  # noqa: ARG002
+        """Nothing: an object appears when it is whole, and Google forgets the rest in a week."""
+        return 0
+
     def _describe(self, blob: Any) -> ObjectStat:
         return ObjectStat(
             url=f"gs://{self._bucket_name}/{blob.name}",
             key=blob.name.removeprefix(self._prefix),
             size_bytes=int(blob.size or 0),
             crc32c=blob.crc32c,
+            written_at=blob.updated,
         )
 
     def _key_of_url(self, url: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -21,12 +22,14 @@ class ObjectStat:
         key: Address below the store's root.
         size_bytes: Size.
         crc32c: Base64 of the big-endian CRC-32C, or None where the backend keeps none.
+        written_at: When it was written, with zone; None where the backend does not say.
     """
 
     url: str
     key: str
     size_bytes: int
     crc32c: str | None
+    written_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,13 @@ class ObjectStore(Protocol):
         Args:
             prefix: Whole path segments: `videos/vid1` finds `videos/vid1/a.mp4` and never
                 `videos/vid10/a.mp4`. Empty for everything.
+        """
+
+    def remove_unfinished(self, *, before: datetime) -> int:
+        """Remove what writes left behind that were killed, if it was begun before a time.
+
+        Returns:
+            How many such leftovers there were.
         """
 
     def local_path(self, url: str) -> Path | None:

@@ -124,6 +124,14 @@ def model_call_time(key: str) -> datetime | None:
         return None
 
 
+def owner_of(key: str) -> str | None:
+    """The video that an object belongs to, by its key; None for keys that are not ours."""
+    kind, _, rest = key.partition("/")
+    identifier, slash, _ = rest.partition("/")
+    ours = kind in (*_KINDS, _MODEL_CALLS) and slash and _IDENTIFIER.fullmatch(identifier)
+    return identifier if ours else None
+
+
 def video_prefixes(identifier: str) -> tuple[str, ...]:
     """Give the prefixes under which everything lies that is stored of a video."""
     _require(_IDENTIFIER, identifier, "video identifier")

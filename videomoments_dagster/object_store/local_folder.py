@@ -9,9 +9,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock
@@ -40,6 +42,8 @@ _ABSENT = (errno.ENOENT, errno.ENOTDIR)
 _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
 _LOCK_SECONDS = 60
 _LOCK_NAME = f"{PART_PREFIX}create-only.lock"
+# The lock is no leftover, whatever it is called.
+_UNFINISHED = re.compile(rf"{re.escape(PART_PREFIX)}[0-9a-f]{{16}}")
 
 
 class LocalFolderStore:
@@ -123,6 +127,21 @@ class LocalFolderStore:
             if found is not None:
                 yield found
 
+    def remove_unfinished(self, *, before: datetime) -> int:
+        """Remove files of writes that were killed, if nobody has written to them since a time."""
+        removed = 0
+        with self._store_errors():
+            for folder, _, names in os.walk(self._root):
+                for name in names:
+                    if not _UNFINISHED.fullmatch(name):
+                        continue
+                    path = Path(folder, name)
+                    with suppress(FileNotFoundError):
+                        if path.lstat().st_mtime < before.timestamp():
+                            path.unlink()
+                            removed += 1
+        return removed
+
     def local_path(self, url: str) -> Path | None:
         """Give the file itself, to be read in place."""
         return self._existing(url)
@@ -170,6 +189,7 @@ class LocalFolderStore:
             key=path.relative_to(self._root).as_posix(),
             size_bytes=found.st_size,
             crc32c=None,
+            written_at=datetime.fromtimestamp(found.st_mtime, UTC),
         )
 
     def _keys_below(self, folder: Path) -> Iterator[str]:

@@ -13,6 +13,7 @@ from videomoments_dagster.io_managers.stored_asset import first_missing, is_unch
 from videomoments_dagster.records import StoredResult
 from videomoments_dagster.resources.database import DatabaseResource
 from videomoments_dagster.resources.object_store import ObjectStoreResource
+from videomoments_dagster.resources.run_claim import RunClaimResource
 
 
 class StoredResultsResource(dg.ConfigurableResource[Any]):
@@ -20,6 +21,8 @@ class StoredResultsResource(dg.ConfigurableResource[Any]):
 
     database: dg.ResourceDependency[DatabaseResource]
     object_store: dg.ResourceDependency[ObjectStoreResource]
+    claim: dg.ResourceDependency[RunClaimResource]
+    """Not asked anything: whoever reads results to work on them has the video for itself."""
 
     def intact(self, *, asset: str, video: str) -> StoredResult | None:
         """The last result of `asset` for `video`, if rows and objects still are as stored."""
