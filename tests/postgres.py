@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -111,3 +111,19 @@ def migrated_database(database_url: str) -> Iterator[Database]:
     database = Database(database_url, pool_size=2)
     yield database
     database.dispose()
+
+
+@contextmanager
+def rows_of(url: str) -> Iterator[Callable[..., list[Any]]]:
+    connection = psycopg2.connect(rendered(normalised(url).set(drivername="postgresql")))
+    connection.autocommit = True
+
+    def rows(query: str, *parameters: object) -> list[Any]:
+        with connection.cursor() as cursor:
+            cursor.execute(query, parameters or None)
+            return list(cursor.fetchall())
+
+    try:
+        yield rows
+    finally:
+        connection.close()

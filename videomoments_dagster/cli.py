@@ -121,7 +121,7 @@ def add(
       videomoments add https://example.org/talk.webm --identifier talk-2026
       videomoments add lecture.mp4 --captions lecture.srt
     """
-    from videomoments_dagster.command_line.registration import add_source
+    from videomoments_dagster.registration import add_source
 
     _check_profile(profile)
     with _opened() as (_, database, instance):
@@ -205,8 +205,8 @@ def _run(
     force: bool = False,
 ) -> int:
     from videomoments_dagster.command_line.progress import RunReporter
-    from videomoments_dagster.command_line.registration import registered
     from videomoments_dagster.command_line.running import run_job
+    from videomoments_dagster.registration import registered
 
     registered(instance, database, identifier)
     reporter = RunReporter()
@@ -328,8 +328,8 @@ def doctor(*, as_json: bool) -> None:
 def demo() -> None:
     """Run a short talk through everything, and show what comes out."""
     from videomoments_dagster.command_line import demonstration, documents, printing
-    from videomoments_dagster.command_line.registration import add_source
     from videomoments_dagster.defs.resources import resources_for
+    from videomoments_dagster.registration import add_source
 
     with _opened() as (settings, database, instance):
         resources = resources_for(settings)

@@ -20,6 +20,7 @@ from videomoments_dagster.defs.assets.thumbnails import thumbnails
 from videomoments_dagster.defs.assets.transcript import transcript
 from videomoments_dagster.defs.assets.video import video
 from videomoments_dagster.defs.housekeeping import HOUSEKEEPING, SCHEDULES
+from videomoments_dagster.defs.inbox import inbox
 from videomoments_dagster.defs.jobs import JOBS
 from videomoments_dagster.defs.resources import resources_for
 from videomoments_dagster.defs.sensors import SENSORS
@@ -41,7 +42,7 @@ def build_definitions(
         assets=ASSETS,
         jobs=[*JOBS, HOUSEKEEPING],
         schedules=SCHEDULES,
-        sensors=[*SENSORS, abandoned_runs],
+        sensors=[*SENSORS, abandoned_runs, inbox],
         resources={**resources_for(settings or load_settings()), **(resources or {})},
         # A run is a process of its own already; a process a step took 24 s where this takes 2.4.
         executor=dg.in_process_executor,

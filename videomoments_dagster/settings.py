@@ -21,6 +21,8 @@ from pydantic_settings import SettingsConfigDict
 from db.settings import DatabaseSettings
 from videomoments_dagster.failures import SettingsRejected
 
+_CRON_FIELDS = 5
+
 
 class Settings(DatabaseSettings):
     """The six database settings, and ours under the prefix `VIDEOMOMENTS_`.
@@ -48,6 +50,35 @@ class Settings(DatabaseSettings):
 
     scratch: Annotated[Path | None, Field(validation_alias="VIDEOMOMENTS_SCRATCH")] = None
     """Folder for temporary files; unset is `<home>/scratch`."""
+
+    inbox: Annotated[str, Field(validation_alias="VIDEOMOMENTS_INBOX")] = ""
+    """Where new videos come in: a folder or `gs://bucket/prefix`; empty is `<home>/inbox`."""
+
+    inbox_manifest: Annotated[str, Field(validation_alias="VIDEOMOMENTS_INBOX_MANIFEST")] = ""
+    """CSV or JSONL file of sources, a path or `gs://` URL; empty is none."""
+
+    inbox_settle_seconds: Annotated[
+        float, Field(validation_alias="VIDEOMOMENTS_INBOX_SETTLE_SECONDS", ge=0, le=86_400)
+    ] = 10.0
+    """Seconds for which nobody has written to a file in the inbox before it is taken in."""
+
+    backlog_cron: Annotated[str, Field(validation_alias="VIDEOMOMENTS_BACKLOG_CRON")] = "0 * * * *"
+    """When the schedule `unfinished_videos` requests runs, UTC."""
+
+    backlog_runs: Annotated[
+        int, Field(validation_alias="VIDEOMOMENTS_BACKLOG_RUNS", ge=1, le=1000)
+    ] = 25
+    """Most runs that one tick of `unfinished_videos` requests."""
+
+    backlog_retry_hours: Annotated[
+        float, Field(validation_alias="VIDEOMOMENTS_BACKLOG_RETRY_HOURS", ge=0, le=10_000)
+    ] = 20.0
+    """Hours after which a video whose run failed or was cancelled is tried again."""
+
+    housekeeping_cron: Annotated[str, Field(validation_alias="VIDEOMOMENTS_HOUSEKEEPING_CRON")] = (
+        "30 4 * * *"
+    )
+    """When the schedule `nightly_housekeeping` runs, UTC."""
 
     profiles: Annotated[Path | None, Field(validation_alias="VIDEOMOMENTS_PROFILES")] = None
     """File of generation profiles; unset is the one that the project ships."""
@@ -119,6 +150,14 @@ class Settings(DatabaseSettings):
     ] = 64.0
     """Largest source that is downloaded, in GiB."""
 
+    @field_validator("backlog_cron", "housekeeping_cron")
+    @classmethod
+    def _is_cron(cls, value: str) -> str:
+        # Dagster's own rule; importing Dagster for it would cost `--help` a second.
+        if len(value.split()) != _CRON_FIELDS and not value.startswith("@"):
+            raise ValueError("it is no cron expression such as '30 4 * * *'")
+        return value
+
     @field_validator("scratch", "profiles", "models", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
@@ -138,6 +177,13 @@ class Settings(DatabaseSettings):
     def object_store_root(self) -> str:
         """The object store's root as a URL or an absolute path."""
         return self.object_store or str(self.home_folder / "objects")
+
+    @property
+    def inbox_root(self) -> str:
+        """The inbox as a URL or an absolute path."""
+        if self.inbox.lower().startswith("gs://"):
+            return self.inbox
+        return str(Path(self.inbox or self.home_folder / "inbox").expanduser().absolute())
 
     @property
     def models_folder(self) -> Path:

@@ -7,6 +7,7 @@ the project's own, in the schema `pipeline`.
 
 from db.models.clip import Clip
 from db.models.generation_config import GenerationConfig
+from db.models.inbox_entry import InboxEntry
 from db.models.kept_answer import KeptAnswer
 from db.models.materialisation import Materialisation
 from db.models.moment import Moment
@@ -23,6 +24,7 @@ from db.models.video_file import VideoFile
 __all__ = [
     "Clip",
     "GenerationConfig",
+    "InboxEntry",
     "KeptAnswer",
     "Materialisation",
     "Moment",

@@ -11,16 +11,13 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
 from dev_process import START_SECONDS, asked, dev, free_port, says, until
 from pipeline import PROFILES, talk_captions
-
-from db.urls import normalised, rendered
+from postgres import fresh_database, rows_of
 
 ASSETS = (
     "video",
@@ -104,22 +101,6 @@ class Ui:
         )
 
 
-@contextmanager
-def rows_of(url: str) -> Iterator[Callable[..., list[Any]]]:
-    connection = psycopg2.connect(rendered(normalised(url).set(drivername="postgresql")))
-    connection.autocommit = True
-
-    def rows(query: str, *parameters: object) -> list[Any]:
-        with connection.cursor() as cursor:
-            cursor.execute(query, parameters or None)
-            return list(cursor.fetchall())
-
-    try:
-        yield rows
-    finally:
-        connection.close()
-
-
 @pytest.mark.timeout(420)
 def test_runs_from_the_ui_work_and_the_history_follows_each_to_its_end(
     dev_home: Path,
@@ -129,7 +110,6 @@ def test_runs_from_the_ui_work_and_the_history_follows_each_to_its_end(
     postgres_server: str,
 ) -> None:
     import yaml
-    from postgres import fresh_database
 
     profiles, captions = tmp_path / "profiles.yaml", tmp_path / "talk.srt"
     profiles.write_text(yaml.safe_dump(PROFILES))

@@ -24,6 +24,7 @@ from db.creation import ensure_database_exists
 from db.errors import described
 from db.urls import normalised, rendered
 from videomoments_dagster.configured_database import database_url
+from videomoments_dagster.defs.pools import FIRST_LIMITS
 from videomoments_dagster.failures import DatabaseUnavailable, SettingsRejected
 from videomoments_dagster.settings import Settings
 
@@ -160,7 +161,9 @@ def _ensure_tables(url: str) -> None:
                 from dagster import DagsterInstance  # noqa: PLC0415 - seconds, needed only here
 
                 # Opening the instance is what makes the tables.
-                DagsterInstance.get().dispose()
+                with DagsterInstance.get() as instance:
+                    for pool, limit in FIRST_LIMITS.items():
+                        instance.event_log_storage.set_concurrency_slots(pool, limit)
     finally:
         connection.close()
 

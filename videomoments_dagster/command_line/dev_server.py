@@ -79,6 +79,7 @@ def serve(settings: Settings, *, host: str = "127.0.0.1", port: int = 3000) -> i
     with _signals_interrupt(), contextlib.suppress(KeyboardInterrupt), _only_one(folder):
         port = _checked_port(host, port)
         _write_note(folder, host=host, port=port)
+        inbox = _inbox(settings)
         click.echo("Starting the database ...")
         url = database_url(settings)
         upgrade(url)
@@ -98,10 +99,19 @@ def serve(settings: Settings, *, host: str = "127.0.0.1", port: int = 3000) -> i
             ) as group,
         ):
             _start_all(group, environment, sockets=sockets, host=host, port=port)
-            click.echo(f"\nThe UI is at {_address(host, port)}/assets - Ctrl-C stops everything.\n")
+            click.echo(f"\nThe UI is at {_address(host, port)}/assets - Ctrl-C stops everything.")
+            click.echo(f"Videos that are put into {inbox} are taken in.\n")
             _watch(group)
     click.echo("Stopped.")
     return 0
+
+
+def _inbox(settings: Settings) -> str:
+    """The inbox; the usual folder is made, since it is named to the user."""
+    if not settings.inbox:
+        with contextlib.suppress(OSError):
+            Path(settings.inbox_root).mkdir(parents=True, exist_ok=True)
+    return settings.inbox_root
 
 
 def _start_all(

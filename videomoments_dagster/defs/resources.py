@@ -8,6 +8,7 @@ from videomoments_dagster.io_managers.partition_io_manager import PartitionIOMan
 from videomoments_dagster.resources.clip_settings import ClipSettingsResource
 from videomoments_dagster.resources.database import DatabaseResource
 from videomoments_dagster.resources.garbage import GarbageResource
+from videomoments_dagster.resources.inbox import InboxResource
 from videomoments_dagster.resources.language_models import LanguageModelsResource
 from videomoments_dagster.resources.media import MediaResource
 from videomoments_dagster.resources.object_store import ObjectStoreResource
@@ -37,6 +38,14 @@ def resources_for(settings: Settings) -> dict[str, Any]:
             database=database,
             object_store=object_store,
             claim=RunClaimResource(database=database, wait_minutes=settings.busy_wait_minutes),
+        ),
+        "inbox": InboxResource(
+            database=database,
+            object_store=object_store,
+            root=settings.inbox_root,
+            required=bool(settings.inbox),
+            manifest=settings.inbox_manifest,
+            settle_seconds=settings.inbox_settle_seconds,
         ),
         "garbage": GarbageResource(
             database=database, object_store=object_store, grace_hours=settings.gc_grace_hours

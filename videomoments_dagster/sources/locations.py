@@ -26,7 +26,7 @@ _PAGE_HOSTS = (
     "twitch.tv",
     "ted.com",
 )
-_MEDIA_SUFFIXES = frozenset(
+MEDIA_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".ogv"}
     | {".mp3", ".m4a", ".aac", ".wav", ".flac", ".ogg", ".opus"}
 )
@@ -196,7 +196,7 @@ def _web_parts(url: str) -> SplitResult:
 def _is_page(parts: SplitResult) -> bool:
     host = (parts.hostname or "").rstrip(".")
     known = any(host == page or host.endswith(f".{page}") for page in _PAGE_HOSTS)
-    return known and PurePosixPath(parts.path).suffix.lower() not in _MEDIA_SUFFIXES
+    return known and PurePosixPath(parts.path).suffix.lower() not in MEDIA_SUFFIXES
 
 
 def _canonical_host(parts: SplitResult) -> str:

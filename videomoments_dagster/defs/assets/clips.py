@@ -13,6 +13,7 @@ from videomoments_dagster.defs.materialisation import (
     MaterialisationConfig,
     materialise,
 )
+from videomoments_dagster.defs.pools import ENCODING
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.defs.tables import clips_table, failures_table
 from videomoments_dagster.failures import MediaFailed
@@ -57,6 +58,7 @@ class ClipsConfig(MaterialisationConfig):
 @dg.asset(
     partitions_def=VIDEOS,
     group_name=GROUP,
+    pool=ENCODING,
     owners=OWNERS,
     kinds={"ffmpeg", "postgres", "storage"},
     code_version=CODE_VERSION,

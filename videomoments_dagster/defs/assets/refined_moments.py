@@ -13,6 +13,7 @@ from videomoments_dagster.defs.moment_work import (
     stored_part,
     with_scores,
 )
+from videomoments_dagster.defs.pools import LANGUAGE_MODEL
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.defs.tables import moments_table
 from videomoments_dagster.identity import config_hash, fingerprint, moment_identifier
@@ -31,6 +32,7 @@ CODE_VERSION = "2"
 @dg.asset(
     partitions_def=VIDEOS,
     group_name=GROUP,
+    pool=LANGUAGE_MODEL,
     owners=OWNERS,
     kinds={"postgres", "openai"},
     code_version=CODE_VERSION,

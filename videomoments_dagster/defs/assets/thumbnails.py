@@ -13,6 +13,7 @@ from videomoments_dagster.defs.materialisation import (
     MaterialisationConfig,
     materialise,
 )
+from videomoments_dagster.defs.pools import ENCODING
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.identity import digest, fingerprint
 from videomoments_dagster.media.probe import probe
@@ -42,6 +43,7 @@ _Owner = str | None
 @dg.asset(
     partitions_def=VIDEOS,
     group_name=GROUP,
+    pool=ENCODING,
     owners=OWNERS,
     kinds={"ffmpeg", "postgres", "storage"},
     code_version=CODE_VERSION,

@@ -13,6 +13,7 @@ from videomoments_dagster.defs.materialisation import (
     MaterialisationConfig,
     materialise,
 )
+from videomoments_dagster.defs.pools import TRANSCRIPTION
 from videomoments_dagster.defs.profile_choice import check_models_before_work
 from videomoments_dagster.defs.progress_log import TenthsLogged
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
@@ -53,6 +54,7 @@ class TranscriptConfig(MaterialisationConfig):
 @dg.asset(
     partitions_def=VIDEOS,
     group_name=GROUP,
+    pool=TRANSCRIPTION,
     owners=OWNERS,
     kinds={"postgres", "python"},
     code_version=CODE_VERSION,
