@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from videomoments_dagster.command_line.backfill_command import backfill_command
 from videomoments_dagster.command_line.upkeep import upkeep_commands
 from videomoments_dagster.failures import VideoMomentsError
 
@@ -278,6 +279,7 @@ def dev(host: str, port: int) -> None:
     sys.exit(serve(load_settings(), host=host, port=port))
 
 
+main.add_command(backfill_command(_opened, jobs=JOB_NAMES, check_profile=_check_profile))
 for _command in upkeep_commands(_opened):
     main.add_command(_command)
 

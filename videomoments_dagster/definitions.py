@@ -19,10 +19,11 @@ from videomoments_dagster.defs.assets.refined_moments import refined_moments
 from videomoments_dagster.defs.assets.thumbnails import thumbnails
 from videomoments_dagster.defs.assets.transcript import transcript
 from videomoments_dagster.defs.assets.video import video
-from videomoments_dagster.defs.housekeeping import HOUSEKEEPING, SCHEDULES
+from videomoments_dagster.defs.housekeeping import HOUSEKEEPING
 from videomoments_dagster.defs.inbox import inbox
 from videomoments_dagster.defs.jobs import JOBS
 from videomoments_dagster.defs.resources import resources_for
+from videomoments_dagster.defs.schedules import schedules_for
 from videomoments_dagster.defs.sensors import SENSORS
 from videomoments_dagster.settings import Settings, load_settings
 
@@ -38,12 +39,13 @@ def build_definitions(
         settings: Settings to take resources from; None reads the environment.
         resources: Resources by name that take the place of the usual ones.
     """
+    settings = settings or load_settings()
     return dg.Definitions(
         assets=ASSETS,
         jobs=[*JOBS, HOUSEKEEPING],
-        schedules=SCHEDULES,
+        schedules=schedules_for(settings),
         sensors=[*SENSORS, abandoned_runs, inbox],
-        resources={**resources_for(settings or load_settings()), **(resources or {})},
+        resources={**resources_for(settings), **(resources or {})},
         # A run is a process of its own already; a process a step took 24 s where this takes 2.4.
         executor=dg.in_process_executor,
     )

@@ -1,6 +1,6 @@
 """Housekeeping: what is removed for its age, by a job of its own.
 
-Belongs here: the job, its schedule, and what it tells. Does not belong here: how anything is
+Belongs here: the job, and what it tells. Does not belong here: how anything is
 removed.
 """
 
@@ -63,13 +63,3 @@ def _housekeeping() -> None:
 
 
 HOUSEKEEPING = _housekeeping
-
-SCHEDULES = [
-    dg.ScheduleDefinition(
-        name="nightly_housekeeping",
-        job=HOUSEKEEPING,
-        cron_schedule="30 4 * * *",
-        execution_timezone="UTC",
-        description="Runs `housekeeping` every night. Off until it is switched on.",
-    )
-]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from videomoments_dagster.io_managers.partition_io_manager import PartitionIOManager
+from videomoments_dagster.resources.backlog import BacklogResource
 from videomoments_dagster.resources.clip_settings import ClipSettingsResource
 from videomoments_dagster.resources.database import DatabaseResource
 from videomoments_dagster.resources.garbage import GarbageResource
@@ -38,6 +39,11 @@ def resources_for(settings: Settings) -> dict[str, Any]:
             database=database,
             object_store=object_store,
             claim=RunClaimResource(database=database, wait_minutes=settings.busy_wait_minutes),
+        ),
+        "backlog": BacklogResource(
+            database=database,
+            most=settings.backlog_runs,
+            retry_hours=settings.backlog_retry_hours,
         ),
         "inbox": InboxResource(
             database=database,

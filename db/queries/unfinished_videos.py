@@ -1,0 +1,68 @@
+"""Registered videos that something is missing of.
+
+Belongs here: the question which videos need a run. Does not belong here: whether one is under way
+already, which Dagster knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.orm import Session, aliased
+
+from db.models.materialisation import Materialisation
+from db.models.pipeline_history import PipelineHistory
+from db.models.source import Source
+from db.models.video import Video
+
+
+@dataclass(frozen=True, slots=True)
+class VideoState:
+    """What there is of a registered video.
+
+    Attributes:
+        identifier: The video.
+        missing: How many of the assets asked about it lacks, or has only in part.
+        last_status: Of its last run, as `pipeline_history` has it; None if it has none there.
+    """
+
+    identifier: str
+    missing: int
+    last_status: str | None
+
+
+def video_states(session: Session, assets: Collection[str]) -> Sequence[VideoState]:
+    """The states of all registered videos, the newest first.
+
+    Args:
+        session: A session.
+        assets: Names of the assets that a video should have.
+    """
+    whole = (
+        select(Materialisation.video_id, func.count().label("assets"))
+        # An empty fingerprint stands for a result that is there in part.
+        .where(Materialisation.asset.in_(assets), Materialisation.fingerprint != "")
+        .group_by(Materialisation.video_id)
+        .subquery()
+    )
+    run = aliased(PipelineHistory)
+    last = (
+        select(run.video_id, run.status)
+        .ext(distinct_on(run.video_id))
+        .order_by(run.video_id, run.started_at.desc(), run.id.desc())
+        .subquery()
+    )
+    rows = session.execute(
+        select(Source.identifier, func.coalesce(whole.c.assets, 0), last.c.status)
+        .outerjoin(Video, Video.identifier == Source.identifier)
+        .outerjoin(whole, whole.c.video_id == Video.id)
+        .outerjoin(last, last.c.video_id == Video.id)
+        .order_by(Source.created_at.desc(), Source.identifier)
+    )
+    return [
+        VideoState(identifier=identifier, missing=len(assets) - there, last_status=status)
+        for identifier, there, status in rows
+    ]

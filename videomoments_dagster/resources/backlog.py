@@ -1,0 +1,42 @@
+"""The backlog as a Dagster resource: videos that something is missing of.
+
+Belongs here: how many a tick takes and how soon it tries again. Does not belong here: which
+(`videomoments_dagster.backlog`).
+"""
+
+# Dagster compares `updated_after` with the class in the caller's module; `import datetime` there
+# made it raise TypeError.
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from videomoments_dagster.backlog import (
+    due_videos,
+    states_of,
+    unfinished,
+    videos_failed_since,
+    videos_in_flight,
+)
+from videomoments_dagster.partitions import VIDEOS
+from videomoments_dagster.resources.database import DatabaseResource
+
+
+class BacklogResource(dg.ConfigurableResource[Any]):
+    """Finds videos that need a run."""
+
+    database: dg.ResourceDependency[DatabaseResource]
+    most: int = 25
+    """Most videos at once."""
+    retry_hours: float = 20.0
+    """Hours after which a video whose run failed or was cancelled is tried again."""
+
+    def due(self, instance: dg.DagsterInstance) -> list[str]:
+        """Videos to run now, the newest first."""
+        return due_videos(
+            unfinished(states_of(self.database.database, job="full")),
+            excluded=videos_in_flight(instance)
+            | videos_failed_since(instance, datetime.now(UTC) - timedelta(hours=self.retry_hours)),
+            registered=instance.get_dynamic_partitions(VIDEOS.name or ""),
+            most=self.most,
+        )
