@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -556,3 +556,47 @@ def test_a_tick_over_runs_that_wait_is_cheap(history: History) -> None:
     history.tick()
     assert time.process_time() - began < 5
     assert history.rows() == []
+
+
+def test_runs_of_machines_whose_clocks_differ_are_all_recorded(history: History) -> None:
+    base = datetime(2026, 1, 1)  # noqa: DTZ001
+    offsets = [(number * 37) % 110 for number in range(12)]
+    for number, offset in enumerate(offsets):
+        run = history.succeeded()
+        with history.instance.run_storage.connect() as connection:  # type: ignore[attr-defined]
+            at = base + timedelta(seconds=number * 0.1 - offset)
+            connection.execute(
+                RunsTable.update().where(RunsTable.c.run_id == run).values(update_timestamp=at)
+            )
+        if number % 3 == 0:
+            history.tick()
+            # Recording tags the run, which changes it: only its own clock must count here.
+            with history.instance.run_storage.connect() as connection:  # type: ignore[attr-defined]
+                connection.execute(
+                    RunsTable.update().where(RunsTable.c.run_id == run).values(update_timestamp=at)
+                )
+            history.cursor = sensors.HistoryCursor(after=(base).replace(tzinfo=UTC)).text()
+    history.tick()
+    assert history.statuses() == ["completed"] * 12
+
+
+def test_a_tick_does_not_look_again_at_what_it_has_seen(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(5):
+        history.succeeded(job="nightly_report")
+    history.tick()
+    looked: list[str] = []
+    original = sensors.record_runs
+
+    def noted(instance: Any, database: Any, records: Any) -> Any:
+        records = list(records)
+        looked.extend(record.dagster_run.run_id for record in records)
+        return original(instance, database, records)
+
+    monkeypatch.setattr(sensors, "record_runs", noted)
+    history.tick()
+    assert looked == []
+    run = history.succeeded(job="nightly_report")
+    history.tick()
+    assert looked == [run]
