@@ -154,3 +154,22 @@ def test_a_run_names_the_config_that_it_chose_itself_though_it_began_with_anothe
         (config_hash(configs().generation),),
         (config_hash(chosen.generation),),
     ]
+
+
+def test_a_run_that_is_executed_again_has_a_row_of_its_own(imitated: Imitated) -> None:
+    imitated.with_config("talk")
+    failing = {"moments": "The engine is not there."}
+    first = imitated.run("talk", "moments_only", failing=failing)
+    [failed] = record(imitated, first)
+    parent = imitated.instance.get_run_by_id(first)
+    assert parent is not None
+
+    # Dagster hands the tags of a run on to the one that repeats it.
+    again = imitated.run("talk", "moments_only", tags=parent.tags)
+    rows = record(imitated, again, first, again)
+
+    assert [row["status"] for row in rows] == ["failed", "completed"]
+    assert rows[0] == failed
+    repeated = imitated.instance.get_run_by_id(again)
+    assert repeated is not None
+    assert repeated.tags["videomoments/pipeline"] == rows[1]["identifier"]

@@ -81,7 +81,7 @@ def run_facts(instance: DagsterInstance, record: RunRecord) -> RunFacts | None:
         ended_at=record.end_time,
         failed_step=failed_step,
         failure=failure,
-        identifier=run.tags.get(PIPELINE_TAG),
+        identifier=_own_identifier(record),
         tags=dict(run.tags),
         **noted,
     )
@@ -93,6 +93,19 @@ def run_in_flight(instance: DagsterInstance, video: str) -> str | None:
         RunsFilter(tags={PARTITION_TAG: video}, statuses=IN_FLIGHT), limit=1
     )
     return running[0] if running else None
+
+
+def _own_identifier(record: RunRecord) -> str | None:
+    """The identifier that the run was given, or None if it has none yet.
+
+    A run that is executed again hands its tags on, this one among them: an identifier from before
+    the run was made is another run's.
+    """
+    identifier = record.dagster_run.tags.get(PIPELINE_TAG)
+    made = (identifier or "").rpartition(":")[2]
+    if made.isdigit() and int(made) < int(record.create_timestamp.timestamp() * 1000):
+        return None
+    return identifier
 
 
 def root_cause(error: SerializableErrorInfo | None) -> str | None:
