@@ -5,6 +5,7 @@
 #   make dev     set up, then start the UI on http://127.0.0.1:3000
 #   make check   lint, format, types, migrations equal models
 #   make bench   timings of the main parts
+#   make bench-backfill  300 short videos through Dagster's daemon; takes half an hour
 #   make bench-moments   topic boundaries against those that people drew
 #   make lock    write requirements.lock anew from pyproject.toml
 #
@@ -19,7 +20,7 @@ STAMP := $(VENV)/.installed
 # Warnings are errors in the tests; a worker a core.
 PYTEST_WORKERS ?= auto
 
-.PHONY: setup demo dev test check bench bench-moments lock clean
+.PHONY: setup demo dev test check bench bench-backfill bench-moments lock clean
 
 setup: $(STAMP)
 
@@ -52,6 +53,9 @@ check: setup
 
 bench: setup
 	$(BIN)/python benchmarks/run.py
+
+bench-backfill: setup
+	$(BIN)/python benchmarks/backfill.py
 
 bench-moments: setup
 	$(BIN)/python benchmarks/moments.py
