@@ -2,6 +2,7 @@
 #
 #   make demo    set up, then run a short talk through everything
 #   make test    set up, then run the tests
+#   make test-faults   set up, then run the tests that break things for minutes
 #   make dev     set up, then start the UI on http://127.0.0.1:3000
 #   make check   lint, format, types, migrations equal models
 #   make bench   timings of the main parts
@@ -20,7 +21,7 @@ STAMP := $(VENV)/.installed
 # Warnings are errors in the tests; a worker a core.
 PYTEST_WORKERS ?= auto
 
-.PHONY: setup demo dev test check bench bench-backfill bench-moments lock clean
+.PHONY: setup demo dev test test-faults check bench bench-backfill bench-moments lock clean
 
 setup: $(STAMP)
 
@@ -43,6 +44,9 @@ dev: setup
 
 test: setup
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS)
+
+test-faults: setup
+	$(BIN)/python -m pytest -m faults --timeout 3600
 
 check: setup
 	$(BIN)/ruff check .

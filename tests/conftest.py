@@ -16,9 +16,16 @@ from hypothesis import settings
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
 
-pytest_plugins = ["postgres", "media_samples", "pipeline", "gcs_fixtures", "dev_process"]
+pytest_plugins = [
+    "postgres",
+    "media_samples",
+    "pipeline",
+    "gcs_fixtures",
+    "dev_process",
+    "broken_installation",
+]
 
-SLOW_FIXTURES = {"postgres_server", "media_samples", "pipeline", "talk_video"}
+SLOW_FIXTURES = {"postgres_server", "media_samples", "pipeline", "talk_video", "broken"}
 """Fixtures that start servers or processes; a unit test that asks for one is in the wrong tier."""
 
 

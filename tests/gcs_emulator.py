@@ -33,6 +33,7 @@ class Fault:
         status: What to answer instead; 0 to drop the connection.
         after_bytes: For status 0, how much of the real answer is passed on before the drop.
         rewrite: Changes the body of the real answer instead.
+        skip: How many requests that match are let through first.
     """
 
     times: int
@@ -41,6 +42,7 @@ class Fault:
     status: int = 0
     after_bytes: int = 0
     rewrite: Callable[[bytes], bytes] | None = None
+    skip: int = 0
 
 
 @dataclass
@@ -73,6 +75,9 @@ class GoogleStorage:
             self.requests.append((method, path))
             for fault in self.faults:
                 if fault.times > 0 and fault.method in ("", method) and fault.path in path:
+                    if fault.skip > 0:
+                        fault.skip -= 1
+                        continue
                     fault.times -= 1
                     return fault
         return None

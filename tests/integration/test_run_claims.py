@@ -18,7 +18,7 @@ from db.run_claims import RunClaim, living_runs, video_to_oneself
 from db.session import Database
 from videomoments_dagster.history.abandoned_runs import (
     MESSAGE,
-    close_abandoned_runs_of,
+    close_abandoned_runs,
     watch_runs,
 )
 
@@ -152,7 +152,7 @@ def test_a_run_that_lives_is_never_failed(imitated: Imitated) -> None:
     claim.take(wait_seconds=0, said=print)
     seen = watch_runs(imitated.instance, database, silent_since={run.run_id: 0}, now=10_000)
     assert (dict(seen.silent_since), seen.closed) == ({}, ())
-    assert close_abandoned_runs_of(imitated.instance, database, "talk") == ()
+    assert close_abandoned_runs(imitated.instance, database) == ()
     claim.release()
 
 
@@ -166,11 +166,20 @@ def test_runs_that_are_none_of_ours_or_have_not_begun_are_left_alone(imitated: I
     assert (dict(seen.silent_since), seen.closed) == ({}, ())
 
 
-def test_the_command_line_fails_a_dead_run_of_its_video_and_no_other(imitated: Imitated) -> None:
-    database = imitated.storage.database
+def test_the_command_line_fails_dead_runs_and_frees_their_places_in_pools(
+    imitated: Imitated,
+) -> None:
     dead = imitated.pretend("talk", DagsterRunStatus.STARTED)
-    other = imitated.pretend("other", DagsterRunStatus.STARTED)
-    assert close_abandoned_runs_of(imitated.instance, database, "talk") == (dead.run_id,)
-    kept = imitated.instance.get_run_by_id(other.run_id)
+    living = imitated.pretend("other", DagsterRunStatus.STARTED)
+    storage = imitated.instance.event_log_storage
+    storage.set_concurrency_slots("transcription", 1)
+    assert storage.claim_concurrency_slot("transcription", dead.run_id, "transcript").is_claimed
+    claim = RunClaim(imitated.storage.database.url, run_id=living.run_id, video="other")
+    claim.take(wait_seconds=0, said=print)
+
+    assert close_abandoned_runs(imitated.instance, imitated.storage.database) == (dead.run_id,)
+    assert storage.claim_concurrency_slot("transcription", living.run_id, "transcript").is_claimed
+    kept = imitated.instance.get_run_by_id(living.run_id)
     assert kept is not None
     assert kept.status is DagsterRunStatus.STARTED
+    claim.release()

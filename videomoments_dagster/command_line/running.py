@@ -21,7 +21,7 @@ from db.session import Database
 from videomoments_dagster.definitions import build_definitions
 from videomoments_dagster.defs.jobs import CONFIG_OF_JOB
 from videomoments_dagster.defs.run_tags import PROFILE_TAG, TRANSCRIPTION_TAG
-from videomoments_dagster.history.abandoned_runs import close_abandoned_runs_of
+from videomoments_dagster.history.abandoned_runs import close_abandoned_runs
 from videomoments_dagster.history.dagster_runs import root_cause, run_facts
 from videomoments_dagster.history.recording import record_run
 from videomoments_dagster.history.run_facts import JOB_ASSETS, HistoryRow, RunFacts, history_row
@@ -86,7 +86,7 @@ def run_job(
         for key, value in ((PROFILE_TAG, profile), (TRANSCRIPTION_TAG, transcription_engine))
         if value
     }
-    for dead in close_abandoned_runs_of(instance, database, video):
+    for dead in close_abandoned_runs(instance, database):
         record_run(instance, database, dead)
     run_id = str(uuid.uuid4())
     follower = _Follower(reporter, instance, database, run_id)

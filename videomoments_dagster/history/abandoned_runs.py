@@ -70,29 +70,27 @@ def watch_runs(
     )
 
 
-def close_abandoned_runs_of(
-    instance: DagsterInstance, database: Database, video: str
-) -> tuple[str, ...]:
-    """Fail runs of a video whose process is gone; for somebody who is about to run it.
+def close_abandoned_runs(instance: DagsterInstance, database: Database) -> tuple[str, ...]:
+    """Fail runs whose process is gone; for somebody who is about to run something.
 
-    Takes a few seconds where there is one, for a second look, and none where there is none.
+    Takes a few seconds where there is one, for a second look, and none where there is none. Runs of
+    other videos count too: a dead one may have a pool's last place.
 
     Returns:
         Ids of the runs that were failed.
     """
-    silent = _silent(database, _started(instance, video))
+    silent = _silent(database, _started(instance))
     if not silent:
         return ()
     time.sleep(_ONE_LOOK_SECONDS)
-    started = {run.run_id for run in _started(instance, video)}
+    started = {run.run_id for run in _started(instance)}
     still = _silent(database, [run for run in silent if run.run_id in started])
     return _fail(instance, still)
 
 
-def _started(instance: DagsterInstance, video: str | None = None) -> list[DagsterRun]:
+def _started(instance: DagsterInstance) -> list[DagsterRun]:
     """Runs of videos through our assets that are under way."""
-    tags = None if video is None else {PARTITION_TAG: video}
-    records = instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.STARTED], tags=tags))
+    records = instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.STARTED]))
     return [
         record.dagster_run
         for record in records
@@ -109,4 +107,6 @@ def _silent(database: Database, runs: Iterable[DagsterRun]) -> list[DagsterRun]:
 def _fail(instance: DagsterInstance, runs: Sequence[DagsterRun]) -> tuple[str, ...]:
     for run in runs:
         instance.report_run_failed(run, MESSAGE)
+        # Dagster's daemon would do it some time later; without one, nobody else would.
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
     return tuple(run.run_id for run in runs)
