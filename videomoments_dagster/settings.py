@@ -20,6 +20,7 @@ from pydantic_settings import SettingsConfigDict
 
 from db.settings import DatabaseSettings
 from videomoments_dagster.failures import SettingsRejected
+from videomoments_dagster.sources.network_addresses import networks_in
 
 _CRON_FIELDS = 5
 
@@ -150,12 +151,21 @@ class Settings(DatabaseSettings):
     ] = 64.0
     """Largest source that is downloaded, in GiB."""
 
+    allowed_networks: Annotated[str, Field(validation_alias="VIDEOMOMENTS_ALLOWED_NETWORKS")] = ""
+    """Networks that URLs may lead to although they are not public, such as `10.0.0.0/8,::1/128`."""
+
     @field_validator("backlog_cron", "housekeeping_cron")
     @classmethod
     def _is_cron(cls, value: str) -> str:
         # Dagster's own rule; importing Dagster for it would cost `--help` a second.
         if len(value.split()) != _CRON_FIELDS and not value.startswith("@"):
             raise ValueError("it is no cron expression such as '30 4 * * *'")
+        return value
+
+    @field_validator("allowed_networks")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        networks_in(value)
         return value
 
     @field_validator("scratch", "profiles", "models", mode="before")
@@ -209,6 +219,6 @@ def load_settings() -> Settings:
         first = error.errors()[0]
         field = str(first["loc"][0])
         raise SettingsRejected(
-            f"the setting {field.upper()} is invalid: {first['msg']}",
+            f"the setting {field.upper()} is invalid: {first['msg'].removeprefix('Value error, ')}",
             remedy=f"Set or unset the environment variable {field.upper()}",
         ) from None

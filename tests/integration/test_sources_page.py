@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,9 +18,15 @@ from videomoments_dagster.failures import EngineUnavailable, SourceRejected, Sou
 from videomoments_dagster.sources import page
 from videomoments_dagster.sources.fetching import LocalSource, fetch_source
 from videomoments_dagster.sources.limits import FetchLimits
+from videomoments_dagster.sources.network_addresses import networks_in
 
 CONTENT = os.urandom(50_000)
-LIMITS = FetchLimits(read_seconds=2, total_seconds=30, attempts=1)
+LIMITS = FetchLimits(
+    read_seconds=2,
+    total_seconds=30,
+    attempts=1,
+    allowed_networks=networks_in("127.0.0.1/32"),
+)
 
 needs_ytdlp = pytest.mark.skipif(
     importlib.util.find_spec("yt_dlp") is None, reason="yt-dlp is not installed"
@@ -103,7 +110,7 @@ def test_a_fetch_that_takes_too_long_is_ended_with_its_children(
     monkeypatch.setattr(page, "_command", lambda *_: [sys.executable, "-c", parent])
     started = time.monotonic()
     with pytest.raises(SourceUnavailable, match="timed out after 1 seconds"):
-        fetch("ytdlp:https://example.com/", scratch, FetchLimits(total_seconds=1))
+        fetch("ytdlp:http://127.0.0.1/", scratch, replace(LIMITS, total_seconds=1))
     assert time.monotonic() - started < 10
     assert list(scratch.iterdir()) == []
     pid_file = scratch.parent / "pid"

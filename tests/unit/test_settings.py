@@ -32,3 +32,15 @@ def test_a_bad_value_is_refused_with_its_variable(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("VIDEOMOMENTS_CLIP_METHOD", "banana")
     with pytest.raises(SettingsRejected, match="VIDEOMOMENTS_CLIP_METHOD"):
         load_settings()
+
+
+def test_networks_that_are_none_are_refused_with_their_variable_and_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VIDEOMOMENTS_ALLOWED_NETWORKS", "10.0.0.0/8,intranet")
+    with pytest.raises(SettingsRejected) as rejected:
+        load_settings()
+    assert rejected.value.reason == (
+        "the setting VIDEOMOMENTS_ALLOWED_NETWORKS is invalid: "
+        "'intranet' is not a network such as 10.0.0.0/8 or 127.0.0.1/32"
+    )

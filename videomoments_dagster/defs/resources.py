@@ -57,7 +57,9 @@ def resources_for(settings: Settings) -> dict[str, Any]:
             database=database, object_store=object_store, grace_hours=settings.gc_grace_hours
         ),
         "registry": SourceRegistryResource(
-            database=database, max_download_gib=settings.max_source_gib
+            database=database,
+            max_download_gib=settings.max_source_gib,
+            allowed_networks=settings.allowed_networks,
         ),
         "profiles": ProfilesResource(path=str(settings.profiles or "")),
         "language_models": LanguageModelsResource(

@@ -1,8 +1,8 @@
 """The registry of sources: where each partition's bytes come from.
 
-Belongs here: reading and writing `pipeline.sources`. Does not belong here: fetching
-(`videomoments_dagster.sources`) or Dagster's own list of partition keys, which is kept beside it
-by whoever registers.
+Belongs here: reading and writing `pipeline.sources`, and the bounds on fetching from them. Does
+not belong here: fetching (`videomoments_dagster.sources`) or Dagster's own list of partition keys,
+which is kept beside it by whoever registers.
 """
 
 from typing import Any
@@ -17,6 +17,10 @@ from videomoments_dagster.failures import SourceRejected
 from videomoments_dagster.io_managers.text_columns import TITLE_CHARACTERS, fitted, storable
 from videomoments_dagster.records import Source
 from videomoments_dagster.resources.database import DatabaseResource
+from videomoments_dagster.sources.limits import FetchLimits
+from videomoments_dagster.sources.network_addresses import networks_in
+
+_GIB = 1024**3
 
 
 def registered_source(session: Session, *, identifier: str) -> Source | None:
@@ -96,6 +100,19 @@ class SourceRegistryResource(dg.ConfigurableResource[Any]):
     database: dg.ResourceDependency[DatabaseResource]
     max_download_gib: float = 64.0
     """Largest source that is downloaded, in GiB."""
+    allowed_networks: str = ""
+    """Networks that URLs may lead to although they are not public, separated by commas."""
+
+    def fetch_limits(self, *, max_download_gib: float | None = None) -> FetchLimits:
+        """The bounds on fetching a registered source.
+
+        Args:
+            max_download_gib: Largest download in GiB, if not the installation's.
+        """
+        return FetchLimits(
+            max_bytes=int((max_download_gib or self.max_download_gib) * _GIB),
+            allowed_networks=networks_in(self.allowed_networks),
+        )
 
     def source_of(self, identifier: str) -> Source | None:
         """The source registered under `identifier`, or None."""

@@ -1,52 +1,100 @@
-"""HTTP sessions that can refuse an address after it is resolved and before anything is sent.
+"""HTTP sessions that reach public addresses and those that are allowed, and no others.
 
-Belongs here: the hook between a connection and its first byte. Does not belong here: which
-addresses are refused (`FetchLimits.allow_address`), requests and retries.
+Belongs here: looking a host up, connecting, and the check between a connection and its first
+byte. Does not belong here: which addresses are public (`network_addresses`), requests and retries.
+
+A proxy that the environment names (`HTTPS_PROXY` and its kin) is trusted, and it is the proxy that
+looks names up and connects. Then hosts that are addresses, and names that can only be local, are
+still refused; keeping other names from leading into its network is up to the proxy.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies, select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from videomoments_dagster.failures import SourceRejected
+from videomoments_dagster.sources.network_addresses import (
+    Network,
+    address_of,
+    is_allowed,
+    is_local_name,
+)
+
+Allowed = tuple[Network, ...]
+
+NO_SUCH_HOST = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
+"""What the resolver answers for a name that does not exist."""
 
 
-def checked_session(allow_address: Callable[[str], bool]) -> requests.Session:
-    """Make a session whose every connection is shown to `allow_address` by its peer's address.
+def checked_session(allowed: Allowed) -> requests.Session:
+    """Make a session that connects to public addresses only, and to `allowed` networks.
 
-    The check is on the connected socket, so a name that resolves differently a second time
-    cannot pass it.
+    A name is looked up once, only addresses that pass are connected to, and the peer of the
+    connected socket is checked before anything is sent. So there is no moment at which a name
+    that resolves differently a second time could pass.
     """
     session = requests.Session()
-    adapter = _CheckedAdapter(allow_address)
+    adapter = _CheckedAdapter(allowed)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
 
 
+def require_allowed_host(url: str, allowed: Allowed) -> None:
+    """Refuse an address whose host is not allowed now; for programs that connect by themselves.
+
+    Raises:
+        SourceRejected: Its host is, or one of its addresses is, not allowed.
+        OSError: The host could not be looked up.
+    """
+    host = _host_of(url)
+    if proxied(url):
+        _require_distant(host, allowed)
+        return
+    for address in _addresses(host, 0):
+        if not is_allowed(address, allowed):
+            raise refusal(f"the address {address}")
+
+
+def proxied(url: str) -> bool:
+    """Tell whether the environment names a proxy for an address."""
+    return select_proxy(url, get_environ_proxies(url)) is not None
+
+
+def refusal(where: str) -> SourceRejected:
+    """The refusal of an address, or of a name that can only be local."""
+    return SourceRejected(
+        f"the source leads to {where}, which is not on the public internet and is not allowed",
+        remedy="Download it yourself and give the file, or name the network in "
+        "VIDEOMOMENTS_ALLOWED_NETWORKS",
+    )
+
+
 class _CheckedAdapter(HTTPAdapter):
-    def __init__(self, allow_address: Callable[[str], bool]) -> None:
-        self._allow_address = allow_address
+    def __init__(self, allowed: Allowed) -> None:
+        self._allowed = allowed
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        allow = self._allow_address
+        allowed = self._allowed
 
         class CheckedHTTP(HTTPConnection):
             def _new_conn(self) -> socket.socket:
-                return _checked(super()._new_conn(), allow)
+                return _connected(self, super()._new_conn, allowed)
 
         class CheckedHTTPS(HTTPSConnection):
             def _new_conn(self) -> socket.socket:
-                return _checked(super()._new_conn(), allow)
+                return _connected(self, super()._new_conn, allowed)
 
         class HTTPPool(HTTPConnectionPool):
             ConnectionCls = CheckedHTTP
@@ -56,10 +104,62 @@ class _CheckedAdapter(HTTPAdapter):
 
         self.poolmanager.pool_classes_by_scheme = {"http": HTTPPool, "https": HTTPSPool}
 
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        # Connections to proxies come from other pools, which know nothing of the check.
+        url = request.url or ""
+        if select_proxy(url, kwargs.get("proxies")) is not None:
+            _require_distant(_host_of(url), self._allowed)
+        return super().send(request, *args, **kwargs)
 
-def _checked(connected: socket.socket, allow_address: Callable[[str], bool]) -> socket.socket:
-    address = str(connected.getpeername()[0])
-    if not allow_address(address):
-        connected.close()
-        raise SourceRejected(f"the source leads to the address {address}, which is not allowed")
-    return connected
+
+def _connected(connection: Any, connect: Any, allowed: Allowed) -> socket.socket:
+    """Connect to the first address of a host that is allowed and answers."""
+    host = connection._dns_host  # noqa: SLF001 - the name that urllib3 looks up when it connects
+    found = list(_addresses(host, connection.port))
+    passing = [address for address in found if is_allowed(address, allowed)]
+    if not passing:
+        raise refusal(f"the address {found[0]}")
+    try:
+        for address in passing:
+            connection._dns_host = address  # noqa: SLF001
+            try:
+                reached: socket.socket = connect()
+            except (urllib3.exceptions.HTTPError, OSError):
+                if address == passing[-1]:
+                    raise
+            else:
+                break
+    finally:
+        # Certificates are checked against the name.
+        connection._dns_host = host  # noqa: SLF001
+    peer = str(reached.getpeername()[0])
+    if not is_allowed(peer, allowed):
+        reached.close()
+        raise refusal(f"the address {peer}")
+    return reached
+
+
+def _addresses(host: str, port: int) -> Iterator[str]:
+    """Look a host up; each of its addresses once.
+
+    Raises:
+        OSError: It has none.
+    """
+    found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    yield from dict.fromkeys(str(entry[4][0]) for entry in found)
+
+
+def _require_distant(host: str, allowed: Allowed) -> None:
+    address = address_of(host)
+    if address is not None:
+        if not is_allowed(address, allowed):
+            raise refusal(f"the address {address}")
+    elif is_local_name(host) and not (
+        host.rstrip(".").lower() == "localhost" and is_allowed("127.0.0.1", allowed)
+    ):
+        raise refusal(f"the host {host}")
+
+
+def _host_of(url: str) -> str:
+    # By the parser that also connects: two parsers may find two hosts in one address.
+    return urllib3.util.parse_url(url).host or ""

@@ -1,7 +1,7 @@
 """Bounds on fetching a source.
 
-Belongs here: time, size and retry limits, and the one place that may refuse an address. Does
-not belong here: what happens when a bound is reached.
+Belongs here: time, size and retry limits, and from which networks. Does not belong here: what
+happens when a bound is reached.
 """
 
 from __future__ import annotations
@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from videomoments_dagster.sources.network_addresses import Network
+
 Progress = Callable[[int, int | None], None]
 """Called with the bytes received so far and the total where it is known."""
-
-
-def any_address(_address: str) -> bool:
-    """Allow every address."""
-    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +26,9 @@ class FetchLimits:
         attempts: Failures in a row, without at least 1 MiB between them, before giving up.
         first_wait_seconds: Wait before the first retry; doubles from there, up to 30 s.
         max_bytes: Largest download. Local files are not copied and have no limit.
-        allow_address: Told the IP address that every http(s) connection has reached, before
-            anything is sent; False refuses the source. Behind a proxy it is the proxy's
-            address. yt-dlp and Google's client make connections of their own.
+        allowed_networks: Networks that may be fetched from although they are not public. What
+            this covers for pages is said in `page`; Google's client connects by itself, and to
+            Google only.
     """
 
     connect_seconds: float = 10.0
@@ -40,4 +37,4 @@ class FetchLimits:
     attempts: int = 5
     first_wait_seconds: float = 1.0
     max_bytes: int = 100 * 1024**3
-    allow_address: Callable[[str], bool] = any_address
+    allowed_networks: tuple[Network, ...] = ()

@@ -3,6 +3,9 @@
 Belongs here: yt-dlp's command line, its time limit, and what its complaints mean. Does not
 belong here: addresses of files (`web`). yt-dlp is optional and never imported: it can hang, and
 a process can be ended.
+
+The page's host is looked up and checked first, and every connection that yt-dlp makes through
+Python is checked in its process (`page_process`, which says what that leaves open).
 """
 
 from __future__ import annotations
@@ -29,6 +32,8 @@ from videomoments_dagster.failures import (
     SourceUnavailable,
 )
 from videomoments_dagster.object_store.atomic_file import scratch_errors
+from videomoments_dagster.sources import page_process
+from videomoments_dagster.sources.connections import NO_SUCH_HOST, refusal, require_allowed_host
 from videomoments_dagster.sources.limits import FetchLimits, Progress
 from videomoments_dagster.sources.locations import YTDLP_PREFIX, redact
 
@@ -40,6 +45,7 @@ _PASSING = re.compile(
     re.IGNORECASE,
 )
 _DISK_FULL = re.compile(r"No space left|Disk quota", re.IGNORECASE)
+_REFUSED = re.compile(rf"{page_process.REFUSED} ([0-9a-fA-F.:%]+)")
 _URL = re.compile(r"https?://[^\s'\"]+")
 _MOST_OF_A_MESSAGE = 300
 
@@ -70,7 +76,8 @@ def download_page(
 
     Raises:
         EngineUnavailable: yt-dlp is not installed.
-        SourceRejected: There is no video to be had there.
+        SourceRejected: There is no video to be had there, or it leads to a network that is not
+            allowed.
         SourceUnavailable: It could not be reached, or took too long.
         ScratchExhausted: The local disk is full.
     """
@@ -80,6 +87,7 @@ def download_page(
             remedy='Install it with: pip install "videomoments-dagster[ytdlp]"',
         )
     url = location.removeprefix(YTDLP_PREFIX)
+    _require_host(url, limits)
     with scratch_errors(to_stem):
         work = Path(tempfile.mkdtemp(prefix=".part-", dir=to_stem.parent))
     try:
@@ -98,11 +106,27 @@ def download_page(
     return PageDownload(path=target, title=title if isinstance(title, str) and title else None)
 
 
+def _require_host(url: str, limits: FetchLimits) -> None:
+    try:
+        require_allowed_host(url, limits.allowed_networks)
+    except OSError as error:
+        if error.errno in NO_SUCH_HOST:
+            raise SourceRejected(
+                f"the page {redact(url)} names a host that does not exist",
+                remedy="Check the address for a typing error",
+            ) from None
+        raise SourceUnavailable(
+            f"the host of the page {redact(url)} could not be looked up",
+            remedy="Check the network, then try again",
+        ) from None
+
+
 def _command(url: str, work: Path, limits: FetchLimits) -> list[str]:
     fields = "%(progress.downloaded_bytes)s %(progress.total_bytes)s"
     return [
         sys.executable,
-        *("-m", "yt_dlp", "--ignore-config", "--no-playlist", "--no-cache-dir", "--no-simulate"),
+        *("-m", page_process.__name__, ",".join(map(str, limits.allowed_networks))),
+        *("--ignore-config", "--no-playlist", "--no-cache-dir", "--no-simulate"),
         *("--quiet", "--progress", "--newline", "--color", "never"),
         *("--progress-template", f"download:{_PROGRESS} {fields}"),
         *("--print", f"after_move:{_DONE} %(.{{filepath,title}})j"),
@@ -149,8 +173,10 @@ def _run(
         if ended.is_set():
             return None, f"timed out after {limits.total_seconds:g} seconds"
         complaints.seek(0)
-        lines = [line.strip() for line in complaints if line.startswith("ERROR:")]
-    return (done if status == 0 else None), (lines[-1] if lines else f"exit status {status}")
+        # The last complaint; one about a download goes on in the next line.
+        _, *errors = re.split(r"^ERROR:", complaints.read(), flags=re.MULTILINE)
+    said = " ".join(errors[-1].split()) if errors else ""
+    return (done if status == 0 else None), (said or f"exit status {status}")
 
 
 @contextmanager
@@ -191,8 +217,11 @@ def _report(line: str, progress: Progress) -> None:
 def _failure(
     location: str, complaint: str
 ) -> SourceRejected | SourceUnavailable | ScratchExhausted:
+    refused = _REFUSED.search(complaint)
+    if refused:
+        return refusal(f"the address {refused[1]}")
     shown = redact(location)
-    reason = _URL.sub(lambda match: redact(match[0]), complaint.removeprefix("ERROR:").strip())
+    reason = _URL.sub(lambda match: redact(match[0]), complaint)
     reason = reason.partition("; please report this issue")[0][:_MOST_OF_A_MESSAGE]
     if _DISK_FULL.search(complaint):
         return ScratchExhausted(

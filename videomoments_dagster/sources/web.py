@@ -30,7 +30,7 @@ from videomoments_dagster.object_store.atomic_file import (
     removed_afterwards,
     scratch_errors,
 )
-from videomoments_dagster.sources.connections import checked_session
+from videomoments_dagster.sources.connections import NO_SUCH_HOST, checked_session
 from videomoments_dagster.sources.limits import FetchLimits, Progress
 from videomoments_dagster.sources.locations import redact
 
@@ -52,7 +52,6 @@ _REFUSALS = {
     404: ("does not exist (HTTP 404)", "Check the address for a typing error"),
     410: ("is gone (HTTP 410)", "Find where it has moved to"),
 }
-_NO_SUCH_HOST = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 _TRANSPORT_ERRORS = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
@@ -93,14 +92,15 @@ def download(url: str, *, to: Path, limits: FetchLimits, progress: Progress | No
     """Download an address to a file, which appears complete or not at all.
 
     Raises:
-        SourceRejected: The server says that it is not to be had, or it is empty or too large.
+        SourceRejected: The server says that it is not to be had, it is empty or too large, or it
+            leads to a network that is not allowed.
         SourceUnavailable: All attempts failed, or the time limit passed.
         ScratchExhausted: The local disk is full or not writable.
     """
     with removed_afterwards(part_path(to)) as part:
         with scratch_errors(to):
             file = part.open("xb")
-        with file, checked_session(limits.allow_address) as session:
+        with file, checked_session(limits.allowed_networks) as session:
             transfer = _Transfer(url, file, to=to, session=session, limits=limits)
             _with_retries(transfer, progress)
             with scratch_errors(to):
@@ -302,7 +302,7 @@ def _refusal_of(causes: list[BaseException]) -> str:
             return "is not a valid http(s) address"
         if isinstance(cause, ssl.SSLCertVerificationError):
             return "has a certificate that cannot be verified"
-        if isinstance(cause, socket.gaierror) and cause.errno in _NO_SUCH_HOST:
+        if isinstance(cause, socket.gaierror) and cause.errno in NO_SUCH_HOST:
             return "names a host that does not exist"
     return ""
 

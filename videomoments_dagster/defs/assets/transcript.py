@@ -89,7 +89,9 @@ def transcript(
         )
         captions, captions_hash = None, None
         if engine.name == "captions":
-            captions, gone = _caption_file(video, source, scratch, object_store)
+            captions, gone = _caption_file(
+                video, source, registry=registry, scratch=scratch, object_store=object_store
+            )
             captions_hash = content_hash(captions) if captions is not None else None
             stored = results.intact(asset="transcript", video=video.identifier)
             if captions is None and stored is not None and not config.force:
@@ -148,6 +150,8 @@ def transcript(
 def _caption_file(
     video: Video,
     source: Source | None,
+    *,
+    registry: SourceRegistryResource,
     scratch: ScratchResource,
     object_store: ObjectStoreResource,
 ) -> tuple[Path | None, SourceRejected | None]:
@@ -162,6 +166,7 @@ def _caption_file(
                 source.captions,
                 scratch=scratch.subfolder("captions"),
                 gcs_client=object_store.client,
+                limits=registry.fetch_limits(),
             )
         except SourceRejected as gone:
             return None, gone

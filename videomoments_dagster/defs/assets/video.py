@@ -28,7 +28,6 @@ from videomoments_dagster.resources.registry import SourceRegistryResource
 from videomoments_dagster.resources.scratch import ScratchResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
 from videomoments_dagster.sources.fetching import fetch_source
-from videomoments_dagster.sources.limits import FetchLimits
 from videomoments_dagster.sources.locations import (
     SourceKind,
     kind_of,
@@ -39,7 +38,6 @@ from videomoments_dagster.sources.locations import (
 )
 
 CODE_VERSION = "1"
-_GIB = 1024**3
 
 
 class VideoConfig(MaterialisationConfig):
@@ -103,9 +101,7 @@ def video(
                 scratch=scratch.subfolder("source"),
                 gcs_client=object_store.client,
                 progress=TenthsLogged(context, "of the source is read").of_bytes,
-                limits=FetchLimits(
-                    max_bytes=int((config.max_source_gib or registry.max_download_gib) * _GIB)
-                ),
+                limits=registry.fetch_limits(max_download_gib=config.max_source_gib),
             )
             facts = probe(fetched.path)
             result = FetchedVideo(
