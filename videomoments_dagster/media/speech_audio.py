@@ -10,13 +10,13 @@ import os
 import wave
 from pathlib import Path
 
-import av
 import av.error
 import ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
 from videomoments_dagster.failures import MediaFailed
+from videomoments_dagster.media.container import open_media
 from videomoments_dagster.media.ffmpeg import input_options, run_ffmpeg, safe_input
 from videomoments_dagster.records import MediaFacts
 
@@ -78,11 +78,11 @@ def extract_speech_audio(
         try:
             run_ffmpeg(stream, timeout_seconds=timeout_seconds, what=f"decoding '{media.name}'")
         except MediaFailed:
-            if not _has_sound_packets(media, facts.audio.index):
+            if not _has_sound_packets(media, facts, facts.audio.index):
                 return None
             raise
         if speech_samples(partial).size == 0:
-            if not _has_sound_packets(media, facts.audio.index):
+            if not _has_sound_packets(media, facts, facts.audio.index):
                 return None
             raise MediaFailed(
                 f"The {facts.audio.codec} sound of '{media.name}' could not be decoded",
@@ -109,9 +109,9 @@ def speech_samples(wav: Path) -> NDArray[np.int16]:
     return np.memmap(wav, dtype="<i2", mode="r", offset=offset, shape=(count,))
 
 
-def _has_sound_packets(media: Path, index: int) -> bool:
+def _has_sound_packets(media: Path, facts: MediaFacts, index: int) -> bool:
     try:
-        with av.open(str(media.absolute()), metadata_errors="ignore") as container:
+        with open_media(media, facts) as container:
             return any(packet.size for packet in container.demux(container.streams[index]))
     except (av.error.FFmpegError, OSError, IndexError):
         return True
