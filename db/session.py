@@ -75,6 +75,8 @@ def new_engine(
         pool_timeout=pool_timeout,
         pool_pre_ping=True,
         echo=echo,
+        # They hold the locations of sources, with credentials, and end up in messages and logs.
+        hide_parameters=True,
         # What the URL itself says wins.
         connect_args={name: value for name, value in defaults.items() if name not in given},
     )

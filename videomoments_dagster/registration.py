@@ -26,6 +26,7 @@ from videomoments_dagster.sources.locations import (
     kind_of,
     local_path_of,
     normalise_location,
+    redact,
 )
 from videomoments_dagster.sources.names import suggest_identifier
 
@@ -127,7 +128,8 @@ def _free_identifier(wanted: Source, taken: Callable[[str], Source | None]) -> s
         other = taken(wanted.identifier)
         if other is not None and other.location != wanted.location:
             raise IdentifierRejected(
-                f"the identifier '{wanted.identifier}' belongs to another source, {other.location}",
+                f"the identifier '{wanted.identifier}' belongs to another source, "
+                f"{redact(other.location)}",
                 remedy="Choose another with --identifier",
             )
         return wanted.identifier

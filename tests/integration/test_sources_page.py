@@ -2,6 +2,7 @@ import hashlib
 import importlib.util
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -85,6 +86,24 @@ def test_a_page_without_a_video_is_rejected_and_named(site: str, scratch: Path, 
         fetch(f"ytdlp:{site}/{path}?token=s3cret", scratch)
     assert "s3cret" not in str(rejected.value)
     assert list(scratch.iterdir()) == []
+
+
+@needs_ytdlp
+def test_an_address_with_a_token_is_used_and_in_nobodys_list_of_processes(
+    site: str, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[str] = []
+    start = subprocess.Popen
+
+    def noted(command: list[str], **options: Any) -> Any:
+        commands.extend(command)
+        return start(command, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", noted)
+    source = fetch(f"ytdlp:{site}/talk.mp4?sig=s3cret", scratch)
+    assert source.path.read_bytes() == CONTENT
+    assert commands
+    assert not any("s3cret" in argument for argument in commands)
 
 
 def test_without_ytdlp_it_says_what_to_install(

@@ -16,6 +16,7 @@ from db.queries.video_documents import video_document, video_list
 from db.session import Database
 from videomoments_dagster.failures import ResultMissing
 from videomoments_dagster.identity import checked_identifier
+from videomoments_dagster.sources.locations import redact
 
 Document = dict[str, Any]
 
@@ -35,7 +36,7 @@ def list_document(database: Database, *, limit: int | None = None) -> list[Docum
 
 
 def show_document(database: Database, identifier: str) -> Document:
-    """Give all that is stored of one video.
+    """Give all that is stored of one video; locations without credentials and tokens.
 
     Raises:
         IdentifierRejected: That is no identifier.
@@ -50,7 +51,15 @@ def show_document(database: Database, identifier: str) -> Document:
             f"there is no video '{identifier}'",
             remedy="See `videomoments list` for those there are",
         )
+    _redact(document, "source_url")
+    _redact(document["source"] or {}, "location", "captions")
     return document
+
+
+def _redact(document: Document, *names: str) -> None:
+    for name in names:
+        if document.get(name):
+            document[name] = redact(document[name])
 
 
 def search_document(database: Database, text: str, *, limit: int = 20) -> list[Document]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 from pathlib import Path, PurePosixPath
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from videomoments_dagster.failures import SourceRejected
 from videomoments_dagster.object_store.file_urls import path_of_file_url
@@ -153,11 +153,12 @@ def redact(location: str) -> str:
     try:
         parts = urlsplit(location.removeprefix(prefix))
         host = parts.netloc.rpartition("@")[2]
-        names = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
+        # What stands there without a name may itself be a token.
+        named = [part.partition("=") for part in parts.query.split("&") if part]
     except ValueError:
         return _bare(location)
     credentials = "***@" if "@" in parts.netloc else ""
-    query = "&".join(f"{name}=..." for name in names) or ("..." if parts.query else "")
+    query = "&".join(f"{unquote(name)}=..." if equals else "..." for name, equals, _ in named)
     return f"{prefix}{parts.scheme}://{credentials}{host}{parts.path}" + (
         f"?{query}" if query else ""
     )

@@ -91,7 +91,7 @@ def download_page(
     with scratch_errors(to_stem):
         work = Path(tempfile.mkdtemp(prefix=".part-", dir=to_stem.parent))
     try:
-        done, complaint = _run(_command(url, work, limits), limits=limits, progress=progress)
+        done, complaint = _run(_command(work, limits), url=url, limits=limits, progress=progress)
         if done is None:
             raise _failure(location, complaint)
         found = Path(str(done.get("filepath") or ""))
@@ -121,7 +121,7 @@ def _require_host(url: str, limits: FetchLimits) -> None:
         ) from None
 
 
-def _command(url: str, work: Path, limits: FetchLimits) -> list[str]:
+def _command(work: Path, limits: FetchLimits) -> list[str]:
     fields = "%(progress.downloaded_bytes)s %(progress.total_bytes)s"
     return [
         sys.executable,
@@ -134,8 +134,8 @@ def _command(url: str, work: Path, limits: FetchLimits) -> list[str]:
         *("--socket-timeout", f"{limits.read_seconds:g}"),
         *("--retries", str(limits.attempts), "--max-filesize", str(limits.max_bytes)),
         *("--ffmpeg-location", _ffmpeg()),
-        "--",
-        url,
+        # The address comes by standard input: everybody on the machine may read the arguments.
+        *("--batch-file", "-"),
     ]
 
 
@@ -147,14 +147,14 @@ def _ffmpeg() -> str:
 
 
 def _run(
-    command: list[str], *, limits: FetchLimits, progress: Progress | None
+    command: list[str], *, url: str, limits: FetchLimits, progress: Progress | None
 ) -> tuple[dict[str, object] | None, str]:
     """Run yt-dlp; its result, or None and its last complaint."""
     done: dict[str, object] | None = None
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints:
         process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=complaints,
             text=True,
@@ -164,6 +164,7 @@ def _run(
             start_new_session=True,
         )
         with _ended_after(process, limits.total_seconds) as ended:
+            _tell(process, url)
             for line in process.stdout or ():
                 if line.startswith(_DONE):
                     done = json.loads(line.removeprefix(_DONE))
@@ -177,6 +178,13 @@ def _run(
         _, *errors = re.split(r"^ERROR:", complaints.read(), flags=re.MULTILINE)
     said = " ".join(errors[-1].split()) if errors else ""
     return (done if status == 0 else None), (said or f"exit status {status}")
+
+
+def _tell(process: subprocess.Popen[str], url: str) -> None:
+    if process.stdin is not None:
+        # It may have ended by now, and says why.
+        with suppress(OSError), process.stdin:
+            process.stdin.write(f"{url}\n")
 
 
 @contextmanager

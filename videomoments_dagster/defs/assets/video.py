@@ -46,7 +46,8 @@ class VideoConfig(MaterialisationConfig):
     source: str | None = Field(
         default=None,
         description="Local path, http(s):// or gs:// URL; needed only for a partition that was "
-        "not registered with `videomoments add`.",
+        "not registered with `videomoments add`. Dagster shows run config to everybody who may see "
+        "runs: an address with a password or token is better registered.",
     )
     title: str | None = Field(default=None, description="Title to store with the video.")
     max_source_gib: float | None = Field(
@@ -83,6 +84,7 @@ def video(
         identifier = checked_identifier(context.partition_key)
         source = _source(identifier, config, registry.source_of(identifier))
         stored = results.intact(asset="video", video=identifier)
+        is_local = kind_of(source.location) is SourceKind.LOCAL
         # A local source may be gone by now; what was stored from it still stands.
         state = source_fingerprint(source.location) or (
             stored.details.get("stored_source_state") if stored is not None else None
@@ -93,7 +95,7 @@ def video(
                 context, registry=registry, profiles=profiles, language_models=language_models
             )
             context.log.info("Reading %s", redact(source.location))
-            if kind_of(source.location) is SourceKind.LOCAL:
+            if is_local:
                 # Hashing a large file that turns out to be no video would be time lost.
                 probe(local_path_of(source.location, cwd=Path.cwd()))
             fetched = fetch_source(
@@ -123,7 +125,8 @@ def video(
                     "audio_codec": facts.audio.codec if facts.audio else None,
                     "source": redact(source.location),
                     "content_hash": result.content_hash,
-                    "stored_source_state": state,
+                    # Of anything else it is the location, with its credentials.
+                    "stored_source_state": state if is_local else None,
                 },
             )
 
