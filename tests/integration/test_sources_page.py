@@ -80,11 +80,13 @@ def test_the_video_of_a_page_is_fetched_with_its_title(site: str, scratch: Path)
 
 
 @needs_ytdlp
-@pytest.mark.parametrize("path", ["empty.html", "none.html"])
+@pytest.mark.parametrize("path", ["empty.html", "none.html", "none/"])
 def test_a_page_without_a_video_is_rejected_and_named(site: str, scratch: Path, path: str) -> None:
+    page = f"{site}/{path}?token=s3cret&pa55w0rd%21.x".replace("//", "//someone:hidden@")
     with pytest.raises(SourceRejected, match=path) as rejected:
-        fetch(f"ytdlp:{site}/{path}?token=s3cret", scratch)
-    assert "s3cret" not in str(rejected.value)
+        fetch(f"ytdlp:{page}", scratch)
+    for secret in ("s3cret", "pa55w0rd", "hidden"):
+        assert secret not in str(rejected.value)
     assert list(scratch.iterdir()) == []
 
 

@@ -46,6 +46,8 @@ _PASSING = re.compile(
 )
 _DISK_FULL = re.compile(r"No space left|Disk quota", re.IGNORECASE)
 _REFUSED = re.compile(rf"{page_process.REFUSED} ([0-9a-fA-F.:%]+)")
+# "[generic] talk: ", where the end of the address serves as identifier, with parts of its query.
+_IDENTIFIER = re.compile(r"^\[[^\]]*\] .*?: ")
 _URL = re.compile(r"https?://[^\s'\"]+")
 _MOST_OF_A_MESSAGE = 300
 
@@ -229,7 +231,7 @@ def _failure(
     if refused:
         return refusal(f"the address {refused[1]}")
     shown = redact(location)
-    reason = _URL.sub(lambda match: redact(match[0]), complaint)
+    reason = _URL.sub(lambda match: redact(match[0]), _IDENTIFIER.sub("", complaint))
     reason = reason.partition("; please report this issue")[0][:_MOST_OF_A_MESSAGE]
     if _DISK_FULL.search(complaint):
         return ScratchExhausted(
