@@ -301,3 +301,48 @@ def test_an_unreadable_folder_is_not_an_empty_one(
     monkeypatch.setattr(os, "scandir", denied)
     with pytest.raises(ObjectStoreRefused):
         list(store.list())
+
+
+def test_a_link_below_the_root_is_not_followed_out_of_it(
+    store: LocalFolderStore, file: Path, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "a.mp4").write_bytes(b"mine")
+    store.put_file(file, key="videos/talk/b.mp4", content_type="video/mp4")
+    (store.root / "videos" / "folder").symlink_to(outside)
+    (store.root / "videos" / "talk" / "a.mp4").symlink_to(outside / "a.mp4")
+    (store.root / "videos" / "round.mp4").symlink_to("round.mp4")
+    for key in ("videos/folder/a.mp4", "videos/talk/a.mp4"):
+        url = store.url_of(key)
+        attempts: list[Callable[[], object]] = [
+            lambda url=url: store.stat(url),
+            lambda url=url: store.local_path(url),
+            lambda url=url: store.fetch(url, to=tmp_path / "copy.mp4"),
+            lambda key=key: store.put_file(file, key=key, content_type="video/mp4"),
+        ]
+        for attempt in attempts:
+            with pytest.raises(ObjectStoreRefused, match="symbolic link"):
+                attempt()
+    with pytest.raises(ObjectStoreRefused, match="symbolic link"):
+        store.put_file(file, key="videos/folder/new.mp4", content_type="video/mp4")
+    with pytest.raises(ObjectStoreRefused, match="symbolic link"):
+        store.delete(store.url_of("videos/folder/a.mp4"))
+    for prefix in ("", "videos/folder", "videos/talk"):
+        assert {found.key for found in store.list(prefix)} <= {"videos/talk/b.mp4"}
+    store.delete(store.url_of("videos/talk/a.mp4"))
+    assert files_below(outside) == ["a.mp4"]
+    assert (outside / "a.mp4").read_bytes() == b"mine"
+    assert not (store.root / "videos" / "talk" / "a.mp4").is_symlink()
+    assert not (tmp_path / "copy.mp4").exists()
+
+
+def test_the_root_itself_may_be_a_link(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "store").symlink_to(tmp_path / "disk")
+    store = LocalFolderStore(tmp_path / "store")
+    url = store.put_file(file, key="videos/talk/a.mp4", content_type="video/mp4").url
+    assert store.local_path(url) == tmp_path / "store" / "videos" / "talk" / "a.mp4"
+    assert [found.key for found in store.list()] == ["videos/talk/a.mp4"]
+    store.delete(url)
+    assert files_below(tmp_path / "disk") == []

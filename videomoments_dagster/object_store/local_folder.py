@@ -2,6 +2,8 @@
 
 Belongs here: atomic create-only writes, `file://` addresses, and what the operating system's
 errors mean to a user. Does not belong here: temporary files of runs (scratch).
+
+The root may be a symbolic link. Links below it are not followed out of it.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ from videomoments_dagster.object_store.file_urls import path_of_file_url
 from videomoments_dagster.object_store.interface import ObjectStat, StoredObject
 from videomoments_dagster.object_store.keys import PART_PREFIX, check_key, check_prefix
 
-_ABSENT = (errno.ENOENT, errno.ENOTDIR)
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
 _LOCK_SECONDS = 60
 _LOCK_NAME = f"{PART_PREFIX}create-only.lock"
@@ -75,7 +77,7 @@ class LocalFolderStore:
         sha256: str | None = None,
     ) -> StoredObject:
         """Copy a file below the root, unless its key is taken."""
-        target = self._path_of_key(key)
+        target = self._inside(self._path_of_key(key))
         with self._store_errors():
             if target.exists():
                 return self._unchanged(path, target)
@@ -105,11 +107,13 @@ class LocalFolderStore:
 
     def stat(self, url: str) -> ObjectStat | None:
         """Describe a file; None for nothing and for folders."""
-        return self._stat_path(self._path_of_url(url))
+        return self._stat_path(self._inside(self._path_of_url(url)))
 
     def delete(self, url: str) -> None:
         """Remove a file, if it is there."""
         path = self._path_of_url(url)
+        # The name itself may be a link, which is what is removed then.
+        self._inside(path.parent)
         with self._store_errors():
             try:
                 path.unlink()
@@ -123,7 +127,8 @@ class LocalFolderStore:
         with self._store_errors():
             keys = sorted(self._keys_below(folder))
         for key in keys:
-            found = self._stat_path(self._root / key)
+            path = self._root / key
+            found = self._stat_path(path) if self._is_inside(path) else None
             if found is not None:
                 yield found
 
@@ -169,9 +174,25 @@ class LocalFolderStore:
         )
 
     def _existing(self, url: str) -> Path:
-        path = self._path_of_url(url)
+        path = self._inside(self._path_of_url(url))
         if self._stat_path(path) is None:
             raise _missing(url)
+        return path
+
+    def _is_inside(self, path: Path) -> bool:
+        try:
+            return path.resolve().is_relative_to(self._root.resolve())
+        except (OSError, RuntimeError):  # Links that go round in circles.
+            return False
+
+    def _inside(self, path: Path) -> Path:
+        if not self._is_inside(path):
+            raise ObjectStoreRefused(
+                f"{path.as_uri()} leads out of the object store's root {self.root_url} by a "
+                "symbolic link",
+                remedy="Put the files there themselves, or set the object storage root to where "
+                "they are",
+            )
         return path
 
     def _stat_path(self, path: Path) -> ObjectStat | None:
