@@ -26,6 +26,8 @@ from db.errors import DatabaseBusy, translated
 from db.session import Database, new_engine
 
 _NAME = "videomoments run "
+_TRY = text("SELECT pg_try_advisory_lock(:key)")
+_TRY_SHARED = text("SELECT pg_try_advisory_lock_shared(:key)")
 _LOOK_SECONDS = 0.5
 _SAY_SECONDS = 30.0
 _CHECK_SECONDS = 5.0
@@ -174,8 +176,8 @@ def living_runs(database: Database, run_ids: Collection[str]) -> frozenset[str]:
 
 
 def _lock(connection: Connection, key: int, *, shared: bool = False) -> bool:
-    function = "pg_try_advisory_lock_shared" if shared else "pg_try_advisory_lock"
-    return bool(connection.scalar(text(f"SELECT {function}(:key)"), {"key": key}))
+    asked = _TRY_SHARED if shared else _TRY
+    return bool(connection.scalar(asked, {"key": key}))
 
 
 def _holder(connection: Connection, key: int) -> str:
