@@ -14,10 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from dev_process import START_SECONDS, asked, dev, free_port, says, until
 from pipeline import PROFILES, talk_captions
 from postgres import fresh_database, rows_of
+
+from videomoments_dagster.command_line.child_processes import marked
 
 ASSETS = (
     "video",
@@ -122,6 +125,7 @@ def test_runs_from_the_ui_work_and_the_history_follows_each_to_its_end(
             "VIDEOMOMENTS_DAGSTER_DATABASE_URL": dagster_url,
             "VIDEOMOMENTS_PROFILES": str(profiles),
             "VIDEOMOMENTS_TRANSCRIPTION_ENGINE": "captions",
+            "VIDEOMOMENTS_ALLOWED_NETWORKS": "127.0.0.0/8",
         }
         assert rows(
             "INSERT INTO pipeline.sources (identifier, location, captions) "
@@ -167,6 +171,7 @@ def test_runs_from_the_ui_work_and_the_history_follows_each_to_its_end(
             slow_server.wait = 90
             third = ui.materialise("video", partition="talk", config=force)
             becomes(lambda: history()[2:] == [("video_only", "running")])
+            becomes(lambda: ui.status(third) == "STARTED")
             asked_at = time.monotonic()
             ui.cancel(third)
             becomes(lambda: ui.status(third) not in ("STARTED", "CANCELING"), 30)
@@ -179,3 +184,30 @@ def test_runs_from_the_ui_work_and_the_history_follows_each_to_its_end(
             assert took < 15, f"cancelling took {took:.1f} s"
             scratch = dev_home / "scratch"
             assert not [folder for folder in scratch.iterdir() if folder.is_dir()]
+
+            # ffmpeg is held, so that it is still at work when it is cancelled, and deaf to a
+            # polite request to end.
+            encode = {"ops": {"clips": {"config": {"force": True, "method": "encode"}}}}
+            fourth = ui.materialise("clips", partition="talk", config=encode)
+            held = stopped_ffmpeg(dev_home)
+            asked_at = time.monotonic()
+            ui.cancel(fourth)
+            _, alive = psutil.wait_procs([held], timeout=5)
+            assert not alive, "ffmpeg was still there 5 s after the run was cancelled"
+            becomes(lambda: history()[3:] == [("clips_only", "failed")], 60)
+            assert not [folder for folder in scratch.iterdir() if folder.is_dir()]
+
+
+def stopped_ffmpeg(home: Path) -> psutil.Process:
+    """The first ffmpeg of a run, held still."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for process in marked(str(home / "dev")):
+            try:
+                # Not the one that only says its version.
+                if "ffmpeg" in process.name() and "-nostdin" in process.cmdline():
+                    process.suspend()
+                    return process
+            except psutil.NoSuchProcess:
+                continue
+    pytest.fail("no ffmpeg was seen")
