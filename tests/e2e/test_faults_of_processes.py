@@ -7,16 +7,22 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 from broken_installation import ASSETS, Broken
+from dagster import DagsterInstance
 from installation import wait_for
 
 from db.embedded.placement import place as placement_of
 from db.embedded.postmaster import Postmaster
+from videomoments_dagster.command_line.backfill import daemon_is_there
+from videomoments_dagster.command_line.dagster_instance import opened_instance
+from videomoments_dagster.registration import add_source
+from videomoments_dagster.settings import load_settings
 
 
 @pytest.mark.timeout(600)
@@ -127,48 +133,70 @@ def test_a_full_disk_under_scratch_fails_clearly_and_touches_nothing_else(
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.faults
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    ("count", "killed_after"),
+    [(4, (1,)), pytest.param(50, (1, 10, 25), marks=pytest.mark.faults)],
+    ids=["a few", "fifty"],
+)
 def test_a_backfill_goes_on_after_the_daemon_was_killed_and_runs_each_video_once(
-    broken: Broken,
+    broken: Broken, count: int, killed_after: tuple[int, ...]
 ) -> None:
     place = broken.place
-    names = [f"copy-{number:02d}" for number in range(50)]
-    source = place.home / "talk.srt"
-    [(video,)] = broken.rows("SELECT location FROM pipeline.sources")
-    for name in names:
-        path = place.home / f"{name}.mp4"
-        path.write_bytes(Path(video).read_bytes() + name.encode())
-        added = place.ran("add", str(path), f"--identifier={name}", f"--captions={source}")
-        assert added.returncode == 0, added.stdout
+    names = [f"copy-{number:02d}" for number in range(count)]
+    registered_copies(broken, names)
     listed = place.home / "list.txt"
     listed.write_text("\n".join(names))
     place.start_code_server()
     place.start_daemon()
-    time.sleep(40)
+    with DagsterInstance.get() as instance:
+        wait_for(lambda: daemon_is_there(instance), what="the daemon's heartbeat")
     command = place.command("backfill", "--only", str(listed))
     outputs: list[str] = []
     reader = threading.Thread(target=lambda: outputs.append(command.communicate()[0]))
     reader.start()
 
     def done() -> int:
-        [(count,)] = broken.rows(
+        [(completed,)] = broken.rows(
             "SELECT count(DISTINCT video_id) FROM pipeline_history WHERE status = 'completed'"
         )
-        return int(count)
+        return int(completed)
 
-    for some in (1, 10):
-        wait_for(lambda some=some: done() >= some, what=f"{some} videos", seconds=600)  # type: ignore[misc]
+    for some in killed_after:
+        wait_for(partial(at_least, done, some), what=f"{some} videos", seconds=900)
         place.processes["daemon"].kill()
         place.processes["daemon"].wait(timeout=10)
-        time.sleep(5)
+        time.sleep(3)
         place.start_daemon()
-    reader.join(timeout=1800)
+    reader.join(timeout=2400)
     assert not reader.is_alive()
     assert command.returncode == 0, outputs
-    assert "50 completed, 0 in part, 0 failed." in outputs[0]
-    wait_for(lambda: done() == 50, what="the history", seconds=60)
-    assert (
-        broken.rows("SELECT count(*) FROM pipeline_history GROUP BY video_id HAVING count(*) > 1")
-        == []
+    assert f"{count} completed, 0 in part, 0 failed." in outputs[0]
+    wait_for(partial(at_least, done, count), what="the history", seconds=60)
+    doubled = broken.rows(
+        "SELECT count(*) FROM pipeline_history GROUP BY video_id HAVING count(*) > 1"
     )
+    assert doubled == []
     broken.assert_consistent()
+
+
+def at_least(counted: Callable[[], int], number: int) -> bool:
+    return counted() >= number
+
+
+def registered_copies(broken: Broken, names: list[str]) -> None:
+    """Copies of the talk that differ in their last bytes."""
+    captions = broken.place.home / "talk.srt"
+    [(talk,)] = broken.rows("SELECT location FROM pipeline.sources")
+    with opened_instance(load_settings()) as instance:
+        for name in names:
+            path = broken.place.home / f"{name}.mp4"
+            path.write_bytes(Path(talk).read_bytes() + name.encode())
+            add_source(
+                instance,
+                broken.database,
+                str(path),
+                identifier=name,
+                captions=str(captions),
+                working_directory=broken.place.home,
+            )
