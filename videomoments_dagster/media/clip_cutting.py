@@ -27,7 +27,7 @@ from videomoments_dagster.failures import (
 )
 from videomoments_dagster.media.clip_plan import ClipPlan, plan_clip
 from videomoments_dagster.media.clip_proof import ProofFailed, prove_clip
-from videomoments_dagster.media.probe import probe
+from videomoments_dagster.media.probe import probe_with_first_picture
 from videomoments_dagster.media.reencode import encode_clip
 from videomoments_dagster.media.stream_copy import CopyImpossible, copy_clip
 from videomoments_dagster.records import MediaFacts
@@ -127,8 +127,15 @@ def _attempt(plan: ClipPlan, destination: Path, method: Literal["copy", "encode"
         cut = copy_clip if method == "copy" else encode_clip
         begins_at = cut(plan, raw=raw, destination=finished)
         raw.unlink()
-        facts = probe(finished, sample=False)
-        prove_clip(plan, finished, facts, begins_at=begins_at, copied=method == "copy")
+        facts, first_picture = probe_with_first_picture(finished)
+        prove_clip(
+            plan,
+            finished,
+            facts,
+            first_picture=first_picture,
+            begins_at=begins_at,
+            copied=method == "copy",
+        )
         finished.replace(destination)
     except CopyImpossible as error:
         raise MediaFailed(

@@ -6,15 +6,16 @@ or what to do when the proof fails (`clip_cutting`).
 
 from __future__ import annotations
 
-import bisect
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from videomoments_dagster.media.clip_plan import ClipPlan
 from videomoments_dagster.media.frame_access import (
     TIME_TOLERANCE_SECONDS,
     Shown,
     difference,
-    frame_at,
     identical,
     presented_packets,
 )
@@ -34,7 +35,13 @@ class ProofFailed(Exception):
 
 
 def prove_clip(
-    plan: ClipPlan, clip: Path, facts: MediaFacts, *, begins_at: float, copied: bool
+    plan: ClipPlan,
+    clip: Path,
+    facts: MediaFacts,
+    *,
+    first_picture: Any | None,
+    begins_at: float,
+    copied: bool,
 ) -> None:
     """Check a clip against its source.
 
@@ -42,6 +49,7 @@ def prove_clip(
         plan: What was asked for.
         clip: The finished file.
         facts: Its probe.
+        first_picture: The first picture that it presents, decoded; None where it has none.
         begins_at: Presented time in the source that is the clip's time 0.
         copied: Whether the packets were copied, so that pixels must be identical.
 
@@ -51,7 +59,7 @@ def prove_clip(
     _prove_streams(plan, facts)
     _prove_duration(plan, facts)
     if plan.first is not None:
-        _prove_first_frame(plan, clip, facts, copied=copied)
+        _prove_first_frame(plan, first_picture, copied=copied)
         _prove_pictures(plan, clip, facts, begins_at=begins_at, copied=copied)
     if facts.audio is not None:
         _prove_sound(plan, clip, facts, begins_at=begins_at)
@@ -70,28 +78,27 @@ def _prove_duration(plan: ClipPlan, facts: MediaFacts) -> None:
         raise ProofFailed(f"it lasts {facts.duration_seconds:.3f} s, not {plan.duration:.3f} s")
 
 
-def _prove_first_frame(plan: ClipPlan, clip: Path, facts: MediaFacts, *, copied: bool) -> None:
-    found = frame_at(clip, facts, 0.0, threads=plan.threads)
+def _prove_first_frame(plan: ClipPlan, found: Any | None, *, copied: bool) -> None:
     if found is None or plan.first is None:
         raise ProofFailed("its first frame does not decode")
     wanted = plan.first.shown
     if copied:
-        if not identical(found.shown.frame, wanted.frame):
+        if not identical(found, wanted.frame):
             raise ProofFailed("its first frame is not the source's")
         return
-    error = _difference(plan, wanted, found.shown)
+    error = _difference(plan, wanted, found)
     if error > _ENCODED_DIFFERENCE_LIMIT:
         raise ProofFailed("its first frame does not look like the source's")
     for neighbour in (plan.first.previous, plan.first.following):
         if neighbour is None or difference(wanted.frame, neighbour.frame) < _SAME_PICTURE:
             continue
-        if _difference(plan, neighbour, found.shown) + _NEIGHBOUR_MARGIN < error:
+        if _difference(plan, neighbour, found) + _NEIGHBOUR_MARGIN < error:
             raise ProofFailed("its first frame looks more like the source's frame beside it")
 
 
-def _difference(plan: ClipPlan, original: Shown, encoded: Shown) -> float:
+def _difference(plan: ClipPlan, original: Shown, encoded: Any) -> float:
     rotation = plan.facts.video.rotation if plan.facts.video else 0
-    return difference(original.frame, encoded.frame, rotate_one=rotation)
+    return difference(original.frame, encoded, rotate_one=rotation)
 
 
 def _prove_pictures(
@@ -115,14 +122,18 @@ def _prove_pictures(
         raise ProofFailed("it shows frames past its end")
     if len(shown) < _ENCODED_SHARE * len(wanted):
         raise ProofFailed(f"it shows {len(shown)} frames where the source shows {len(wanted)}")
-    away = max(min(abs(time - near) for near in _nearest(wanted, time)) for time in shown)
+    away = _farthest_from(wanted, shown)
     if away > plan.frame_seconds / 2:
         raise ProofFailed(f"a frame is {away * 1000:.0f} ms away from its time")
 
 
-def _nearest(times: list[float], time: float) -> list[float]:
-    at = bisect.bisect(times, time)
-    return times[max(0, at - 1) : at + 1]
+def _farthest_from(wanted: list[float], shown: list[float]) -> float:
+    """The largest distance of a shown picture's time from the nearest wanted one, seconds."""
+    times, near = np.array(shown), np.array(wanted)
+    after = np.searchsorted(near, times)
+    following = near[np.minimum(after, len(near) - 1)]
+    before = near[np.maximum(after - 1, 0)]
+    return float(np.max(np.minimum(np.abs(times - before), np.abs(times - following))))
 
 
 def _prove_sound(plan: ClipPlan, clip: Path, facts: MediaFacts, *, begins_at: float) -> None:

@@ -15,6 +15,7 @@ from videomoments_dagster.media.ffmpeg import input_options, safe_input
 from videomoments_dagster.records import MediaFacts
 
 _IO_TIMEOUT_SECONDS = 60.0
+_MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 
 
 def open_media(path: Path, source: MediaFacts | str | None = None) -> InputContainer:
@@ -32,6 +33,31 @@ def open_media(path: Path, source: MediaFacts | str | None = None) -> InputConta
         safe_input(path),
         mode="r",
         container_options=input_options(source),
+        metadata_errors="replace",
+        timeout=_IO_TIMEOUT_SECONDS,
+    )
+
+
+def open_packets(path: Path, source: MediaFacts) -> InputContainer:
+    """Open a media file to read its packets only, not to decode them.
+
+    FFmpeg decodes the first pictures of whatever it opens, to learn what its header may not say.
+    An MP4's header says all that packets need, and its opening is three times as fast without.
+
+    Args:
+        path: The file.
+        source: Its facts.
+
+    Raises:
+        av.error.FFmpegError: It is no media file, or one of a kind that is not allowed.
+        OSError: It cannot be read.
+    """
+    if source.container != _MP4:
+        return open_media(path, source)
+    return av.open(
+        safe_input(path),
+        mode="r",
+        container_options={**input_options(source), "probesize": "32"},
         metadata_errors="replace",
         timeout=_IO_TIMEOUT_SECONDS,
     )

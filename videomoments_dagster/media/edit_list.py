@@ -13,12 +13,14 @@ from __future__ import annotations
 import math
 import os
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import repeat
 from pathlib import Path
 from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 _CONTAINERS = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts"})
 _KEPT_AT_THE_TOP = frozenset({b"ftyp", b"mdat"})
@@ -139,19 +141,16 @@ def present(source: Path, destination: Path, presentations: Mapping[str, Present
             output.write(file.read(ftyp_length))
             output.write(moov.serialised())
             _copy(file, output, mdat_start, mdat_length)
-            output.flush()
-            os.fsync(output.fileno())
 
 
 def _copy(file: BinaryIO, output: BinaryIO, start: int, length: int) -> None:
-    file.seek(start)
-    remaining = length
-    while remaining > 0:
-        chunk = file.read(min(1 << 20, remaining))
-        if not chunk:
+    """Copy bytes from file to file inside the kernel."""
+    output.flush()
+    while length > 0:
+        copied = os.sendfile(output.fileno(), file.fileno(), start, length)
+        if copied == 0:
             raise UnsuitableMp4("the data ends early")
-        output.write(chunk)
-        remaining -= len(chunk)
+        start, length = start + copied, length - copied
 
 
 def _top_level(file: BinaryIO, size: int) -> list[tuple[bytes, int, int]]:
@@ -216,19 +215,24 @@ def _track(trak: Box, movie_timescale: int) -> Track:
 
 def _composition_end(stbl: Box) -> int:
     """Ticks at which the last presented sample ends; decoding order is not that of showing."""
-    durations = _runs(stbl.need(b"stts"), ">II")
+    durations = _runs(stbl.need(b"stts"), ">u4")
+    if durations.size == 0:
+        return 0
+    ends = np.cumsum(durations)
     reordering = stbl.find(b"ctts")
-    offsets: Iterable[int] = _runs(reordering, ">Ii") if reordering is not None else repeat(0)
-    decoded_at = end = 0
-    for duration, offset in zip(durations, offsets, strict=False):
-        end = max(end, decoded_at + offset + duration)
-        decoded_at += duration
-    return end
+    if reordering is not None:
+        offsets = _runs(reordering, ">i4")
+        samples = min(offsets.size, ends.size)
+        ends = ends[:samples] + offsets[:samples]
+    return max(0, int(ends.max(initial=0)))
 
 
-def _runs(table: Box, layout: str) -> Iterator[int]:
-    for count, value in struct.iter_unpack(layout, bytes(table.payload[8:])):
-        yield from repeat(value, count)
+def _runs(table: Box, value_type: str) -> NDArray[np.int64]:
+    """A table of run lengths and values, as one value for each sample."""
+    entries = np.frombuffer(
+        bytes(table.payload[8:]), dtype=[("count", ">u4"), ("value", value_type)]
+    )
+    return np.repeat(entries["value"].astype(np.int64), entries["count"])
 
 
 def _kind(trak: Box) -> str:

@@ -15,13 +15,16 @@ import av
 import numpy as np
 from av.container import InputContainer
 
-from videomoments_dagster.media.container import open_media, presented_origin
+from videomoments_dagster.media.container import open_media, open_packets, presented_origin
 from videomoments_dagster.media.timeline import is_stray
 from videomoments_dagster.records import MediaFacts
 
 TIME_TOLERANCE_SECONDS = 0.0005
 _SEEK_STEPS_SECONDS = (0.0, 1.0, 5.0, 20.0, 60.0, 300.0)
 _LARGEST_REORDERING_SECONDS = 2.0
+# 16 is the most that H.264 (A.3.1, max_dec_frame_buffering) and HEVC (A.4.2) let wait, and the
+# frame before the one that is wanted is wanted too.
+_LARGEST_REORDERING_FRAMES = 18
 _SKIPPABLE_CODECS = frozenset({"h264", "hevc"})
 _COMPARED_WIDTH = 320
 _PACKETS_AFTER_THE_END = 400
@@ -127,7 +130,7 @@ def _decoded(
     stream: Any, container: InputContainer, origin: float, seconds: float, codec: str
 ) -> Iterator[tuple[float, Any]]:
     """Decode on, passing over frames that nothing refers to until near the wanted time."""
-    near = origin + seconds - _LARGEST_REORDERING_SECONDS
+    near = origin + seconds - _reordering_seconds(stream, codec)
     for packet in container.demux(stream):
         stamp = packet.dts if packet.dts is not None else packet.pts
         hidden = packet.is_discard or (stamp is not None and stamp * stream.time_base < near)
@@ -140,6 +143,14 @@ def _decoded(
         for frame in frames:
             if frame.pts is not None and not is_stray(frame, stream.time_base):
                 yield float(frame.pts * stream.time_base) - origin, frame
+
+
+def _reordering_seconds(stream: Any, codec: str) -> float:
+    """How long before its time a frame may have to be decoded for one that is shown then."""
+    rate = stream.average_rate
+    if codec not in _SKIPPABLE_CODECS or not rate:
+        return _LARGEST_REORDERING_SECONDS
+    return min(float(_LARGEST_REORDERING_FRAMES / rate), _LARGEST_REORDERING_SECONDS)
 
 
 def presented_packets(
@@ -160,24 +171,24 @@ def presented_packets(
     origin = presented_origin(facts)
     found: list[PresentedPacket] = []
     after_the_end = 0
-    with open_media(path, facts) as container:
+    with open_packets(path, facts) as container:
         stream: Any = container.streams[stream_index]
         tick = float(stream.time_base)
         _seek(container, stream, origin + start - _LARGEST_REORDERING_SECONDS)
+        earliest, latest = start - TIME_TOLERANCE_SECONDS, end - TIME_TOLERANCE_SECONDS
         for packet in container.demux(stream):
-            stamp = packet.pts if packet.pts is not None else packet.dts
-            if stamp is None or packet.size == 0:
+            # Thousands of packets: each property is a call, so each is asked for once.
+            size, pts, dts = packet.size, packet.pts, packet.dts
+            stamp = dts if pts is None else pts
+            if stamp is None or size == 0:
                 continue
-            order = packet.dts if packet.dts is not None else stamp
-            if order * tick - origin >= end:
+            if (stamp if dts is None else dts) * tick - origin >= end:
                 after_the_end += 1
-                if packet.dts is not None or after_the_end > _PACKETS_AFTER_THE_END:
+                if dts is not None or after_the_end > _PACKETS_AFTER_THE_END:
                     break
             time = stamp * tick - origin
-            if packet.is_discard or not start - TIME_TOLERANCE_SECONDS <= time:
-                continue
-            if time < end - TIME_TOLERANCE_SECONDS:
-                found.append(PresentedPacket(time, (packet.duration or 0) * tick, packet.size))
+            if earliest <= time < latest and not packet.is_discard:
+                found.append(PresentedPacket(time, (packet.duration or 0) * tick, size))
     return sorted(found, key=lambda packet: packet.time)
 
 

@@ -17,7 +17,7 @@ from av.stream import Disposition
 
 from videomoments_dagster.failures import SourceRejected
 from videomoments_dagster.media import timeline
-from videomoments_dagster.media.container import open_media
+from videomoments_dagster.media.container import open_media, open_packets
 from videomoments_dagster.media.sniffing import what_it_is_instead
 from videomoments_dagster.media.truncation import is_fragmented_mp4, why_incomplete
 from videomoments_dagster.records import AudioStream, MediaFacts, SubtitleStream, VideoStream
@@ -48,26 +48,39 @@ def probe(path: Path, *, sample: bool = True) -> MediaFacts:
         SourceRejected: There is no such file, or it is none that can be worked on; the reason
             names the file.
     """
+    return _probed(path, sample=sample)[0]
+
+
+def probe_with_first_picture(path: Path) -> tuple[MediaFacts, Any | None]:
+    """Probe a file that was just made, and give its first presented picture as it was decoded.
+
+    Raises:
+        SourceRejected: As `probe` does.
+    """
+    return _probed(path, sample=False)
+
+
+def _probed(path: Path, *, sample: bool) -> tuple[MediaFacts, Any | None]:
     size = _size_of_file(path)
     instead = what_it_is_instead(path)
     if instead is not None:
         raise _rejected(path, f"is {instead}, not a video or audio file")
     incomplete = why_incomplete(path)
     try:
-        facts = _facts(path, size, incomplete, edit_list=True)
-        if facts is None:
-            facts = _facts(path, size, incomplete, edit_list=False)
-        if facts is not None and sample:
-            _reject_undecodable(path, facts)
+        found = _facts(path, size, incomplete, edit_list=True)
+        if found is None:
+            found = _facts(path, size, incomplete, edit_list=False)
+        if found is not None and sample:
+            _reject_undecodable(path, found[0])
     except timeline.ScanTooLong:
         raise _rejected(path, "could not be read to its end within two minutes") from None
     except (av.error.FFmpegError, ValueError, OSError) as error:
         if incomplete is not None:
             raise _rejected(path, f"is truncated: {incomplete}") from error
         raise _rejected(path, "is corrupt or in a format that is not supported") from error
-    if facts is None:
+    if found is None:
         raise _rejected(path, "is corrupt: its edit list shows nothing of its data")
-    return facts
+    return found
 
 
 def _size_of_file(path: Path) -> int:
@@ -109,8 +122,13 @@ class _Chosen:
     frame: Any
 
 
-def _facts(path: Path, size: int, incomplete: str | None, *, edit_list: bool) -> MediaFacts | None:
-    """Probe with or without the edit list; None when the edit list contradicts the data."""
+def _facts(
+    path: Path, size: int, incomplete: str | None, *, edit_list: bool
+) -> tuple[MediaFacts, Any | None] | None:
+    """Probe with or without the edit list; None when the edit list contradicts the data.
+
+    The first picture comes with it, since it was decoded anyway.
+    """
     facts = MediaFacts(
         container=_MP4,
         duration_seconds=0.0,
@@ -126,8 +144,9 @@ def _facts(path: Path, size: int, incomplete: str | None, *, edit_list: bool) ->
             facts, container=container.format.name, subtitles=_subtitle_streams(container)
         )
         claimed_end = _claimed_end(container)
-    video = _choose(path, source, "video")
-    audio = _choose(path, source, "audio")
+        pictures, sounds = (_candidates(container, kind) for kind in ("video", "audio"))
+    video = _choose(path, source, pictures, what="pictures")
+    audio = _choose(path, source, sounds, what="sound")
     timed = video or audio
     if timed is None:
         raise _rejected(path, "holds neither moving pictures nor sound")
@@ -144,7 +163,7 @@ def _facts(path: Path, size: int, incomplete: str | None, *, edit_list: bool) ->
             return None
     if duration <= 0:
         raise _rejected(path, "is corrupt: none of its frames lasts any time")
-    return replace(facts, duration_seconds=duration)
+    return replace(facts, duration_seconds=duration), video.frame if video else None
 
 
 def _reject_truncated(path: Path, container: InputContainer, incomplete: str | None) -> None:
@@ -171,19 +190,23 @@ def _claimed_end(container: InputContainer) -> float | None:
     return ((container.start_time or 0) + container.duration) / float(av.time_base)
 
 
-def _choose(path: Path, source: MediaFacts | None, kind: str) -> _Chosen | None:
-    """Take the first stream of a kind that decodes; for sound, the default one before others."""
-    with open_media(path, source) as container:
-        candidates = [
-            stream
-            for stream in container.streams
-            if stream.type == kind and not stream.disposition & _NOT_A_PICTURE_STREAM
-        ]
-        if kind == "audio":
-            candidates.sort(key=lambda s: (not s.disposition & Disposition.default, s.index))
-        indexes = [stream.index for stream in candidates]
-        codecs = [_codec(stream) for stream in candidates]
-    for index in indexes:
+def _candidates(container: InputContainer, kind: str) -> dict[int, str]:
+    """Indexes of a container's streams of a kind, and their codecs; the likeliest first."""
+    candidates = [
+        stream
+        for stream in container.streams
+        if stream.type == kind and not stream.disposition & _NOT_A_PICTURE_STREAM
+    ]
+    if kind == "audio":
+        candidates.sort(key=lambda s: (not s.disposition & Disposition.default, s.index))
+    return {stream.index: _codec(stream) for stream in candidates}
+
+
+def _choose(
+    path: Path, source: MediaFacts | None, candidates: dict[int, str], *, what: str
+) -> _Chosen | None:
+    """Take the first stream that decodes; for sound, the default one before others."""
+    for index in candidates:
         with open_media(path, source) as container:
             stream = container.streams[index]
             found = timeline.first_frame(container, stream) if stream.codec_context else None
@@ -196,10 +219,9 @@ def _choose(path: Path, source: MediaFacts | None, kind: str) -> _Chosen | None:
                     frame_rate=getattr(stream, "average_rate", None),
                     frame=found[1],
                 )
-    for index, codec in zip(indexes, codecs, strict=True):
+    for index, codec in candidates.items():
         with open_media(path, source) as container:
             if timeline.has_packets(container, container.streams[index]):
-                what = "pictures" if kind == "video" else "sound"
                 raise _rejected(path, f"is corrupt: its {what} ({codec}) cannot be decoded")
     return None
 
@@ -250,7 +272,7 @@ def _measured_end(path: Path, facts: MediaFacts, claimed_end: float | None) -> f
     indexes = [stream.index for stream in (facts.video, facts.audio) if stream is not None]
     tail = None
     if claimed_end is not None and facts.container not in timeline.ESTIMATING_DEMUXERS:
-        with open_media(path, facts) as container:
+        with open_packets(path, facts) as container:
             streams = tuple(container.streams[index] for index in indexes)
             tail = timeline.tail_after_seek(container, streams, claimed_end)
         tolerance = max(_CLAIM_TOLERANCE_SECONDS, _CLAIM_TOLERANCE_SHARE * claimed_end)

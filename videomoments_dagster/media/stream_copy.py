@@ -21,7 +21,7 @@ import av
 import ffmpeg
 
 from videomoments_dagster.media.clip_plan import ClipPlan
-from videomoments_dagster.media.container import open_media, presented_origin
+from videomoments_dagster.media.container import open_packets, presented_origin
 from videomoments_dagster.media.edit_list import (
     Presentation,
     Track,
@@ -157,20 +157,21 @@ def _shift(plan: ClipPlan, raw: Path, kind: str, seek: float) -> Fraction:
         raise CopyImpossible("it has a stream that was not asked for")
     media_time, presented, digest = _first_copied(raw, plan.facts, kind)
     expected = seek + presented
-    with open_media(plan.source, plan.facts) as container:
+    with open_packets(plan.source, plan.facts) as container:
         original: Any = container.streams[stream.index]
         earliest = max(0.0, expected - 1.0)
         if earliest > 0:
             container.seek(int(earliest / original.time_base), stream=original)
+        tick = float(original.time_base)
         best: Fraction | None = None
         for packet in container.demux(original):
             if packet.pts is None or packet.size == 0:
                 continue
-            time = packet.pts * original.time_base
-            if abs(time - expected) <= _SAME_PACKET_SECONDS and _digest(packet) == digest:
-                best = time
+            near = abs(packet.pts * tick - expected) <= _SAME_PACKET_SECONDS
+            if near and _digest(packet) == digest:
+                best = packet.pts * original.time_base
                 break
-            if packet.dts is not None and packet.dts * original.time_base > expected + 1.0:
+            if packet.dts is not None and packet.dts * tick > expected + 1.0:
                 break
     if best is None:
         raise CopyImpossible("a copied packet could not be found again in the source")
@@ -180,14 +181,15 @@ def _shift(plan: ClipPlan, raw: Path, kind: str, seek: float) -> Fraction:
 def _first_copied(raw: Path, facts: MediaFacts, kind: str) -> tuple[Fraction, float, bytes]:
     """A copied packet: its time on the track's clock, as ffmpeg presents it, and its digest."""
     wanted = "video" if kind == "vide" else "audio"
-    with open_media(raw, _MP4) as container:
+    as_presented = replace(facts, container=_MP4, ignore_edit_list=False)
+    with open_packets(raw, as_presented) as container:
         stream: Any = next(s for s in container.streams if s.type == wanted)
         first = next((p for p in container.demux(stream) if p.size), None)
         if first is None or first.pts is None:
             raise CopyImpossible("one of its streams holds nothing there")
         presented = float(first.pts * stream.time_base)
         position, digest = first.pos, _digest(first)
-    with open_media(raw, replace(facts, container=_MP4, ignore_edit_list=True)) as container:
+    with open_packets(raw, replace(as_presented, ignore_edit_list=True)) as container:
         stream = next(s for s in container.streams if s.type == wanted)
         for packet in container.demux(stream):
             if packet.pos == position and packet.pts is not None:
