@@ -1,0 +1,82 @@
+"""Dagster's storage over a few connections that are kept, on a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+import yaml
+from dagster import DagsterInstance, DagsterRun
+from postgres import fresh_database
+
+from db.urls import normalised, rendered
+from videomoments_dagster.pooled_storage import PooledPostgresStorage
+
+PROJECT = Path(__file__).parents[2]
+FILES = ("videomoments_dagster/instance/dagster.yaml", "deploy/dagster.yaml")
+
+
+@pytest.fixture
+def dagster_url(postgres_server: str) -> Iterator[str]:
+    with fresh_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture
+def instance(
+    dagster_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DagsterInstance]:
+    """An instance by the storage of our own `dagster.yaml`."""
+    monkeypatch.setenv("VIDEOMOMENTS_DAGSTER_DATABASE_URL", rendered(normalised(dagster_url)))
+    ours = yaml.safe_load((PROJECT / FILES[0]).read_text())
+    (tmp_path / "dagster.yaml").write_text(
+        yaml.safe_dump({"storage": ours["storage"], "telemetry": {"enabled": False}})
+    )
+    with DagsterInstance.from_config(str(tmp_path)) as instance:
+        yield instance
+
+
+def sessions(url: str, *, end_them: bool = False) -> int:
+    """Connections to a database, without the one that asks; ended if wanted."""
+    connection = psycopg2.connect(rendered(normalised(url).set(drivername="postgresql")))
+    try:
+        with connection.cursor() as cursor:
+            what = "count(pg_terminate_backend(pid))" if end_them else "count(*)"
+            cursor.execute(
+                f"SELECT {what} FROM pg_stat_activity "  # noqa: S608 - one of two texts
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            return int(cursor.fetchone()[0])
+    finally:
+        connection.close()
+
+
+def work(instance: DagsterInstance) -> int:
+    """Something of each storage."""
+    instance.add_run(DagsterRun(job_name="full"))
+    instance.add_dynamic_partitions("videos", [f"video-{instance.get_runs_count()}"])
+    instance.all_instigator_state()
+    return len(instance.get_dynamic_partitions("videos"))
+
+
+def test_connections_are_kept_and_few(instance: DagsterInstance, dagster_url: str) -> None:
+    for number in range(1, 11):
+        assert work(instance) == number
+    assert 1 <= sessions(dagster_url) <= 2
+
+
+def test_a_server_that_dropped_all_connections_is_asked_again_without_a_failure(
+    instance: DagsterInstance, dagster_url: str
+) -> None:
+    work(instance)
+    assert sessions(dagster_url, end_them=True) >= 1
+    assert work(instance) == 2
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_both_instances_use_it(file: str) -> None:
+    storage = yaml.safe_load((PROJECT / file).read_text())["storage"]["custom"]
+    assert storage["module"] == PooledPostgresStorage.__module__
+    assert storage["class"] == PooledPostgresStorage.__name__
