@@ -1,9 +1,12 @@
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from gcs_emulator import BUCKET, Fault, GoogleStorage
@@ -447,3 +450,18 @@ def test_the_client_is_made_once_even_from_several_threads(gcs_client: Any, file
     assert failures == []
     assert made == [1]
     assert len(list(store.list())) == 4
+
+
+def test_a_listing_asks_for_the_time_of_writing_without_which_nothing_is_ever_garbage(
+    store: GoogleCloudStore, file: Path, gcs: GoogleStorage
+) -> None:
+    before = datetime.now(UTC) - timedelta(minutes=1)
+    put(store, file)
+    gcs.requests.clear()
+    [found] = store.list()
+    assert found.written_at is not None
+    assert before < found.written_at < datetime.now(UTC) + timedelta(minutes=1)
+    # The emulator sends every field, asked for or not.
+    [path] = gcs.seen("GET", "/o?")
+    fields = parse_qs(urlsplit(path).query)["fields"][0]
+    assert {"name", "size", "crc32c", "updated"} <= set(re.findall(r"\w+", fields))

@@ -142,7 +142,7 @@ class GoogleCloudStore:
             for blob in self._client().list_blobs(
                 self._bucket_name,
                 prefix=below or None,
-                fields="items(name,size,crc32c),nextPageToken",
+                fields="items(name,size,crc32c,updated),nextPageToken",
                 timeout=self._limits.timeout,
                 retry=self._limits.retry(),
             ):
