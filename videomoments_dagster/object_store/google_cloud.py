@@ -118,6 +118,30 @@ class GoogleCloudStore:
             remedy="Materialise the asset that makes it again",
         )
 
+    def read_range(self, url: str, *, start: int, length: int) -> bytes:
+        """Read some bytes of an object; a dropped connection is tried again."""
+        key = self._key_of_url(url)
+        with self._google_errors(f"{url} could not be read"):
+            try:
+                content: bytes = self._blob(key).download_as_bytes(
+                    start=start,
+                    end=start + length - 1,
+                    raw_download=True,
+                    checksum=None,
+                    timeout=self._limits.timeout,
+                    retry=self._limits.retry(),
+                )
+            except Exception as error:
+                if google_problem(error) != "missing":
+                    raise
+                content = b""
+        if len(content) != length:
+            raise ObjectMissing(
+                f"the object {url} is not in the object store, or is shorter than it was",
+                remedy="Materialise the asset that makes it again",
+            )
+        return content
+
     def stat(self, url: str) -> ObjectStat | None:
         """Describe an object; None when there is none."""
         key = self._key_of_url(url)

@@ -97,6 +97,18 @@ class ObjectStore(Protocol):
             ScratchExhausted: The local disk is full or not writable.
         """
 
+    def read_range(self, url: str, *, start: int, length: int) -> bytes:
+        """Read some bytes of an object.
+
+        Args:
+            url: Address of the object.
+            start: Where they start.
+            length: How many; all of them must be there.
+
+        Raises:
+            ObjectMissing: There is no such object, or it is shorter.
+        """
+
     def stat(self, url: str) -> ObjectStat | None:
         """Describe an object; None when there is none."""
 

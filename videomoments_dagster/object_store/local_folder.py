@@ -105,6 +105,19 @@ class LocalFolderStore:
                 part.replace(to)
         return to
 
+    def read_range(self, url: str, *, start: int, length: int) -> bytes:
+        """Read some bytes of an object."""
+        path = self._existing(url)
+        with self._store_errors(), path.open("rb") as file:
+            file.seek(start)
+            content = file.read(length)
+        if len(content) != length:
+            raise ObjectMissing(
+                f"the object {url} is shorter than it was",
+                remedy="Materialise the asset that makes it again",
+            )
+        return content
+
     def stat(self, url: str) -> ObjectStat | None:
         """Describe a file; None for nothing and for folders."""
         return self._stat_path(self._inside(self._path_of_url(url)))

@@ -1,6 +1,7 @@
 """The `clips` asset: an MP4 per root moment, frame-exact."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -16,7 +17,7 @@ from videomoments_dagster.defs.materialisation import (
 from videomoments_dagster.defs.pools import ENCODING
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.defs.tables import clips_table, failures_table
-from videomoments_dagster.failures import MediaFailed
+from videomoments_dagster.failures import MediaFailed, VideoMomentsError
 from videomoments_dagster.identity import digest, fingerprint
 from videomoments_dagster.media.clip_cutting import ClipRequest, CutClip, cut_clips
 from videomoments_dagster.media.clip_window import ClipWindow, clip_window
@@ -205,29 +206,47 @@ def _cut(
     """Cut several at once; one that fails does not stop the others."""
     if not missing:
         return (), ()
-    source = media.local_file(video.cloud_url)
     folder = scratch.subfolder("clips")
-    done = 0
 
-    def on_done(_index: int, _outcome: object) -> None:
-        nonlocal done
-        done += 1
-        context.log.info("Cut %d of %d clips", done, len(missing))
+    def cut_from(
+        source: Path, moments: list[Moment], *, say: str
+    ) -> list[CutClip | VideoMomentsError]:
+        done = 0
 
-    outcomes = cut_clips(
-        [
-            ClipRequest(
-                source=source,
-                facts=video.facts,
-                start_time=wanted[moment.identifier][0].start_time,
-                end_time=wanted[moment.identifier][0].end_time,
-                destination=folder / f"{moment.identifier}.mp4",
-                method=method,
-            )
-            for moment in missing
-        ],
-        on_done=on_done,
+        def on_done(_index: int, _outcome: object) -> None:
+            nonlocal done
+            done += 1
+            context.log.info(say, done, len(moments))
+
+        return cut_clips(
+            [
+                ClipRequest(
+                    source=source,
+                    facts=video.facts,
+                    start_time=wanted[moment.identifier][0].start_time,
+                    end_time=wanted[moment.identifier][0].end_time,
+                    destination=folder / f"{moment.identifier}.mp4",
+                    method=method,
+                )
+                for moment in moments
+            ],
+            on_done=on_done,
+        )
+
+    windows = [wanted[moment.identifier][0] for moment in missing]
+    local = media.local_stretches(
+        video.cloud_url, video.facts, [(one.start_time, one.end_time) for one in windows]
     )
+    outcomes = cut_from(local.path, missing, say="Cut %d of %d clips")
+    again = [n for n, outcome in enumerate(outcomes) if not isinstance(outcome, CutClip)]
+    if again and not local.is_whole:
+        # A file may keep something elsewhere than its index says; the whole of it settles that.
+        whole = media.local_file(video.cloud_url)
+        retried = cut_from(
+            whole, [missing[n] for n in again], say="Cut %d of %d clips from the whole video"
+        )
+        for number, outcome in zip(again, retried, strict=True):
+            outcomes[number] = outcome
     cut: list[ClipFile] = []
     failures: list[ClipFailure] = []
     for moment, outcome in zip(missing, outcomes, strict=True):
