@@ -1,0 +1,145 @@
+"""Whole runs of one short video: in this process, again with nothing changed, and from the cold.
+
+Belongs here: what `make bench` says about runs. Does not belong here: its table, or single parts.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from backfill import profile
+from imageio_ffmpeg import get_ffmpeg_exe
+from installation import Installation, installation
+
+SECONDS = 10.0
+_SENTENCES = (
+    "The baker mixes flour and water.",
+    "The moon pulls the tide up the beach.",
+    "A bee carries nectar to its hive.",
+    "The engine pulls carriages along the rails.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WholeRuns:
+    """Seconds of wall-clock time.
+
+    Attributes:
+        full: A first `full`, everything being imported already.
+        ffmpeg: What of that ffmpeg took.
+        again: A second `full` with nothing changed.
+        cold: The command `videomoments run` for another video, from its start to its end.
+        cold_again: The same for that video again.
+    """
+
+    full: float
+    ffmpeg: float
+    again: float
+    cold: float
+    cold_again: float
+
+
+class _Quiet:
+    def step_started(self, step: str) -> None:
+        pass
+
+    def step_said(self, step: str, message: str) -> None:
+        pass
+
+    def step_finished(self, step: str, *, seconds: float, unchanged: bool) -> None:
+        pass
+
+    def step_failed(self, step: str, message: str) -> None:
+        raise SystemExit(f"{step} failed: {message}")
+
+
+def captions() -> str:
+    """A cue of 2.4 s for each sentence."""
+    return "\n".join(
+        f"{number}\n00:00:{number * 2.4:06.3f} --> 00:00:{number * 2.4 + 2.2:06.3f}\n{text}\n"
+        for number, text in enumerate(_SENTENCES)
+    )
+
+
+def make_video(path: Path) -> None:
+    """Ten seconds of 720p H.264 with AAC."""
+    subprocess.run(
+        [
+            *(get_ffmpeg_exe(), "-v", "error", "-f", "lavfi"),
+            *("-i", f"testsrc2=size=1280x720:rate=25:duration={SECONDS}", "-f", "lavfi"),
+            *("-i", f"sine=frequency=440:duration={SECONDS}", "-c:v", "libx264"),
+            *("-preset", "veryfast", "-g", "50", "-pix_fmt", "yuv420p", "-c:a", "aac", str(path)),
+        ],
+        check=True,
+    )
+
+
+def measure() -> WholeRuns:
+    """Run them in an installation of their own."""
+    with installation({"VIDEOMOMENTS_TRANSCRIPTION_ENGINE": "captions"}) as place:
+        profiles = place.home / "profiles.yaml"
+        profiles.write_text(yaml.safe_dump({"default": profile(4)}))
+        for environment in (place.environment, os.environ):
+            environment["VIDEOMOMENTS_PROFILES"] = str(profiles)
+        place.ran("db", "upgrade")
+        source = place.home / "source.mp4"
+        make_video(source)
+        for number in range(3):
+            path = place.home / f"video-{number}.mp4"
+            path.write_bytes(source.read_bytes() + str(number).encode())
+            srt = path.with_suffix(".vtt")
+            srt.write_text(f"WEBVTT\n\n{captions()}")
+            added = place.ran("add", str(path), f"--captions={srt}")
+            if added.returncode != 0:
+                raise SystemExit(added.stdout)
+        warm, again, ffmpeg = _in_process(place)
+        cold = [_timed(place) for _ in range(2)]
+    return WholeRuns(full=warm, ffmpeg=ffmpeg, again=again, cold=cold[0], cold_again=cold[1])
+
+
+def _in_process(place: Installation) -> tuple[float, float, float]:
+    from videomoments_dagster.command_line.dagster_instance import opened_instance
+    from videomoments_dagster.command_line.running import run_job
+    from videomoments_dagster.configured_database import open_database
+    from videomoments_dagster.media import ffmpeg as module
+    from videomoments_dagster.settings import load_settings
+
+    database = open_database(place.environment["DATABASE_URL"])
+    spent = 0.0
+    original = module.read_ffmpeg
+
+    def read_ffmpeg(*arguments: Any, **named: Any) -> bytes:
+        nonlocal spent
+        begun = time.perf_counter()
+        try:
+            return original(*arguments, **named)
+        finally:
+            spent += time.perf_counter() - begun
+
+    times = []
+    with opened_instance(load_settings()) as instance:
+        for video in ("video-0", "video-1", "video-1"):
+            module.read_ffmpeg = read_ffmpeg
+            spent = 0.0
+            begun = time.perf_counter()
+            outcome = run_job(instance, database, video=video, job="full", reporter=_Quiet())
+            times.append((time.perf_counter() - begun, spent))
+            module.read_ffmpeg = original
+            if outcome.row.status != "completed":
+                raise SystemExit(f"{video}: {outcome.row.error_message}")
+    # The first has imported everything.
+    return times[1][0], times[2][0], times[1][1]
+
+
+def _timed(place: Installation) -> float:
+    begun = time.perf_counter()
+    done = place.ran("run", "video-2")
+    if done.returncode != 0:
+        raise SystemExit(done.stdout)
+    return time.perf_counter() - begun
