@@ -124,11 +124,13 @@ class RunClaim:
                     _lock(self._connection, self._run_key, shared=True)
                     complete = _lock(self._connection, self._video_key)
             except SQLAlchemyError:
-                _logger.warning(
-                    "The claim on the video '%s' is lost, and taken again as soon as the "
-                    "database is back",
-                    self._video,
-                )
+                if complete:
+                    _logger.warning(
+                        "The claim on the video '%s' is lost, and taken again as soon as the "
+                        "database is back",
+                        self._video,
+                    )
+                complete = False
                 self._disconnect()
 
     def _disconnect(self) -> None:

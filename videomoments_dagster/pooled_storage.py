@@ -9,15 +9,23 @@ machine nearly half of a short run's time, and more where the server is far away
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+import psycopg2
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.utils import create_pg_engine, pg_url_from_config
+from sqlalchemy import event
 
 _KEPT_CONNECTIONS = 2
 _MORE_AT_ONCE = 40
 """As many as Dagster has threads that ask at once; they are closed when they are returned."""
 _OLDEST_SECONDS = 600
+
+_PATIENCE_SECONDS = 30.0
+"""For how long a server that is being restarted is waited for, so that runs outlive it."""
+_FIRST_WAIT_SECONDS = 0.1
+_LONGEST_WAIT_SECONDS = 2.0
 
 
 class PooledPostgresStorage(DagsterPostgresStorage):
@@ -51,6 +59,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
             # A server that was restarted has closed them all; nobody should have to notice.
             pool_pre_ping=True,
         )
+        event.listen(pooled, "do_connect", _connected_in_time)
         for storage in storages:
             storage._engine.dispose()  # noqa: SLF001 - there is no other way in
             storage._engine = pooled  # noqa: SLF001
@@ -63,3 +72,38 @@ class PooledPostgresStorage(DagsterPostgresStorage):
             postgres_url=pg_url_from_config(config_value),
             should_autocreate_tables=config_value.get("should_autocreate_tables", True),
         )
+
+
+def _connected_in_time(
+    dialect: Any, _record: object, arguments: list[Any], named: dict[str, Any]
+) -> Any:
+    """Connect, trying again for a while where no server answers.
+
+    A run writes an event at every turn. One that could not be written would end the run, and its
+    steps' own patience would be of no use.
+    """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    wait = _FIRST_WAIT_SECONDS
+    while True:
+        try:
+            return dialect.connect(*arguments, **named)
+        except psycopg2.OperationalError as error:
+            if time.monotonic() + wait > deadline or not _may_pass(str(error)):
+                raise
+        time.sleep(wait)
+        wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+
+
+_PASSING = (
+    "No such file or directory",
+    "Connection refused",
+    "the database system is",
+    "server closed the connection",
+    "terminating connection",
+    "timeout expired",
+)
+
+
+def _may_pass(said: str) -> bool:
+    """Whether libpq's words are those of a server that is away, and not of one that refuses."""
+    return any(words in said for words in _PASSING)
