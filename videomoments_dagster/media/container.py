@@ -15,7 +15,8 @@ from videomoments_dagster.media.ffmpeg import input_options, safe_input
 from videomoments_dagster.records import MediaFacts
 
 _IO_TIMEOUT_SECONDS = 60.0
-_MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
+MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
+"""FFmpeg's name for MP4 and its relatives."""
 
 
 def open_media(path: Path, source: MediaFacts | str | None = None) -> InputContainer:
@@ -52,7 +53,7 @@ def open_packets(path: Path, source: MediaFacts) -> InputContainer:
         av.error.FFmpegError: It is no media file, or one of a kind that is not allowed.
         OSError: It cannot be read.
     """
-    if source.container != _MP4:
+    if source.container != MP4:
         return open_media(path, source)
     return av.open(
         safe_input(path),

@@ -17,7 +17,7 @@ from av.stream import Disposition
 
 from videomoments_dagster.failures import SourceRejected
 from videomoments_dagster.media import timeline
-from videomoments_dagster.media.container import open_media, open_packets
+from videomoments_dagster.media.container import MP4, open_media, open_packets
 from videomoments_dagster.media.sniffing import what_it_is_instead
 from videomoments_dagster.media.truncation import is_fragmented_mp4, why_incomplete
 from videomoments_dagster.records import AudioStream, MediaFacts, SubtitleStream, VideoStream
@@ -26,7 +26,6 @@ _TEXT_SUBTITLES = frozenset(
     {"mov_text", "subrip", "srt", "webvtt", "ass", "ssa", "text", "ttml", "subviewer", "microdvd"}
 )
 _NOT_A_PICTURE_STREAM = Disposition.attached_pic | Disposition.timed_thumbnails
-_MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 _CLAIM_TOLERANCE_SECONDS = 1.0
 _CLAIM_TOLERANCE_SHARE = 0.05
 _IMPLAUSIBLE_EDIT_SHARE = 0.5
@@ -130,7 +129,7 @@ def _facts(
     The first picture comes with it, since it was decoded anyway.
     """
     facts = MediaFacts(
-        container=_MP4,
+        container=MP4,
         duration_seconds=0.0,
         size_bytes=size,
         video=None,
@@ -157,7 +156,7 @@ def _facts(
     )
     end = _measured_end(path, facts, claimed_end)
     duration = end - timed.start_seconds
-    if edit_list and facts.container == _MP4:
+    if edit_list and facts.container == MP4:
         promised = (claimed_end or 0.0) - timed.start_seconds
         if duration <= _IMPLAUSIBLE_EDIT_SHARE * promised or duration <= 0:
             return None
@@ -167,7 +166,7 @@ def _facts(
 
 
 def _reject_truncated(path: Path, container: InputContainer, incomplete: str | None) -> None:
-    if container.format.name != _MP4:
+    if container.format.name != MP4:
         if incomplete is not None:
             raise _rejected(path, f"is truncated: {incomplete}")
         return

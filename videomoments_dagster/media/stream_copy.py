@@ -21,7 +21,7 @@ import av
 import ffmpeg
 
 from videomoments_dagster.media.clip_plan import ClipPlan
-from videomoments_dagster.media.container import open_packets, presented_origin
+from videomoments_dagster.media.container import MP4, open_packets, presented_origin
 from videomoments_dagster.media.edit_list import (
     Presentation,
     Track,
@@ -32,13 +32,12 @@ from videomoments_dagster.media.edit_list import (
 from videomoments_dagster.media.ffmpeg import input_options, run_ffmpeg, safe_input
 from videomoments_dagster.records import MediaFacts
 
-_CONTAINERS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv"})
+_CONTAINERS = frozenset({MP4, "matroska,webm", "flv"})
 _PICTURE_CODECS = frozenset({"h264", "hevc", "av1"})
 _SOUND_CODECS = frozenset({"aac"})
 _MICROSECONDS = 1_000_000
 _COPIED_PAST_THE_END_SECONDS = 0.1
 _SAME_PACKET_SECONDS = 0.005
-_MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 
 
 class CopyImpossible(Exception):
@@ -181,7 +180,7 @@ def _shift(plan: ClipPlan, raw: Path, kind: str, seek: float) -> Fraction:
 def _first_copied(raw: Path, facts: MediaFacts, kind: str) -> tuple[Fraction, float, bytes]:
     """A copied packet: its time on the track's clock, as ffmpeg presents it, and its digest."""
     wanted = "video" if kind == "vide" else "audio"
-    as_presented = replace(facts, container=_MP4, ignore_edit_list=False)
+    as_presented = replace(facts, container=MP4, ignore_edit_list=False)
     with open_packets(raw, as_presented) as container:
         stream: Any = next(s for s in container.streams if s.type == wanted)
         first = next((p for p in container.demux(stream) if p.size), None)

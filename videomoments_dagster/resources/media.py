@@ -17,12 +17,12 @@ import dagster as dg
 
 from videomoments_dagster.failures import ScratchExhausted
 from videomoments_dagster.media.byte_ranges import (
-    MP4,
     ByteRange,
     NoIndex,
     index_ranges,
     stretch_ranges,
 )
+from videomoments_dagster.media.container import MP4
 from videomoments_dagster.records import MediaFacts
 from videomoments_dagster.resources.object_store import ObjectStoreResource
 from videomoments_dagster.resources.scratch import ScratchResource
