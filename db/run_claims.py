@@ -30,7 +30,7 @@ _TRY = text("SELECT pg_try_advisory_lock(:key)")
 _TRY_SHARED = text("SELECT pg_try_advisory_lock_shared(:key)")
 _LOOK_SECONDS = 0.5
 _SAY_SECONDS = 30.0
-_CHECK_SECONDS = 5.0
+_CHECK_SECONDS = 2.0
 
 _logger = logging.getLogger(__name__)
 

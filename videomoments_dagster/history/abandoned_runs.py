@@ -26,7 +26,7 @@ PATIENCE_SECONDS = 90.0
 
 MESSAGE = "The process of this run is gone: it was killed, or its machine went down."
 
-_ONE_LOOK_SECONDS = 8.0
+_ONE_LOOK_SECONDS = 4.0
 """Longer than a living run takes to be seen again after the database was away."""
 
 
