@@ -93,8 +93,16 @@ class Installation:
         return subprocess.CompletedProcess(arguments, process.returncode, output, "")
 
     def memory_bytes(self, name: str) -> int:
-        """Resident memory of a part without its children, which are runs."""
-        return int(psutil.Process(self.processes[name].pid).memory_info().rss)
+        """Resident memory of a part with the servers that it started, without runs."""
+        part = psutil.Process(self.processes[name].pid)
+        total = part.memory_info().rss
+        for child in part.children(recursive=True):
+            try:
+                if "grpc" in child.cmdline():
+                    total += child.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+        return int(total)
 
     def stop(self) -> None:
         """End all parts and what they started."""
