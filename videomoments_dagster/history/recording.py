@@ -117,10 +117,16 @@ def record_all(instance: DagsterInstance, database: Database) -> Recorded:
     return Recorded(runs=runs, failures=failures)
 
 
-def _others_of_video(instance: DagsterInstance, record: RunRecord) -> Iterator[RunRecord]:
+def _others_of_video(instance: DagsterInstance, record: RunRecord) -> list[RunRecord]:
+    """The newest other runs of the same video, which had to wait for its first row.
+
+    A page of them: more would be longer than a tick of the sensor may take, which comes to later
+    runs by itself; a rebuild comes to all.
+    """
     run = record.dagster_run
-    for page in _pages(instance, RunsFilter(tags={PARTITION_TAG: run.tags[PARTITION_TAG]})):
-        yield from (other for other in page if other.dagster_run.run_id != run.run_id)
+    of_video = RunsFilter(tags={PARTITION_TAG: run.tags[PARTITION_TAG]})
+    newest = instance.get_run_records(of_video, limit=RUNS_PER_PAGE)
+    return [other for other in reversed(newest) if other.dagster_run.run_id != run.run_id]
 
 
 @dataclass(frozen=True, slots=True)
