@@ -9,7 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from dagster import DagsterRunStatus
+from dagster import DagsterRun, DagsterRunStatus
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
 from imitated_runs import Imitated
 from sqlalchemy import text
 
@@ -183,3 +188,24 @@ def test_the_command_line_fails_dead_runs_and_frees_their_places_in_pools(
     assert kept is not None
     assert kept.status is DagsterRunStatus.STARTED
     claim.release()
+
+
+def test_a_run_of_another_code_location_is_nobody_of_ours(imitated: Imitated) -> None:
+    foreign = imitated.instance.add_run(
+        DagsterRun(
+            job_name="full",
+            run_id="0f0f0f0f-0000-4000-8000-00000000000f",
+            status=DagsterRunStatus.STARTED,
+            tags={"dagster/partition": "talk"},
+            remote_job_origin=RemoteJobOrigin(
+                repository_origin=RemoteRepositoryOrigin(
+                    code_location_origin=RegisteredCodeLocationOrigin("somebody_elses"),
+                    repository_name="__repository__",
+                ),
+                job_name="full",
+            ),
+        )
+    )
+    since = {foreign.run_id: 0.0}
+    seen = watch_runs(imitated.instance, imitated.storage.database, silent_since=since, now=10_000)
+    assert (dict(seen.silent_since), seen.closed) == ({}, ())

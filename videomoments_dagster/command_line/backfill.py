@@ -24,9 +24,8 @@ from dagster._core.utils import make_new_backfill_id
 
 from db.session import Database
 from videomoments_dagster.backlog import FAILED, states_of, unfinished, videos_in_flight
-from videomoments_dagster.command_line.dev_server import LOCATION
 from videomoments_dagster.command_line.running import Reporter, run_job
-from videomoments_dagster.defs.run_tags import PROFILE_TAG
+from videomoments_dagster.defs.run_tags import CODE_LOCATION, PROFILE_TAG
 from videomoments_dagster.failures import SourceRejected
 from videomoments_dagster.history.dagster_runs import PARTITION_TAG, run_facts
 from videomoments_dagster.history.run_facts import HistoryRow, history_row
@@ -151,7 +150,7 @@ def launch(instance: DagsterInstance, plan: Plan) -> str:
             # Looked up by the location's name alone, however the daemon reaches it.
             partition_set_origin=RemotePartitionSetOrigin(
                 repository_origin=RemoteRepositoryOrigin(
-                    code_location_origin=RegisteredCodeLocationOrigin(LOCATION),
+                    code_location_origin=RegisteredCodeLocationOrigin(CODE_LOCATION),
                     repository_name="__repository__",
                 ),
                 partition_set_name=f"{plan.job}_partition_set",

@@ -34,10 +34,10 @@ from db.schema_state import upgrade
 from videomoments_dagster.command_line.child_processes import Child, ChildGroup, kill_marked
 from videomoments_dagster.command_line.dagster_instance import prepare_instance
 from videomoments_dagster.configured_database import database_url
+from videomoments_dagster.defs.run_tags import CODE_LOCATION
 from videomoments_dagster.failures import SettingsRejected, VideoMomentsError
 from videomoments_dagster.settings import Settings
 
-LOCATION = "videomoments"
 MODULE = "videomoments_dagster.definitions"
 LOG_FILE = "server.log"
 
@@ -119,7 +119,7 @@ def _start_all(
 ) -> None:
     code_socket = sockets / "code"
     workspace = sockets / "workspace.yaml"
-    server = {"grpc_server": {"socket": str(code_socket), "location_name": LOCATION}}
+    server = {"grpc_server": {"socket": str(code_socket), "location_name": CODE_LOCATION}}
     # JSON is YAML.
     workspace.write_text(json.dumps({"load_from": [server]}), encoding="utf-8")
     click.echo("Loading the definitions ...")
@@ -130,7 +130,7 @@ def _start_all(
         "start",
         f"--socket={code_socket}",
         f"--module-name={MODULE}",
-        f"--location-name={LOCATION}",
+        f"--location-name={CODE_LOCATION}",
         # It becomes part of the import path; the caller's folder has no business there.
         f"--working-directory={Path(videomoments_dagster.__file__).parents[1]}",
         "--log-level=warning",

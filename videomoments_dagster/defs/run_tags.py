@@ -1,4 +1,7 @@
-"""Names of the run tags and metadata that one part of this project writes and another reads."""
+"""Names that one part of this project writes and another reads: tags, metadata, the location."""
+
+CODE_LOCATION = "videomoments"
+"""Name of our code location in every `workspace.yaml`."""
 
 PROFILE_TAG = "videomoments/profile"
 """Generation profile for the run, where run config names none."""

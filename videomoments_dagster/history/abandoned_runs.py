@@ -19,6 +19,7 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
 from db.run_claims import living_runs
 from db.session import Database
+from videomoments_dagster.defs.run_tags import CODE_LOCATION
 from videomoments_dagster.history.dagster_runs import PARTITION_TAG, assets_of
 
 PATIENCE_SECONDS = 90.0
@@ -94,8 +95,19 @@ def _started(instance: DagsterInstance) -> list[DagsterRun]:
     return [
         record.dagster_run
         for record in records
-        if PARTITION_TAG in record.dagster_run.tags and assets_of(record)
+        if PARTITION_TAG in record.dagster_run.tags
+        and assets_of(record)
+        and _is_ours(record.dagster_run)
     ]
+
+
+def _is_ours(run: DagsterRun) -> bool:
+    """Whether a run is one of this project; another's job may be called the same.
+
+    Runs of the command line were launched from no code location.
+    """
+    origin = run.remote_job_origin
+    return origin is None or origin.location_name == CODE_LOCATION
 
 
 def _silent(database: Database, runs: Iterable[DagsterRun]) -> list[DagsterRun]:
