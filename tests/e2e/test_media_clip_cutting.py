@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from videomoments_dagster.failures import MediaFailed
-from videomoments_dagster.media import clip_cutting, stream_copy
+from videomoments_dagster.media import clip_cutting, clip_proof, stream_copy
 from videomoments_dagster.media.clip_cutting import ClipRequest, CutClip, cut_clip, cut_clips
 from videomoments_dagster.media.probe import probe
 
@@ -285,6 +285,61 @@ def test_a_copy_that_comes_out_wrong_is_noticed_and_encoded_instead(
     assert list(tmp_path.iterdir()) == []
     clip = cut_clip(source, facts, **cut)
     check(source, clip, copied=False)
+
+
+@pytest.mark.parametrize("name", [*COPYABLE, "vp9.webm"])
+def test_the_short_probe_of_a_clip_finds_what_the_long_one_does(media_samples, tmp_path, name):
+    source = media_samples.path(name)
+    facts = probe(source)
+    for start in (0.0, 1.234, 3.999):
+        clip = cut_clip(
+            source, facts, start_time=start, end_time=start + 1.5, destination=tmp_path / "clip.mp4"
+        )
+        assert clip.facts == probe(clip.path)
+
+
+def test_hidden_pictures_of_a_copy_are_compared_and_not_decoded_again(
+    media_samples, tmp_path, monkeypatch
+):
+    source = media_samples.path("h264_gop10_ntsc.mp4")
+    facts = probe(source)
+    cut = {"start_time": 3.999, "end_time": 5.6, "method": "copy"}
+    honest = clip_proof.frame_at
+    monkeypatch.setattr(clip_proof, "frame_at", None)
+    clip = cut_clip(source, facts, destination=tmp_path / "clip.mp4", **cut)
+    check(source, clip, copied=True)
+
+    monkeypatch.setattr(clip_proof, "frame_at", honest)
+    present = stream_copy.present
+
+    def spoilt(raw, destination, presentations):
+        present(raw, destination, presentations)
+        data = bytearray(destination.read_bytes())
+        with av.open(str(destination)) as container:
+            first = next(container.demux(video=0))
+            hidden = (first.pos + first.size // 2, first.is_discard)
+        assert hidden[1]
+        for position in range(hidden[0], hidden[0] + 40):
+            data[position] ^= 0x55
+        destination.write_bytes(data)
+
+    monkeypatch.setattr(stream_copy, "present", spoilt)
+    with pytest.raises(MediaFailed, match=r"first frame|does not play"):
+        cut_clip(source, facts, destination=tmp_path / "spoilt.mp4", **cut)
+
+
+def test_a_copy_whose_index_needs_more_room_than_was_kept_comes_out_the_same_otherwise(
+    media_samples, tmp_path, monkeypatch
+):
+    source = media_samples.path("h264_gop2.mp4")
+    facts = probe(source)
+    cut = {"start_time": 3.1, "end_time": 6.0, "method": "copy"}
+    usual = cut_clip(source, facts, destination=tmp_path / "usual.mp4", **cut)
+    for room in (200, 0):
+        monkeypatch.setattr(stream_copy, "_room_for_index", lambda *_, room=room: room)
+        clip = cut_clip(source, facts, destination=tmp_path / "clip.mp4", **cut)
+        check(source, clip, copied=True)
+        assert clip.facts.size_bytes < usual.facts.size_bytes
 
 
 def test_sound_that_drifted_from_the_picture_is_noticed(media_samples, tmp_path, monkeypatch):

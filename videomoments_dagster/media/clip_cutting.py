@@ -27,7 +27,8 @@ from videomoments_dagster.failures import (
 )
 from videomoments_dagster.media.clip_plan import ClipPlan, plan_clip
 from videomoments_dagster.media.clip_proof import ProofFailed, prove_clip
-from videomoments_dagster.media.probe import probe_with_first_picture
+from videomoments_dagster.media.container import MediaFile
+from videomoments_dagster.media.probe import probe_written
 from videomoments_dagster.media.reencode import encode_clip
 from videomoments_dagster.media.stream_copy import CopyImpossible, copy_clip
 from videomoments_dagster.records import MediaFacts
@@ -96,26 +97,26 @@ def cut_clip(
     Raises:
         MediaFailed: It could not be cut, or did not pass the proof.
     """
-    try:
-        plan = plan_clip(
-            source,
-            facts,
-            start_time=start_time,
-            end_time=end_time,
-            threads=threads,
-            timeout_seconds=timeout_seconds,
-            cancelled=cancelled,
-        )
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise MediaFailed(f"'{source.name}' cannot be read for cutting: {error}") from error
-    if method == "encode":
+    with MediaFile(source, facts, threads=threads) as source_file:
+        try:
+            plan = plan_clip(
+                source_file,
+                start_time=start_time,
+                end_time=end_time,
+                threads=threads,
+                timeout_seconds=timeout_seconds,
+                cancelled=cancelled,
+            )
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise MediaFailed(f"'{source.name}' cannot be read for cutting: {error}") from error
+        if method == "encode":
+            return _attempt(plan, destination, "encode")
+        try:
+            return _attempt(plan, destination, "copy")
+        except MediaFailed:
+            if method == "copy" or (cancelled is not None and cancelled.is_set()):
+                raise
         return _attempt(plan, destination, "encode")
-    try:
-        return _attempt(plan, destination, "copy")
-    except MediaFailed:
-        if method == "copy" or (cancelled is not None and cancelled.is_set()):
-            raise
-    return _attempt(plan, destination, "encode")
 
 
 def _attempt(plan: ClipPlan, destination: Path, method: Literal["copy", "encode"]) -> CutClip:
@@ -126,16 +127,15 @@ def _attempt(plan: ClipPlan, destination: Path, method: Literal["copy", "encode"
     try:
         cut = copy_clip if method == "copy" else encode_clip
         begins_at = cut(plan, raw=raw, destination=finished)
-        raw.unlink()
-        facts, first_picture = probe_with_first_picture(finished)
-        prove_clip(
-            plan,
-            finished,
-            facts,
-            first_picture=first_picture,
-            begins_at=begins_at,
-            copied=method == "copy",
-        )
+        raw.unlink(missing_ok=True)
+        facts = probe_written(finished)
+        with MediaFile(finished, facts, threads=plan.threads) as clip:
+            prove_clip(
+                plan,
+                clip,
+                begins_at=begins_at,
+                copied=method == "copy",
+            )
         finished.replace(destination)
     except CopyImpossible as error:
         raise MediaFailed(

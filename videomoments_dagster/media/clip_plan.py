@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from videomoments_dagster.failures import MediaFailed
+from videomoments_dagster.media.container import MediaFile
 from videomoments_dagster.media.frame_access import (
     Neighbourhood,
-    PresentedPacket,
     frame_at,
-    presented_packets,
+    presented_times,
 )
 from videomoments_dagster.records import MediaFacts
 
@@ -29,27 +29,35 @@ class ClipPlan:
     """A clip to cut.
 
     Attributes:
-        source: The file that it is cut from.
-        facts: That file's probe.
+        source_file: The file that it is cut from, open.
         start_time: Presented time in the source at which the clip starts, seconds.
         end_time: Presented time in the source at which it ends, seconds.
         first: The frame that the source shows at `start_time`, with its neighbours; None for
             a source without a picture.
-        pictures: The source's pictures that appear from the first one until `end_time`.
+        pictures: Presented times of the source's pictures, from the first one until `end_time`.
         threads: Threads that decoding and encoding may use.
         timeout_seconds: Wall-clock limit of each ffmpeg process.
         cancelled: Set to stop ffmpeg.
     """
 
-    source: Path
-    facts: MediaFacts
+    source_file: MediaFile
     start_time: float
     end_time: float
     first: Neighbourhood | None
-    pictures: tuple[PresentedPacket, ...]
+    pictures: tuple[float, ...]
     threads: int
     timeout_seconds: float
     cancelled: threading.Event | None
+
+    @property
+    def source(self) -> Path:
+        """The file that it is cut from."""
+        return self.source_file.path
+
+    @property
+    def facts(self) -> MediaFacts:
+        """That file's probe."""
+        return self.source_file.facts
 
     @property
     def duration(self) -> float:
@@ -74,8 +82,7 @@ class ClipPlan:
 
 
 def plan_clip(
-    source: Path,
-    facts: MediaFacts,
+    source_file: MediaFile,
     *,
     start_time: float,
     end_time: float,
@@ -88,6 +95,7 @@ def plan_clip(
     Raises:
         MediaFailed: The times are not inside the source, or its picture there does not decode.
     """
+    source, facts = source_file.path, source_file.facts
     where = f"{start_time:.3f}-{end_time:.3f} s of '{source.name}'"
     if not 0 <= start_time < end_time:
         raise MediaFailed(f"A clip of {where} has no length")
@@ -97,21 +105,19 @@ def plan_clip(
         )
     end_time = min(end_time, facts.duration_seconds)
     first: Neighbourhood | None = None
-    pictures: list[PresentedPacket] = []
+    pictures: list[float] = []
     if facts.video is not None:
-        first = frame_at(source, facts, start_time, threads=threads)
+        first = frame_at(source_file, start_time)
         if first is None:
             raise MediaFailed(f"No picture of '{source.name}' decodes at {start_time:.3f} s")
-        pictures = presented_packets(
-            source,
-            facts,
+        pictures = presented_times(
+            source_file,
             stream_index=facts.video.index,
             start=first.shown.time,
             end=end_time,
         )
     return ClipPlan(
-        source=source,
-        facts=facts,
+        source_file=source_file,
         start_time=start_time,
         end_time=end_time,
         first=first,

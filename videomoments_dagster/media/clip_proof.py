@@ -6,18 +6,21 @@ or what to do when the proof fails (`clip_cutting`).
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from videomoments_dagster.media.clip_plan import ClipPlan
+from videomoments_dagster.media.container import MediaFile
 from videomoments_dagster.media.frame_access import (
     TIME_TOLERANCE_SECONDS,
+    Neighbourhood,
     Shown,
     difference,
+    first_packets,
+    frame_at,
     identical,
-    presented_packets,
+    presented_times,
 )
 from videomoments_dagster.media.sound_alignment import sound_offset
 from videomoments_dagster.records import MediaFacts
@@ -36,10 +39,8 @@ class ProofFailed(Exception):
 
 def prove_clip(
     plan: ClipPlan,
-    clip: Path,
-    facts: MediaFacts,
+    clip: MediaFile,
     *,
-    first_picture: Any | None,
     begins_at: float,
     copied: bool,
 ) -> None:
@@ -48,21 +49,20 @@ def prove_clip(
     Args:
         plan: What was asked for.
         clip: The finished file.
-        facts: Its probe.
-        first_picture: The first picture that it presents, decoded; None where it has none.
         begins_at: Presented time in the source that is the clip's time 0.
         copied: Whether the packets were copied, so that pixels must be identical.
 
     Raises:
         ProofFailed: Something is not right.
     """
+    facts = clip.facts
     _prove_streams(plan, facts)
     _prove_duration(plan, facts)
     if plan.first is not None:
-        _prove_first_frame(plan, first_picture, copied=copied)
-        _prove_pictures(plan, clip, facts, begins_at=begins_at, copied=copied)
+        _prove_first_frame(plan, clip, copied=copied)
+        _prove_pictures(plan, clip, begins_at=begins_at, copied=copied)
     if facts.audio is not None:
-        _prove_sound(plan, clip, facts, begins_at=begins_at)
+        _prove_sound(plan, clip, begins_at=begins_at)
 
 
 def _prove_streams(plan: ClipPlan, facts: MediaFacts) -> None:
@@ -78,10 +78,13 @@ def _prove_duration(plan: ClipPlan, facts: MediaFacts) -> None:
         raise ProofFailed(f"it lasts {facts.duration_seconds:.3f} s, not {plan.duration:.3f} s")
 
 
-def _prove_first_frame(plan: ClipPlan, found: Any | None, *, copied: bool) -> None:
-    if found is None or plan.first is None:
+def _prove_first_frame(plan: ClipPlan, clip: MediaFile, *, copied: bool) -> None:
+    if plan.first is None or (copied and _begins_with_the_same_packets(plan.first, clip)):
+        return
+    presented = frame_at(clip, 0.0)
+    if presented is None:
         raise ProofFailed("its first frame does not decode")
-    wanted = plan.first.shown
+    found, wanted = presented.shown.frame, plan.first.shown
     if copied:
         if not identical(found, wanted.frame):
             raise ProofFailed("its first frame is not the source's")
@@ -96,24 +99,36 @@ def _prove_first_frame(plan: ClipPlan, found: Any | None, *, copied: bool) -> No
             raise ProofFailed("its first frame looks more like the source's frame beside it")
 
 
+def _begins_with_the_same_packets(first: Neighbourhood, clip: MediaFile) -> bool:
+    """Whether a decoder gets for the clip's first frame what it got for the source's.
+
+    Every byte of it, from the same packet on; then the pixels are the same as well, and decoding
+    up to ten seconds of hidden pictures again would tell nothing more.
+    """
+    if clip.facts.video is None or not first.decoded.digests:
+        return False
+    packets, last_presented_at = first_packets(
+        clip, stream_index=clip.facts.video.index, count=len(first.decoded.digests)
+    )
+    at_the_start = (
+        last_presented_at is not None and abs(last_presented_at) <= TIME_TOLERANCE_SECONDS
+    )
+    return at_the_start and packets == first.decoded
+
+
 def _difference(plan: ClipPlan, original: Shown, encoded: Any) -> float:
     rotation = plan.facts.video.rotation if plan.facts.video else 0
     return difference(original.frame, encoded, rotate_one=rotation)
 
 
-def _prove_pictures(
-    plan: ClipPlan, clip: Path, facts: MediaFacts, *, begins_at: float, copied: bool
-) -> None:
+def _prove_pictures(plan: ClipPlan, clip: MediaFile, *, begins_at: float, copied: bool) -> None:
     """Every picture of the stretch is there, at its time, and none after it."""
-    if facts.video is None:
+    if clip.facts.video is None:
         return
-    shown = [
-        packet.time
-        for packet in presented_packets(
-            clip, facts, stream_index=facts.video.index, start=0.0, end=plan.duration * 2 + 60
-        )
-    ]
-    wanted = [max(0.0, packet.time - begins_at) for packet in plan.pictures]
+    shown = presented_times(
+        clip, stream_index=clip.facts.video.index, start=0.0, end=plan.duration * 2 + 60
+    )
+    wanted = [max(0.0, time - begins_at) for time in plan.pictures]
     if copied and len(shown) != len(wanted):
         raise ProofFailed(f"it shows {len(shown)} frames where the source shows {len(wanted)}")
     if not shown or not wanted:
@@ -136,14 +151,12 @@ def _farthest_from(wanted: list[float], shown: list[float]) -> float:
     return float(np.max(np.minimum(np.abs(times - before), np.abs(times - following))))
 
 
-def _prove_sound(plan: ClipPlan, clip: Path, facts: MediaFacts, *, begins_at: float) -> None:
-    if plan.facts.audio is None or facts.audio is None:
+def _prove_sound(plan: ClipPlan, clip: MediaFile, *, begins_at: float) -> None:
+    if plan.facts.audio is None or clip.facts.audio is None:
         return
     offset = sound_offset(
-        source=plan.source,
-        source_facts=plan.facts,
+        source=plan.source_file,
         clip=clip,
-        clip_facts=facts,
         begins_at=begins_at,
         duration=plan.end_time - begins_at,
     )

@@ -81,6 +81,21 @@ class Presentation:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """A frame or a block of sound in the file.
+
+    Attributes:
+        time: Seconds of the track's own clock at which it is shown.
+        position: Where its bytes start in the file.
+        size: How many they are.
+    """
+
+    time: Fraction
+    position: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
     """A track as its boxes describe it.
 
@@ -89,16 +104,22 @@ class Track:
         timescale: Ticks per second of the track's own clock.
         media_end: Where the track's last frame or sample ends on its own clock, in seconds.
         presentation: What its edit list presents.
+        first_sample: The sample that is stored, and so decoded, first; None without any.
     """
 
     kind: str
     timescale: int
     media_end: Fraction
     presentation: Presentation
+    first_sample: Sample | None
 
 
 def read_tracks(path: Path) -> dict[str, Track]:
-    """Read the tracks of an MP4 that holds at most one of each kind."""
+    """Read the tracks of an MP4 that holds at most one of each kind.
+
+    Raises:
+        UnsuitableMp4: The file is not laid out as a plain MP4.
+    """
     with path.open("rb") as file:
         moov = _read_moov(file, path.stat().st_size)
     scale = _timescale(moov.need(b"mvhd"))
@@ -112,10 +133,13 @@ def read_tracks(path: Path) -> dict[str, Track]:
 
 
 def present(source: Path, destination: Path, presentations: Mapping[str, Presentation]) -> None:
-    """Write an MP4 again, index first, presenting exactly what is asked.
+    """Give an MP4 an index in front that presents exactly what is asked.
+
+    Where ffmpeg has kept room for the index (`moov_size`), it is written there and the file is
+    renamed; otherwise everything is copied behind the index.
 
     Args:
-        source: An MP4 as ffmpeg writes it, not fragmented.
+        source: An MP4 as ffmpeg writes it, not fragmented; may be gone afterwards.
         destination: File to write; must not be `source`.
         presentations: For each kind of track ("vide", "soun"), what it presents. Where pictures
             are to be presented for longer than they last, the last one is held; it must then be
@@ -124,7 +148,7 @@ def present(source: Path, destination: Path, presentations: Mapping[str, Present
     Raises:
         UnsuitableMp4: The file is not of that layout, or a number does not fit in it.
     """
-    with source.open("rb") as file:
+    with source.open("r+b") as file:
         size = source.stat().st_size
         boxes = _top_level(file, size)
         moov = _read_moov(file, size)
@@ -133,6 +157,13 @@ def present(source: Path, destination: Path, presentations: Mapping[str, Present
         if [kind for kind, _, _ in kept] != [b"ftyp", b"mdat"]:
             raise UnsuitableMp4("expected one ftyp and one mdat box")
         (_, ftyp_start, ftyp_length), (_, mdat_start, mdat_length) = kept
+        index = moov.serialised()
+        spare = mdat_start - (ftyp_start + ftyp_length) - len(index)
+        if b"moov" not in _kinds_behind(boxes, mdat_start) and spare >= _HEADER:
+            file.seek(ftyp_start + ftyp_length)
+            file.write(index + struct.pack(">I4s", spare, b"free") + bytes(spare - _HEADER))
+            source.replace(destination)
+            return
         shift = ftyp_length + len(moov.serialised()) - mdat_start
         for trak in _traks(moov):
             _shift_chunks(trak.need(b"mdia", b"minf", b"stbl"), shift)
@@ -141,6 +172,10 @@ def present(source: Path, destination: Path, presentations: Mapping[str, Present
             output.write(file.read(ftyp_length))
             output.write(moov.serialised())
             _copy(file, output, mdat_start, mdat_length)
+
+
+def _kinds_behind(boxes: list[tuple[bytes, int, int]], position: int) -> set[bytes]:
+    return {kind for kind, start, _ in boxes if start > position}
 
 
 def _copy(file: BinaryIO, output: BinaryIO, start: int, length: int) -> None:
@@ -204,12 +239,33 @@ def _timescale(header: Box) -> int:
 def _track(trak: Box, movie_timescale: int) -> Track:
     mdhd = trak.need(b"mdia", b"mdhd")
     timescale = _timescale(mdhd)
-    end = _composition_end(trak.need(b"mdia", b"minf", b"stbl"))
+    stbl = trak.need(b"mdia", b"minf", b"stbl")
+    end = _composition_end(stbl)
     return Track(
         kind=_kind(trak),
         timescale=timescale,
         media_end=Fraction(end, timescale),
         presentation=_presentation(trak, movie_timescale, timescale, end),
+        first_sample=_first_sample(stbl, timescale),
+    )
+
+
+def _first_sample(stbl: Box, timescale: int) -> Sample | None:
+    sizes = stbl.need(b"stsz").payload
+    same_for_all, samples = struct.unpack_from(">II", sizes, 4)
+    if samples == 0:
+        return None
+    wide = stbl.find(b"co64")
+    if wide is None:
+        (position,) = struct.unpack_from(">I", stbl.need(b"stco").payload, 8)
+    else:
+        (position,) = struct.unpack_from(">Q", wide.payload, 8)
+    reordering = stbl.find(b"ctts")
+    offset = 0 if reordering is None else struct.unpack_from(">i", reordering.payload, 12)[0]
+    return Sample(
+        time=Fraction(offset, timescale),
+        position=position,
+        size=same_for_all or struct.unpack_from(">I", sizes, 12)[0],
     )
 
 

@@ -6,18 +6,17 @@ comparing pictures. Does not belong here: what follows from it (`clip_proof`, `s
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 from av.container import InputContainer
 
-from videomoments_dagster.media.container import open_media, open_packets, presented_origin
+from videomoments_dagster.media.container import MediaFile, presented_origin
 from videomoments_dagster.media.timeline import is_stray
-from videomoments_dagster.records import MediaFacts
 
 TIME_TOLERANCE_SECONDS = 0.0005
 _SEEK_STEPS_SECONDS = (0.0, 1.0, 5.0, 20.0, 60.0, 300.0)
@@ -53,70 +52,129 @@ class Neighbourhood:
         following: The frame after it, None at the end.
         decoded_from: Presented time to seek to for the frame to decode; mostly the time asked
             for, but some files mark keyframes that are none.
+        decoded: The packets that were decoded for it, in that order; its own is the last.
     """
 
     previous: Shown | None
     shown: Shown
     following: Shown | None
     decoded_from: float
+    decoded: DecodedPackets
 
 
 @dataclass(frozen=True, slots=True)
-class PresentedPacket:
-    """A packet that is presented: its time and length in seconds of the presented timeline."""
+class DecodedPackets:
+    """What a decoder was given for a frame; the same again gives the same pixels.
 
-    time: float
-    duration: float
-    size: int
+    Attributes:
+        setup: The codec's own header, which is given first.
+        digests: Of each packet, in order of decoding.
+    """
+
+    setup: bytes
+    digests: tuple[bytes, ...]
 
 
-def frame_at(
-    path: Path, facts: MediaFacts, seconds: float, *, threads: int = 1
-) -> Neighbourhood | None:
+def frame_at(media: MediaFile, seconds: float) -> Neighbourhood | None:
     """Decode the frame that is shown at a presented time: the last that appears by then.
 
     Args:
-        path: The media file.
-        facts: Its probe.
+        media: The media file.
         seconds: Presented time.
-        threads: Decoder threads.
 
     Returns:
         The frame and its neighbours; None when nothing decodes at or before that time.
     """
-    if facts.video is None:
+    if media.facts.video is None:
         return None
     for step in (*_SEEK_STEPS_SECONDS, None):
         from_time = 0.0 if step is None else max(0.0, seconds - step)
-        found = _decode_towards(path, facts, seconds, from_time, threads)
+        found = _decode_towards(media, seconds, from_time)
         if found is not None or from_time == 0.0:
             return found
     return None
 
 
-def _decode_towards(
-    path: Path, facts: MediaFacts, seconds: float, from_time: float, threads: int
-) -> Neighbourhood | None:
-    video = facts.video
+def _decode_towards(media: MediaFile, seconds: float, from_time: float) -> Neighbourhood | None:
+    video = media.facts.video
     if video is None:
         return None
     latest = seconds + TIME_TOLERANCE_SECONDS
     previous: Shown | None = None
     shown: Shown | None = None
-    with open_media(path, facts) as container:
+    with media.decoding(video.codec) as container:
         stream: Any = container.streams[video.index]
-        stream.codec_context.thread_type = "AUTO"
-        stream.codec_context.thread_count = threads
         if from_time > 0:
             _seek(container, stream, video.start_seconds + from_time)
-        for time, frame in _decoded(stream, container, video.start_seconds, seconds, video.codec):
+        given = _Given(origin=video.start_seconds)
+        following: Shown | None = None
+        for time, frame in _decoded(container, stream, given, seconds, video.codec):
             if time > latest:
-                if shown is None:
-                    return None
-                return Neighbourhood(previous, shown, Shown(time, frame), from_time)
+                following = Shown(time, frame)
+                break
             if shown is None or time > shown.time:
                 previous, shown = shown, Shown(time, frame)
-    return Neighbourhood(previous, shown, None, from_time) if shown is not None else None
+        if shown is None:
+            return None
+        return Neighbourhood(
+            previous, shown, following, from_time, given.up_to(shown.time, _setup(stream))
+        )
+
+
+class _Given:
+    """Notes what a decoder is given."""
+
+    def __init__(self, *, origin: float) -> None:
+        self.origin = origin
+        self._digests: list[bytes] = []
+        self._times: list[float | None] = []
+
+    def note(self, packet: Any, tick: float) -> None:
+        """Take note of the next packet."""
+        self._digests.append(digest(packet))
+        self._times.append(None if packet.pts is None else packet.pts * tick - self.origin)
+
+    def up_to(self, seconds: float, setup: bytes) -> DecodedPackets:
+        """All until the one that is presented then; nothing if there is none."""
+        near = [
+            index
+            for index, time in enumerate(self._times)
+            if time is not None and abs(time - seconds) < TIME_TOLERANCE_SECONDS
+        ]
+        return DecodedPackets(setup, tuple(self._digests[: near[-1] + 1]) if near else ())
+
+
+def digest(packet: Any) -> bytes:
+    """Tell packets with other bytes apart."""
+    return hashlib.blake2b(packet, digest_size=16).digest()
+
+
+def _setup(stream: Any) -> bytes:
+    return bytes(stream.codec_context.extradata or b"")
+
+
+def first_packets(
+    media: MediaFile, *, stream_index: int, count: int
+) -> tuple[DecodedPackets, float | None]:
+    """Give the packets with which a stream begins, in order of decoding.
+
+    Returns:
+        At most `count` packets, and the presented time of the last of them in seconds; None for
+        one that is not presented.
+    """
+    digests: list[bytes] = []
+    with media.packets() as container:
+        stream: Any = container.streams[stream_index]
+        setup = _setup(stream)
+        for packet in container.demux(stream):
+            if packet.size == 0:
+                continue
+            digests.append(digest(packet))
+            if len(digests) == count:
+                shown = packet.pts is not None and not packet.is_discard
+                time = float(packet.pts * stream.time_base) - presented_origin(media.facts)
+                return DecodedPackets(setup, tuple(digests)), time if shown else None
+    return DecodedPackets(setup, tuple(digests)), None
 
 
 def _seek(container: InputContainer, stream: Any, seconds: float) -> None:
@@ -127,15 +185,19 @@ def _seek(container: InputContainer, stream: Any, seconds: float) -> None:
 
 
 def _decoded(
-    stream: Any, container: InputContainer, origin: float, seconds: float, codec: str
+    container: InputContainer, stream: Any, given: _Given, seconds: float, codec: str
 ) -> Iterator[tuple[float, Any]]:
     """Decode on, passing over frames that nothing refers to until near the wanted time."""
+    origin = given.origin
     near = origin + seconds - _reordering_seconds(stream, codec)
+    tick = float(stream.time_base)
     for packet in container.demux(stream):
         stamp = packet.dts if packet.dts is not None else packet.pts
         hidden = packet.is_discard or (stamp is not None and stamp * stream.time_base < near)
         if codec in _SKIPPABLE_CODECS:
             stream.codec_context.skip_frame = "NONREF" if hidden else "DEFAULT"
+        if packet.size:
+            given.note(packet, tick)
         try:
             frames = packet.decode()
         except av.error.FFmpegError:
@@ -153,34 +215,33 @@ def _reordering_seconds(stream: Any, codec: str) -> float:
     return min(float(_LARGEST_REORDERING_FRAMES / rate), _LARGEST_REORDERING_SECONDS)
 
 
-def presented_packets(
-    path: Path, facts: MediaFacts, *, stream_index: int, start: float, end: float
-) -> list[PresentedPacket]:
-    """List the packets of a stream that are presented from `start` until before `end`.
+def presented_times(
+    media: MediaFile, *, stream_index: int, start: float, end: float
+) -> list[float]:
+    """List when the packets of a stream are presented, from `start` until before `end`.
 
     Args:
-        path: The media file.
-        facts: Its probe.
+        media: The media file.
         stream_index: The stream in its container.
         start: Presented time of the first packet wanted; half a millisecond earlier counts.
         end: Presented time before which the last one starts.
 
     Returns:
-        The packets in order of time.
+        Presented times in seconds, ascending.
     """
-    origin = presented_origin(facts)
-    found: list[PresentedPacket] = []
+    origin = presented_origin(media.facts)
+    found: list[float] = []
     after_the_end = 0
-    with open_packets(path, facts) as container:
+    with media.packets() as container:
         stream: Any = container.streams[stream_index]
         tick = float(stream.time_base)
         _seek(container, stream, origin + start - _LARGEST_REORDERING_SECONDS)
         earliest, latest = start - TIME_TOLERANCE_SECONDS, end - TIME_TOLERANCE_SECONDS
         for packet in container.demux(stream):
             # Thousands of packets: each property is a call, so each is asked for once.
-            size, pts, dts = packet.size, packet.pts, packet.dts
+            pts, dts = packet.pts, packet.dts
             stamp = dts if pts is None else pts
-            if stamp is None or size == 0:
+            if stamp is None or packet.size == 0:
                 continue
             if (stamp if dts is None else dts) * tick - origin >= end:
                 after_the_end += 1
@@ -188,8 +249,8 @@ def presented_packets(
                     break
             time = stamp * tick - origin
             if earliest <= time < latest and not packet.is_discard:
-                found.append(PresentedPacket(time, (packet.duration or 0) * tick, size))
-    return sorted(found, key=lambda packet: packet.time)
+                found.append(time)
+    return sorted(found)
 
 
 def identical(one: Any, other: Any) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 
 from videomoments_dagster.failures import MediaFailed
-from videomoments_dagster.media.container import open_media
+from videomoments_dagster.media.container import MediaFile, open_media
 from videomoments_dagster.media.frame_access import frame_at
 from videomoments_dagster.media.thumbnails import presented_jpeg
 from videomoments_dagster.records import MediaFacts
@@ -50,10 +50,13 @@ class FrameSamples:
         path = self._file()
         pictures: list[bytes] = []
         try:
-            with open_media(path, self._facts) as container:
+            with (
+                open_media(path, self._facts) as container,
+                MediaFile(path, self._facts) as media,
+            ):
                 stream = container.streams[video.index]
                 for seconds in times_seconds:
-                    found = frame_at(path, self._facts, seconds)
+                    found = frame_at(media, seconds)
                     if found is not None:
                         pictures.append(
                             presented_jpeg(found.shown.frame, stream, rotation=video.rotation)

@@ -6,8 +6,11 @@ Does not belong here: fetching the file; anything that changes it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from av.stream import Disposition
 
 from videomoments_dagster.failures import SourceRejected
 from videomoments_dagster.media import timeline
-from videomoments_dagster.media.container import MP4, open_media, open_packets
+from videomoments_dagster.media.container import MP4, MediaFile, open_media, open_packets
 from videomoments_dagster.media.sniffing import what_it_is_instead
 from videomoments_dagster.media.truncation import is_fragmented_mp4, why_incomplete
 from videomoments_dagster.records import AudioStream, MediaFacts, SubtitleStream, VideoStream
@@ -30,6 +33,9 @@ _CLAIM_TOLERANCE_SECONDS = 1.0
 _CLAIM_TOLERANCE_SHARE = 0.05
 _IMPLAUSIBLE_EDIT_SHARE = 0.5
 _SAMPLED_FROM_SECONDS = 2.0
+_Opened = Callable[[], AbstractContextManager[InputContainer]]
+_OpenedAs = Callable[[MediaFacts], AbstractContextManager[InputContainer]]
+_FirstFrame = Callable[[InputContainer, Any], tuple[float, Any] | None]
 _REMEDY = "Give a video or audio file that plays from start to end"
 
 
@@ -47,36 +53,55 @@ def probe(path: Path, *, sample: bool = True) -> MediaFacts:
         SourceRejected: There is no such file, or it is none that can be worked on; the reason
             names the file.
     """
-    return _probed(path, sample=sample)[0]
-
-
-def probe_with_first_picture(path: Path) -> tuple[MediaFacts, Any | None]:
-    """Probe a file that was just made, and give its first presented picture as it was decoded.
-
-    Raises:
-        SourceRejected: As `probe` does.
-    """
-    return _probed(path, sample=False)
-
-
-def _probed(path: Path, *, sample: bool) -> tuple[MediaFacts, Any | None]:
     size = _size_of_file(path)
     instead = what_it_is_instead(path)
     if instead is not None:
         raise _rejected(path, f"is {instead}, not a video or audio file")
     incomplete = why_incomplete(path)
     try:
-        found = _facts(path, size, incomplete, edit_list=True)
+        found = _facts_from_outside(path, size, incomplete, edit_list=True)
         if found is None:
-            found = _facts(path, size, incomplete, edit_list=False)
+            found = _facts_from_outside(path, size, incomplete, edit_list=False)
         if found is not None and sample:
-            _reject_undecodable(path, found[0])
+            _reject_undecodable(path, found)
     except timeline.ScanTooLong:
         raise _rejected(path, "could not be read to its end within two minutes") from None
     except (av.error.FFmpegError, ValueError, OSError) as error:
         if incomplete is not None:
             raise _rejected(path, f"is truncated: {incomplete}") from error
         raise _rejected(path, "is corrupt or in a format that is not supported") from error
+    if found is None:
+        raise _rejected(path, "is corrupt: its edit list shows nothing of its data")
+    return found
+
+
+def probe_written(path: Path) -> MediaFacts:
+    """Probe an MP4 that this project just wrote.
+
+    Nothing is asked of it that only files from outside can get wrong: it is opened once, and of
+    its pictures only the first stored one is decoded.
+
+    Raises:
+        SourceRejected: It does not play.
+    """
+    written = MediaFacts(
+        container=MP4,
+        duration_seconds=0.0,
+        size_bytes=_size_of_file(path),
+        video=None,
+        audio=None,
+    )
+    try:
+        with MediaFile(path, written) as media:
+            found = _facts(
+                path,
+                written,
+                opened=media.packets,
+                packets=lambda _: media.packets(),
+                first_frame=timeline.first_frame_by_packets,
+            )
+    except (av.error.FFmpegError, ValueError, OSError, timeline.ScanTooLong) as error:
+        raise _rejected(path, "is corrupt") from error
     if found is None:
         raise _rejected(path, "is corrupt: its edit list shows nothing of its data")
     return found
@@ -121,13 +146,10 @@ class _Chosen:
     frame: Any
 
 
-def _facts(
+def _facts_from_outside(
     path: Path, size: int, incomplete: str | None, *, edit_list: bool
-) -> tuple[MediaFacts, Any | None] | None:
-    """Probe with or without the edit list; None when the edit list contradicts the data.
-
-    The first picture comes with it, since it was decoded anyway.
-    """
+) -> MediaFacts | None:
+    """Probe with or without the edit list; None when the edit list contradicts the data."""
     facts = MediaFacts(
         container=MP4,
         duration_seconds=0.0,
@@ -139,13 +161,31 @@ def _facts(
     source = None if edit_list else facts
     with open_media(path, source) as container:
         _reject_truncated(path, container, incomplete)
-        facts = replace(
-            facts, container=container.format.name, subtitles=_subtitle_streams(container)
-        )
+        facts = replace(facts, container=container.format.name)
+    return _facts(
+        path,
+        facts,
+        opened=lambda: open_media(path, source),
+        packets=partial(open_packets, path),
+        first_frame=timeline.first_frame,
+    )
+
+
+def _facts(
+    path: Path,
+    facts: MediaFacts,
+    *,
+    opened: _Opened,
+    packets: _OpenedAs,
+    first_frame: _FirstFrame,
+) -> MediaFacts | None:
+    """Measure what a file of a known container holds; None when its edit list contradicts it."""
+    with opened() as container:
+        facts = replace(facts, subtitles=_subtitle_streams(container))
         claimed_end = _claimed_end(container)
         pictures, sounds = (_candidates(container, kind) for kind in ("video", "audio"))
-    video = _choose(path, source, pictures, what="pictures")
-    audio = _choose(path, source, sounds, what="sound")
+    video = _choose(path, opened, first_frame, pictures, what="pictures")
+    audio = _choose(path, opened, first_frame, sounds, what="sound")
     timed = video or audio
     if timed is None:
         raise _rejected(path, "holds neither moving pictures nor sound")
@@ -154,15 +194,15 @@ def _facts(
         video=_video_stream(video) if video else None,
         audio=_audio_stream(audio) if audio else None,
     )
-    end = _measured_end(path, facts, claimed_end)
+    end = _measured_end(path, facts, claimed_end, opened=opened, packets=packets)
     duration = end - timed.start_seconds
-    if edit_list and facts.container == MP4:
+    if not facts.ignore_edit_list and facts.container == MP4:
         promised = (claimed_end or 0.0) - timed.start_seconds
         if duration <= _IMPLAUSIBLE_EDIT_SHARE * promised or duration <= 0:
             return None
     if duration <= 0:
         raise _rejected(path, "is corrupt: none of its frames lasts any time")
-    return replace(facts, duration_seconds=duration), video.frame if video else None
+    return replace(facts, duration_seconds=duration)
 
 
 def _reject_truncated(path: Path, container: InputContainer, incomplete: str | None) -> None:
@@ -202,13 +242,18 @@ def _candidates(container: InputContainer, kind: str) -> dict[int, str]:
 
 
 def _choose(
-    path: Path, source: MediaFacts | None, candidates: dict[int, str], *, what: str
+    path: Path,
+    opened: _Opened,
+    first_frame: _FirstFrame,
+    candidates: dict[int, str],
+    *,
+    what: str,
 ) -> _Chosen | None:
     """Take the first stream that decodes; for sound, the default one before others."""
     for index in candidates:
-        with open_media(path, source) as container:
+        with opened() as container:
             stream = container.streams[index]
-            found = timeline.first_frame(container, stream) if stream.codec_context else None
+            found = first_frame(container, stream) if stream.codec_context else None
             if found is not None:
                 return _Chosen(
                     index=index,
@@ -219,7 +264,7 @@ def _choose(
                     frame=found[1],
                 )
     for index, codec in candidates.items():
-        with open_media(path, source) as container:
+        with opened() as container:
             if timeline.has_packets(container, container.streams[index]):
                 raise _rejected(path, f"is corrupt: its {what} ({codec}) cannot be decoded")
     return None
@@ -266,19 +311,26 @@ def _subtitle_streams(container: InputContainer) -> tuple[SubtitleStream, ...]:
     )
 
 
-def _measured_end(path: Path, facts: MediaFacts, claimed_end: float | None) -> float:
+def _measured_end(
+    path: Path,
+    facts: MediaFacts,
+    claimed_end: float | None,
+    *,
+    opened: _Opened,
+    packets: _OpenedAs,
+) -> float:
     """Container time at which the last presented frame or sample ends."""
     indexes = [stream.index for stream in (facts.video, facts.audio) if stream is not None]
     tail = None
     if claimed_end is not None and facts.container not in timeline.ESTIMATING_DEMUXERS:
-        with open_packets(path, facts) as container:
+        with packets(facts) as container:
             streams = tuple(container.streams[index] for index in indexes)
             tail = timeline.tail_after_seek(container, streams, claimed_end)
         tolerance = max(_CLAIM_TOLERANCE_SECONDS, _CLAIM_TOLERANCE_SHARE * claimed_end)
         if tail is not None and abs(tail.end_seconds - claimed_end) > tolerance:
             tail = None
     if tail is None:
-        with open_media(path, facts) as container:
+        with opened() as container:
             streams = tuple(container.streams[index] for index in indexes)
             tail = timeline.tail_by_scan(container, streams)
     if tail is None:

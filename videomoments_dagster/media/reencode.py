@@ -103,7 +103,7 @@ def _run(plan: ClipPlan, raw: Path) -> None:
             "video_track_timescale": _CLOCK,
             "flags:v": "+bitexact",
         }
-        held = plan.end_time - plan.pictures[-1].time if plan.pictures else plan.duration
+        held = plan.end_time - plan.pictures[-1] if plan.pictures else plan.duration
         if held > _HELD_FRAMES * plan.frame_seconds:
             # The last picture is held, which takes a last picture that is also stored last.
             options["bf"] = 0

@@ -6,20 +6,23 @@ sound for transcription.
 
 from __future__ import annotations
 
-from pathlib import Path
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import av
 import numpy as np
+from av.container import InputContainer
 from numpy.typing import NDArray
 
-from videomoments_dagster.media.container import open_media, open_packets, presented_origin
-from videomoments_dagster.records import MediaFacts
+from videomoments_dagster.media.container import MediaFile, presented_origin
 
 _RATE = 8000
 _COMPARED_SECONDS = 2.0
 _SEARCHED_SECONDS = 0.25
-_PREROLL_SECONDS = 1.0
+_PREROLL_SECONDS = {"aac": 0.2}
+_LONGEST_PREROLL_SECONDS = 1.0
+"""What a decoder takes to settle after a seek; AAC two blocks of 1024 samples at most."""
 _PLACES = (0.5, 0.1, 0.8)
 _AUDIBLE = 1e-3
 _CLEAR_CORRELATION = 0.6
@@ -27,10 +30,8 @@ _CLEAR_CORRELATION = 0.6
 
 def sound_offset(
     *,
-    source: Path,
-    source_facts: MediaFacts,
-    clip: Path,
-    clip_facts: MediaFacts,
+    source: MediaFile,
+    clip: MediaFile,
     begins_at: float,
     duration: float,
 ) -> float | None:
@@ -38,9 +39,7 @@ def sound_offset(
 
     Args:
         source: The file that the clip was cut from.
-        source_facts: Its probe.
         clip: The clip.
-        clip_facts: Its probe.
         begins_at: Presented time in the source that is the clip's time 0, seconds.
         duration: Length of the clip in seconds.
 
@@ -51,12 +50,11 @@ def sound_offset(
     length = min(_COMPARED_SECONDS, duration)
     for place in _PLACES:
         start = min(place * duration, duration - length)
-        heard = decoded_sound(clip, clip_facts, start, length)
+        heard = decoded_sound(clip, start, length)
         if float(np.sqrt(np.mean(heard * heard))) < _AUDIBLE:
             continue
         reference = decoded_sound(
             source,
-            source_facts,
             begins_at + start - _SEARCHED_SECONDS,
             length + 2 * _SEARCHED_SECONDS,
         )
@@ -85,51 +83,68 @@ def _best_lag(reference: NDArray[np.float32], heard: NDArray[np.float32]) -> flo
     return (centre - best) / _RATE
 
 
-def decoded_sound(
-    path: Path, facts: MediaFacts, start: float, length: float
-) -> NDArray[np.float32]:
+def decoded_sound(media: MediaFile, start: float, length: float) -> NDArray[np.float32]:
     """Decode a stretch of sound as mono at 8 kHz.
 
     Args:
-        path: The media file.
-        facts: Its probe; it has sound.
+        media: The media file; it has sound.
         start: Presented time in seconds; what lies before the file's sound is silence.
         length: Seconds.
     """
-    samples = np.zeros(round(length * _RATE), dtype=np.float32)
-    if facts.audio is None:
-        return samples
-    origin = presented_origin(facts)
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=_RATE)
-    # The header of an MP4 says all that AAC needs; opening it otherwise decodes pictures as well.
-    opened = open_packets if facts.audio.codec == "aac" else open_media
-    with opened(path, facts) as container:
-        stream: Any = container.streams[facts.audio.index]
-        earliest = origin + start - _PREROLL_SECONDS
+    audio = media.facts.audio
+    if audio is None:
+        return np.zeros(round(length * _RATE), dtype=np.float32)
+    origin = presented_origin(media.facts)
+    rate = audio.sample_rate
+    samples = np.zeros(math.ceil(length * rate) + 1, dtype=np.float32)
+    with media.decoding(audio.codec) as container:
+        stream: Any = container.streams[audio.index]
+        earliest = origin + start - _PREROLL_SECONDS.get(audio.codec, _LONGEST_PREROLL_SECONDS)
         if earliest > 0:
             container.seek(int(earliest / stream.time_base), stream=stream)
-        for packet in container.demux(stream):
-            try:
-                frames = packet.decode()
-            except av.error.FFmpegError:
+        for time, block in _decoded(container, stream, rate):
+            at = round((time - origin - start) * rate)
+            if at > len(samples):
+                break
+            first, last = max(0, at), min(len(samples), at + len(block))
+            if first < last:
+                samples[first:last] = block[first - at : last - at]
+    return _averaged(samples, rate=rate, count=round(length * _RATE))
+
+
+def _decoded(
+    container: InputContainer, stream: Any, rate: int
+) -> Iterator[tuple[float, NDArray[np.float32]]]:
+    """Container time in seconds of each block of sound, and the block as mono."""
+    resampler = av.AudioResampler(format="fltp", layout="mono", rate=rate)
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            continue
+        for frame in frames:
+            if frame.pts is None:
                 continue
-            for frame in frames:
-                if frame.pts is None:
-                    continue
+            plain = frame.format.name == "fltp" and frame.sample_rate == rate
+            parts: list[Any] = [frame] if plain else resampler.resample(frame)
+            for part in parts:
                 # Floats: fractions would take as long as the decoding.
-                time = frame.pts * float(frame.time_base) - origin
-                if time > start + length:
-                    return samples
-                if time + frame.samples / frame.sample_rate < start - _PREROLL_SECONDS / 2:
-                    continue
-                for part in resampler.resample(frame):
-                    _place(samples, part, origin + start)
-    return samples
+                yield part.pts * float(part.time_base), _mono(part)
 
 
-def _place(samples: NDArray[np.float32], part: Any, container_start: float) -> None:
-    block = part.to_ndarray().reshape(-1)
-    at = round((part.pts * float(part.time_base) - container_start) * _RATE)
-    first, last = max(0, at), min(len(samples), at + len(block))
-    if first < last:
-        samples[first:last] = block[first - at : last - at]
+def _mono(frame: Any) -> NDArray[np.float32]:
+    """Mean of a planar frame's channels."""
+    mixed = np.array(
+        np.frombuffer(frame.planes[0], np.float32, count=frame.samples)
+    )
+    for plane in frame.planes[1:]:
+        mixed += np.frombuffer(plane, np.float32, count=frame.samples)
+    mixed /= np.float32(len(frame.planes))
+    return mixed
+
+
+def _averaged(samples: NDArray[np.float32], *, rate: int, count: int) -> NDArray[np.float32]:
+    """The means of `count` stretches of 1/8000 s each, from the start on."""
+    sums = np.concatenate(([0.0], np.cumsum(samples, dtype=np.float64)))
+    edges = np.interp(np.arange(count + 1) * (rate / _RATE), np.arange(len(sums)), sums)
+    return np.asarray(np.diff(edges) * (_RATE / rate), dtype=np.float32)

@@ -10,18 +10,16 @@ exactly.
 
 from __future__ import annotations
 
-import hashlib
 import math
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import ffmpeg
 
+from videomoments_dagster.failures import MediaFailed
 from videomoments_dagster.media.clip_plan import ClipPlan
-from videomoments_dagster.media.container import MP4, open_packets, presented_origin
+from videomoments_dagster.media.container import MP4, presented_origin
 from videomoments_dagster.media.edit_list import (
     Presentation,
     Track,
@@ -38,6 +36,14 @@ _SOUND_CODECS = frozenset({"aac"})
 _MICROSECONDS = 1_000_000
 _COPIED_PAST_THE_END_SECONDS = 0.1
 _SAME_PACKET_SECONDS = 0.005
+# Entries of an MP4's index (ISO/IEC 14496-12, 8.6 and 8.7), rounded up: size, run of durations,
+# run of reorderings, keyframe; size and run of durations; position, run of chunks.
+_BYTES_PER_PICTURE = 24
+_BYTES_PER_SOUND = 12
+_BYTES_PER_CHUNK = 20
+_ROOM_BYTES = 4096
+_SAMPLES_PER_SOUND_PACKET = 1024
+_ROOM_EXCEEDED = "moov_size is too small"
 
 
 class CopyImpossible(Exception):
@@ -85,14 +91,21 @@ def copy_clip(plan: ClipPlan, *, raw: Path, destination: Path) -> float:
     # A packet that starts between two microseconds must not fall before the seek.
     seek_to = start if plan.first is None else min(start, plan.first.decoded_from)
     seek = math.ceil((origin + seek_to) * _MICROSECONDS) / _MICROSECONDS
-    _run(plan, raw, seek=seek, length=origin + plan.end_time - seek)
+    length = origin + plan.end_time - seek
+    room = _room_for_index(plan, length)
+    try:
+        _run(plan, raw, seek=seek, length=length, room=room)
+    except MediaFailed as error:
+        if _ROOM_EXCEEDED not in error.reason:
+            raise
+        _run(plan, raw, seek=seek, length=length, room=0)
     try:
         tracks = read_tracks(raw)
         begin, end = Fraction(origin + start), Fraction(origin + plan.end_time)
         presentations = {
             kind: _presentation(
                 track,
-                shift=_shift(plan, raw, kind, seek),
+                shift=_shift(plan, raw, track, seek),
                 begin=begin,
                 end=end,
             )
@@ -114,7 +127,22 @@ def _kinds(facts: MediaFacts) -> set[str]:
     }
 
 
-def _run(plan: ClipPlan, raw: Path, *, seek: float, length: float) -> None:
+def _room_for_index(plan: ClipPlan, length: float) -> int:
+    """Bytes that the index of `length` seconds hardly exceeds."""
+    video, audio = plan.facts.video, plan.facts.audio
+    pictures = sounds = 0.0
+    if video is not None:
+        pictures = length * max(video.frame_rate or 0.0, len(plan.pictures) / plan.duration)
+    if audio is not None:
+        sounds = length * audio.sample_rate / _SAMPLES_PER_SOUND_PACKET
+    # Tracks take turns: a chunk ends where the other track goes on.
+    chunks = 2 * min(pictures, sounds)
+    return _ROOM_BYTES + int(
+        pictures * _BYTES_PER_PICTURE + sounds * _BYTES_PER_SOUND + chunks * _BYTES_PER_CHUNK
+    )
+
+
+def _run(plan: ClipPlan, raw: Path, *, seek: float, length: float, room: int) -> None:
     facts = plan.facts
     source = ffmpeg.input(
         safe_input(plan.source), ss=f"{seek:.6f}", seek_timestamp=1, **input_options(facts)
@@ -128,6 +156,8 @@ def _run(plan: ClipPlan, raw: Path, *, seek: float, length: float) -> None:
         "fflags": "+bitexact",
         "format": "mp4",
     }
+    if room:
+        options["moov_size"] = room
     if facts.video is not None and facts.video.codec == "hevc":
         options["tag:v"] = "hvc1"  # the only tag of HEVC that Apple's players take
     run_ffmpeg(
@@ -149,52 +179,31 @@ def _presentation(track: Track, *, shift: Fraction, begin: Fraction, end: Fracti
     return Presentation(delay=delay, media_start=media_start, duration=duration)
 
 
-def _shift(plan: ClipPlan, raw: Path, kind: str, seek: float) -> Fraction:
+def _shift(plan: ClipPlan, raw: Path, track: Track, seek: float) -> Fraction:
     """Container time of the source at which a copied track's own clock is 0."""
-    stream = plan.facts.video if kind == "vide" else plan.facts.audio
+    stream = plan.facts.video if track.kind == "vide" else plan.facts.audio
     if stream is None:
         raise CopyImpossible("it has a stream that was not asked for")
-    media_time, presented, digest = _first_copied(raw, plan.facts, kind)
-    expected = seek + presented
-    with open_packets(plan.source, plan.facts) as container:
+    copied = track.first_sample
+    if copied is None:
+        raise CopyImpossible("one of its streams holds nothing there")
+    with raw.open("rb") as file:
+        file.seek(copied.position)
+        data = file.read(copied.size)
+    shown = track.presentation
+    expected = seek + float(shown.delay + copied.time - shown.media_start)
+    with plan.source_file.packets() as container:
         original: Any = container.streams[stream.index]
         earliest = max(0.0, expected - 1.0)
         if earliest > 0:
             container.seek(int(earliest / original.time_base), stream=original)
         tick = float(original.time_base)
-        best: Fraction | None = None
         for packet in container.demux(original):
             if packet.pts is None or packet.size == 0:
                 continue
             near = abs(packet.pts * tick - expected) <= _SAME_PACKET_SECONDS
-            if near and _digest(packet) == digest:
-                best = packet.pts * original.time_base
-                break
+            if near and packet.size == len(data) and bytes(packet) == data:
+                return Fraction(packet.pts * original.time_base) - copied.time
             if packet.dts is not None and packet.dts * tick > expected + 1.0:
                 break
-    if best is None:
-        raise CopyImpossible("a copied packet could not be found again in the source")
-    return best - media_time
-
-
-def _first_copied(raw: Path, facts: MediaFacts, kind: str) -> tuple[Fraction, float, bytes]:
-    """A copied packet: its time on the track's clock, as ffmpeg presents it, and its digest."""
-    wanted = "video" if kind == "vide" else "audio"
-    as_presented = replace(facts, container=MP4, ignore_edit_list=False)
-    with open_packets(raw, as_presented) as container:
-        stream: Any = next(s for s in container.streams if s.type == wanted)
-        first = next((p for p in container.demux(stream) if p.size), None)
-        if first is None or first.pts is None:
-            raise CopyImpossible("one of its streams holds nothing there")
-        presented = float(first.pts * stream.time_base)
-        position, digest = first.pos, _digest(first)
-    with open_packets(raw, replace(as_presented, ignore_edit_list=True)) as container:
-        stream = next(s for s in container.streams if s.type == wanted)
-        for packet in container.demux(stream):
-            if packet.pos == position and packet.pts is not None:
-                return packet.pts * stream.time_base, presented, digest
-    raise CopyImpossible("a copied packet could not be found again in its track")
-
-
-def _digest(packet: av.Packet[Any]) -> bytes:
-    return hashlib.blake2b(bytes(packet), digest_size=16).digest()
+    raise CopyImpossible("a copied packet could not be found again in the source")

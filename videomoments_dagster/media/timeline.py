@@ -16,6 +16,8 @@ from av.container import InputContainer
 
 _PACKETS_TRIED = 600
 _FRAMES_FOR_START = 4
+_REORDERED_PACKETS = 18
+"""16 is the most that H.264 (A.3.1) and HEVC (A.4.2) let a frame wait for others."""
 _THREADS = 2
 _SCAN_SECONDS = 120.0
 _STRAY_SECONDS = 60.0
@@ -69,6 +71,43 @@ def first_frame(container: InputContainer, stream: Any) -> tuple[float, Any] | N
         if len(found) >= _FRAMES_FOR_START:
             break
     return min(found, key=lambda item: item[0]) if found else None
+
+
+def first_frame_by_packets(container: InputContainer, stream: Any) -> tuple[float, Any] | None:
+    """Decode the first stored picture only, and take the first presented time from packets.
+
+    For files that are known to decode: an edit list may hide seconds of pictures in front of the
+    first one that is presented.
+
+    Args:
+        container: An open container, at its start, of which packets alone are read afterwards.
+        stream: One of its picture or sound streams.
+
+    Returns:
+        Container time of the first presented frame in seconds, and the first stored frame; None
+        when that does not decode or none is presented.
+    """
+    if stream.type != "video":
+        return first_frame(container, stream)
+    stored: Any = None
+    times: list[float] = []
+    tick = float(stream.time_base)
+    for packet in container.demux(stream):
+        if packet.size == 0:
+            continue
+        if stored is None:
+            # FFmpeg gives no frame of a packet that is marked as hidden; its bytes alone are not.
+            # Decoders hold frames back until they are told that no more come.
+            context = stream.codec_context
+            frames = [*context.decode(av.Packet(bytes(packet))), *context.decode(None)]
+            if not frames:
+                return None
+            stored = frames[0]
+        if packet.pts is not None and not packet.is_discard:
+            times.append(packet.pts * tick)
+        if len(times) > _REORDERED_PACKETS:
+            break
+    return (min(times), stored) if times else None
 
 
 def decodes_at(container: InputContainer, stream: Any, seconds: float) -> bool:
