@@ -11,8 +11,6 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from db.urls import normalised, rendered
-
 
 class DatabaseSettings(BaseSettings):
     """Database settings, each overridable by the environment variable of its name.
@@ -55,6 +53,8 @@ class DatabaseSettings(BaseSettings):
         Raises:
             UrlRejected: The URL is malformed or not PostgreSQL's.
         """
+        from db.urls import normalised, rendered
+
         if "database_sync_url" in self.model_fields_set:
             return rendered(normalised(self.database_sync_url))
         if "database_url" in self.model_fields_set:

@@ -19,7 +19,7 @@ from videomoments_dagster.identity import MAX_IDENTIFIER_LENGTH, checked_identif
 from videomoments_dagster.media.probe import probe
 from videomoments_dagster.partitions import VIDEOS
 from videomoments_dagster.records import Source
-from videomoments_dagster.resources.registry import register, registered_source, source_at
+from videomoments_dagster.registered_sources import register, registered_source, source_at
 from videomoments_dagster.sources.local_file import checked_local_file
 from videomoments_dagster.sources.locations import (
     SourceKind,

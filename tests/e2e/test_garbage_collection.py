@@ -16,9 +16,9 @@ from pipeline import Pipeline
 from db.run_claims import video_to_oneself
 from videomoments_dagster.cli import main
 from videomoments_dagster.definitions import build_definitions
+from videomoments_dagster.garbage import Collected, Garbage, collect, find_garbage
 from videomoments_dagster.history.dagster_runs import run_in_flight
 from videomoments_dagster.object_store.local_folder import LocalFolderStore
-from videomoments_dagster.resources.garbage import Collected, Garbage, collect, find_garbage
 
 DAY = timedelta(days=1)
 

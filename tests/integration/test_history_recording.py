@@ -587,14 +587,14 @@ def test_a_tick_does_not_look_again_at_what_it_has_seen(
         history.succeeded(job="nightly_report")
     history.tick()
     looked: list[str] = []
-    original = sensors.record_runs
+    original = recording.record_runs
 
     def noted(instance: Any, database: Any, records: Any) -> Any:
         records = list(records)
         looked.extend(record.dagster_run.run_id for record in records)
         return original(instance, database, records)
 
-    monkeypatch.setattr(sensors, "record_runs", noted)
+    monkeypatch.setattr(recording, "record_runs", noted)
     history.tick()
     assert looked == []
     run = history.succeeded(job="nightly_report")

@@ -19,10 +19,10 @@ from stored_records import Storage, content_hash
 from db.session import Database
 from videomoments_dagster.defs import inbox as inbox_sensor
 from videomoments_dagster.failures import SourceUnavailable
+from videomoments_dagster.registered_sources import registered_source
 from videomoments_dagster.resources.database import DatabaseResource
 from videomoments_dagster.resources.inbox import InboxResource
 from videomoments_dagster.resources.object_store import ObjectStoreResource
-from videomoments_dagster.resources.registry import registered_source
 
 LONG_AGO = 1_700_000_000
 

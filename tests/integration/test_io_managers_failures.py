@@ -21,7 +21,7 @@ from videomoments_dagster.io_managers.catalogue import STORED_ASSETS
 from videomoments_dagster.io_managers.generation_config_rows import config_id, prompt_id
 from videomoments_dagster.object_store.local_folder import LocalFolderStore
 from videomoments_dagster.records import CutClips, MadeThumbnails, Moments, Prompt, Source
-from videomoments_dagster.resources.registry import register
+from videomoments_dagster.registered_sources import register
 
 THREADS = 8
 
@@ -183,13 +183,15 @@ def test_a_failure_at_the_end_of_the_transaction_changes_no_row(
     }
     before = storage.asset_rows()
 
+    remember = stored_asset.remember
+
     def cut_off(session: Session, **options: Any) -> None:
-        stored_asset.remember(session, **options)
+        remember(session, **options)
         session.flush()
         raise ConnectionError("the power went")
 
     with monkeypatch.context() as patched:
-        patched.setattr("videomoments_dagster.io_managers.partition_io_manager.remember", cut_off)
+        patched.setattr("videomoments_dagster.io_managers.stored_asset.remember", cut_off)
         with pytest.raises(ConnectionError):
             storage.store(asset, "talk", made[asset])
     assert storage.asset_rows() == before

@@ -11,7 +11,7 @@ from db.session import Database
 from videomoments_dagster.command_line.documents import list_document, show_document
 from videomoments_dagster.failures import IdentifierRejected
 from videomoments_dagster.records import Source
-from videomoments_dagster.resources.registry import register, registered_source, source_at
+from videomoments_dagster.registered_sources import register, registered_source, source_at
 
 HOSTILE = [
     "'; DROP TABLE videos CASCADE; --",

@@ -8,7 +8,6 @@ import time
 
 import dagster as dg
 
-from videomoments_dagster.history.abandoned_runs import watch_runs
 from videomoments_dagster.resources.database import DatabaseResource
 
 
@@ -26,6 +25,8 @@ def abandoned_runs(
     context: dg.SensorEvaluationContext, database: DatabaseResource
 ) -> dg.SkipReason:
     """Look at all runs that are under way, and remember which of them seem dead."""
+    from videomoments_dagster.history.abandoned_runs import watch_runs
+
     watch = watch_runs(
         context.instance,
         database.database,

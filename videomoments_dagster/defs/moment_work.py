@@ -11,19 +11,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
 from videomoments_dagster.defs.materialisation import MaterialisationConfig
 from videomoments_dagster.defs.run_tags import FAILED_PARTS_KEY
-from videomoments_dagster.language_models.questions import Spent
-from videomoments_dagster.moment_finding.engines import MomentEngine
-from videomoments_dagster.moment_finding.outcomes import Scored, WorkReport
 from videomoments_dagster.records import Moment, Moments
 from videomoments_dagster.resources.language_models import LanguageModelsResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
+
+if TYPE_CHECKING:
+    from videomoments_dagster.moment_finding.engines import MomentEngine
+    from videomoments_dagster.moment_finding.outcomes import Scored, WorkReport
 
 PART_KEY = "stored_part"
 """Name, in what is remembered of a result, of the fingerprint of its part without scores."""
@@ -136,6 +137,8 @@ def account(context: dg.AssetExecutionContext, reports: Mapping[str, WorkReport]
     Returns:
         Calls, tokens, cost and counts; totals of this materialisation only.
     """
+    from videomoments_dagster.language_models.questions import Spent
+
     failures = [
         f"{name}, {failure}" for name, report in reports.items() for failure in report.failures
     ]

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from db.errors import DatabaseProblem, SchemaOutdated
 from videomoments_dagster.failures import (
     DatabaseOutdated,
     DatabaseRefused,
     DatabaseUnavailable,
     VideoMomentsError,
 )
+
+if TYPE_CHECKING:
+    from db.errors import DatabaseProblem
 
 RETRY_OUTSIDE = dg.RetryPolicy(
     max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
@@ -27,6 +30,8 @@ RETRY_OUTSIDE = dg.RetryPolicy(
 
 def as_videomoments_error(problem: DatabaseProblem) -> VideoMomentsError:
     """The same problem as one of our failures; `db` has its own, since it stands alone."""
+    from db.errors import SchemaOutdated
+
     if problem.retryable:
         return DatabaseUnavailable(problem.reason, remedy=problem.remedy)
     if isinstance(problem, SchemaOutdated):
@@ -42,6 +47,8 @@ def failures_reported(*, video: str, step: str) -> Iterator[None]:
         dagster.Failure: For any `VideoMomentsError` or `DatabaseProblem`; `allow_retries` says
             whether Dagster's retry policy applies.
     """
+    from db.errors import DatabaseProblem
+
     try:
         yield
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):

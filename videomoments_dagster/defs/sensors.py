@@ -16,7 +16,6 @@ from types import MappingProxyType
 import dagster as dg
 from dagster import DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
 
-from videomoments_dagster.history.recording import Recorded, record_runs
 from videomoments_dagster.resources.database import DatabaseResource
 
 RUNS_PER_TICK = 500
@@ -102,6 +101,8 @@ def pipeline_history(
     context: dg.SensorEvaluationContext, database: DatabaseResource
 ) -> dg.SkipReason:
     """Record what changed since the cursor, what is still running, and what failed before."""
+    from videomoments_dagster.history.recording import Recorded, record_runs
+
     cursor = HistoryCursor.parsed(context.cursor)
     deadline = time.monotonic() + _SECONDS_PER_TICK
     changed = _changed(context.instance, cursor)

@@ -10,14 +10,6 @@ import dagster as dg
 
 from videomoments_dagster.defs.reporting import failures_reported
 from videomoments_dagster.failures import ObjectMissing
-from videomoments_dagster.io_managers.catalogue import STORED_ASSETS
-from videomoments_dagster.io_managers.stored_asset import (
-    Computed,
-    Unchanged,
-    first_missing,
-    missing_result,
-    remember,
-)
 from videomoments_dagster.resources.database import DatabaseResource
 from videomoments_dagster.resources.object_store import ObjectStoreResource
 
@@ -35,6 +27,9 @@ class PartitionIOManager(dg.ConfigurableIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Store a `Computed`, or leave everything as it is for an `Unchanged`."""
+        from videomoments_dagster.io_managers.catalogue import STORED_ASSETS
+        from videomoments_dagster.io_managers.stored_asset import Computed, Unchanged, remember
+
         name = context.asset_key.path[-1]
         if isinstance(obj, Unchanged):
             return
@@ -55,6 +50,9 @@ class PartitionIOManager(dg.ConfigurableIOManager):
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Load what is stored for the partition of the step that asks for it."""
+        from videomoments_dagster.io_managers.catalogue import STORED_ASSETS
+        from videomoments_dagster.io_managers.stored_asset import first_missing, missing_result
+
         name = context.asset_key.path[-1]
         asset = STORED_ASSETS[name]
         video = context.partition_key

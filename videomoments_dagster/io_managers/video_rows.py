@@ -28,7 +28,7 @@ from videomoments_dagster.records import (
     Video,
     VideoStream,
 )
-from videomoments_dagster.resources.registry import register_if_new
+from videomoments_dagster.registered_sources import register_if_new
 from videomoments_dagster.versions import video_version
 
 DEFAULT_EXTENSION = "bin"

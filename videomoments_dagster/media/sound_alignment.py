@@ -134,9 +134,7 @@ def _decoded(
 
 def _mono(frame: Any) -> NDArray[np.float32]:
     """Mean of a planar frame's channels."""
-    mixed = np.array(
-        np.frombuffer(frame.planes[0], np.float32, count=frame.samples)
-    )
+    mixed = np.array(np.frombuffer(frame.planes[0], np.float32, count=frame.samples))
     for plane in frame.planes[1:]:
         mixed += np.frombuffer(plane, np.float32, count=frame.samples)
     mixed /= np.float32(len(frame.planes))

@@ -11,13 +11,6 @@ from typing import Any
 
 import dagster as dg
 
-from videomoments_dagster.backlog import (
-    due_videos,
-    states_of,
-    unfinished,
-    videos_failed_since,
-    videos_in_flight,
-)
 from videomoments_dagster.partitions import VIDEOS
 from videomoments_dagster.resources.database import DatabaseResource
 
@@ -33,6 +26,14 @@ class BacklogResource(dg.ConfigurableResource[Any]):
 
     def due(self, instance: dg.DagsterInstance) -> list[str]:
         """Videos to run now, the newest first."""
+        from videomoments_dagster.backlog import (
+            due_videos,
+            states_of,
+            unfinished,
+            videos_failed_since,
+            videos_in_flight,
+        )
+
         return due_videos(
             unfinished(states_of(self.database.database, job="full")),
             excluded=videos_in_flight(instance)

@@ -6,15 +6,17 @@ is (`videomoments_dagster.configured_database`).
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import PrivateAttr
-from sqlalchemy.orm import Session
 
-from db.session import Database
-from videomoments_dagster.configured_database import database_url, open_database
 from videomoments_dagster.settings import load_settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from db.session import Database
 
 
 class DatabaseResource(dg.ConfigurableResource[Any]):
@@ -23,21 +25,23 @@ class DatabaseResource(dg.ConfigurableResource[Any]):
     url: str = ""
     """Another URL than the environment's; for tests. It would be shown in the UI."""
 
-    _database: Database | None = PrivateAttr(default=None)
+    _database: "Database | None" = PrivateAttr(default=None)
 
     @property
-    def database(self) -> Database:
+    def database(self) -> "Database":
         """The pool for this process; opened at first use."""
+        from videomoments_dagster.configured_database import database_url, open_database
+
         if self._database is None:
             self._database = open_database(self.url or database_url(load_settings()))
         return self._database
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
+    def transaction(self) -> "Iterator[Session]":
         """One short transaction: committed at the end, rolled back on an exception."""
         with self.database.transaction() as session:
             yield session
 
-    def read(self) -> AbstractContextManager[Session]:
+    def read(self) -> "AbstractContextManager[Session]":
         """A session for reading."""
         return self.database.read()

@@ -7,25 +7,18 @@ anything is listed or compared (`videomoments_dagster.inbox`).
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from videomoments_dagster.failures import SourceRejected, SourceUnavailable
-from videomoments_dagster.inbox.arrivals import Arrival
-from videomoments_dagster.inbox.bucket import list_bucket
-from videomoments_dagster.inbox.folder import SETTLE_SECONDS, list_folder
-from videomoments_dagster.inbox.intake import Intake, WantedRun, take_in, wanted_runs
-from videomoments_dagster.inbox.manifest import read_manifest
-from videomoments_dagster.object_store.addresses import parse_google_url
-from videomoments_dagster.object_store.google_transfer import (
-    TransferLimits,
-    brief_reason,
-    google_problem,
-)
-from videomoments_dagster.registration import add_source
+from videomoments_dagster.inbox.folder import SETTLE_SECONDS
 from videomoments_dagster.resources.database import DatabaseResource
 from videomoments_dagster.resources.object_store import ObjectStoreResource
+
+if TYPE_CHECKING:
+    from videomoments_dagster.inbox.arrivals import Arrival
+    from videomoments_dagster.inbox.intake import Intake, WantedRun
 
 _MANIFEST_BYTES = 64 * 1024**2
 
@@ -43,13 +36,17 @@ class InboxResource(dg.ConfigurableResource[Any]):
     """CSV or JSONL file of sources, a path or `gs://` URL; empty is none."""
     settle_seconds: float = SETTLE_SECONDS
 
-    def arrivals(self) -> list[Arrival]:
+    def arrivals(self) -> "list[Arrival]":
         """All that lies there and is whole, and all lines of the manifest.
 
         Raises:
             SourceUnavailable: It cannot be listed just now.
             SourceRejected: It cannot be listed at all.
         """
+        from videomoments_dagster.inbox.bucket import list_bucket
+        from videomoments_dagster.inbox.folder import list_folder
+        from videomoments_dagster.inbox.manifest import read_manifest
+
         found: list[Arrival] = []
         if self.root.lower().startswith("gs://"):
             found += list_bucket(self.root, client=self.object_store.client)
@@ -64,7 +61,7 @@ class InboxResource(dg.ConfigurableResource[Any]):
 
     def take_in(
         self, instance: dg.DagsterInstance, *, after: str, most: int, seconds: float
-    ) -> Intake:
+    ) -> "Intake":
         """Register what is new.
 
         Args:
@@ -73,8 +70,10 @@ class InboxResource(dg.ConfigurableResource[Any]):
             most: Most new arrivals to deal with.
             seconds: After this time no further arrival is begun.
         """
+        from videomoments_dagster.inbox.intake import take_in
+        from videomoments_dagster.registration import add_source
 
-        def register(arrival: Arrival) -> str:
+        def register(arrival: "Arrival") -> str:
             return add_source(
                 instance,
                 self.database.database,
@@ -96,11 +95,20 @@ class InboxResource(dg.ConfigurableResource[Any]):
             seconds=seconds,
         )
 
-    def wanted_runs(self, has_run: Callable[[str], bool], *, most: int) -> tuple[WantedRun, ...]:
+    def wanted_runs(self, has_run: Callable[[str], bool], *, most: int) -> "tuple[WantedRun, ...]":
         """Runs that arrivals need and that Dagster does not have yet."""
+        from videomoments_dagster.inbox.intake import wanted_runs
+
         return wanted_runs(self.database.database, has_run=has_run, most=most)
 
     def _manifest_text(self) -> str:
+        from videomoments_dagster.object_store.addresses import parse_google_url
+        from videomoments_dagster.object_store.google_transfer import (
+            TransferLimits,
+            brief_reason,
+            google_problem,
+        )
+
         address = parse_google_url(self.manifest)
         try:
             if address is None:

@@ -9,33 +9,17 @@ import os
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from videomoments_dagster.language_models.interview import Interview
-from videomoments_dagster.language_models.model_registry import (
-    LanguageModel,
-    key_of,
-    load_models,
-    model_named,
-)
-from videomoments_dagster.language_models.reachability import check_reachable
-from videomoments_dagster.moment_finding.engines import (
-    ExtractiveEngine,
-    LanguageModelEngine,
-    MomentEngine,
-)
-from videomoments_dagster.moment_finding.extractive import EXTRACTIVE_MODEL
 from videomoments_dagster.resources.database import DatabaseResource
-from videomoments_dagster.resources.model_calls import (
-    StoredAnswers,
-    StoredCallRecords,
-    forget_old_answers,
-    remove_old_records,
-)
 from videomoments_dagster.resources.object_store import ObjectStoreResource
 from videomoments_dagster.resources.scratch import ScratchResource
+
+if TYPE_CHECKING:
+    from videomoments_dagster.language_models.model_registry import LanguageModel
+    from videomoments_dagster.moment_finding.engines import MomentEngine
 
 
 class LanguageModelsResource(dg.ConfigurableResource[Any]):
@@ -55,6 +39,8 @@ class LanguageModelsResource(dg.ConfigurableResource[Any]):
         Raises:
             SettingsRejected: If one is not, or the file of models is invalid.
         """
+        from videomoments_dagster.language_models.model_registry import key_of
+
         for model in self._models(names):
             key_of(model, os.environ)
 
@@ -65,6 +51,9 @@ class LanguageModelsResource(dg.ConfigurableResource[Any]):
             SettingsRejected: As `check_names`.
             LanguageModelRefused: If nobody answers, or the key is refused.
         """
+        from videomoments_dagster.language_models.model_registry import key_of
+        from videomoments_dagster.language_models.reachability import check_reachable
+
         for model in self._models(names):
             check_reachable(model, key=key_of(model, os.environ))
 
@@ -76,7 +65,7 @@ class LanguageModelsResource(dg.ConfigurableResource[Any]):
         run_id: str,
         answers_since: datetime | None,
         said: Callable[[str], None],
-    ) -> MomentEngine:
+    ) -> "MomentEngine":
         """The engine that a profile calls `name`.
 
         Args:
@@ -90,6 +79,15 @@ class LanguageModelsResource(dg.ConfigurableResource[Any]):
         Raises:
             SettingsRejected: If there is no such model, or its key is missing.
         """
+        from videomoments_dagster.language_models.interview import Interview
+        from videomoments_dagster.language_models.model_registry import key_of, model_named
+        from videomoments_dagster.moment_finding.engines import (
+            ExtractiveEngine,
+            LanguageModelEngine,
+        )
+        from videomoments_dagster.moment_finding.extractive import EXTRACTIVE_MODEL
+        from videomoments_dagster.resources.model_calls import StoredAnswers, StoredCallRecords
+
         if name == EXTRACTIVE_MODEL:
             return ExtractiveEngine()
         model = model_named(name, self._registry())
@@ -114,6 +112,8 @@ class LanguageModelsResource(dg.ConfigurableResource[Any]):
         Args:
             video: Only this video's; None for all.
         """
+        from videomoments_dagster.resources.model_calls import remove_old_records
+
         return remove_old_records(
             self.object_store.store,
             older_than=timedelta(days=self.log_days),
@@ -123,16 +123,23 @@ class LanguageModelsResource(dg.ConfigurableResource[Any]):
 
     def forget_old_answers(self) -> int:
         """Delete answers that were kept longer than `log_days` ago; how many."""
+        from videomoments_dagster.resources.model_calls import forget_old_answers
+
         return forget_old_answers(
             self.database.database,
             older_than=timedelta(days=self.log_days),
             now=datetime.now(UTC),
         )
 
-    def _registry(self) -> dict[str, LanguageModel]:
+    def _registry(self) -> "dict[str, LanguageModel]":
+        from videomoments_dagster.language_models.model_registry import load_models
+
         return load_models(Path(self.path) if self.path else None)
 
-    def _models(self, names: Iterable[str]) -> list[LanguageModel]:
+    def _models(self, names: Iterable[str]) -> "list[LanguageModel]":
+        from videomoments_dagster.language_models.model_registry import model_named
+        from videomoments_dagster.moment_finding.extractive import EXTRACTIVE_MODEL
+
         wanted = sorted(set(names) - {EXTRACTIVE_MODEL})
         registry = self._registry() if wanted else {}
         return [model_named(name, registry) for name in wanted]

@@ -11,21 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from videomoments_dagster.failures import ScratchExhausted
-from videomoments_dagster.media.byte_ranges import (
-    ByteRange,
-    NoIndex,
-    index_ranges,
-    stretch_ranges,
-)
-from videomoments_dagster.media.container import MP4
 from videomoments_dagster.records import MediaFacts
 from videomoments_dagster.resources.object_store import ObjectStoreResource
 from videomoments_dagster.resources.scratch import ScratchResource
+
+if TYPE_CHECKING:
+    from videomoments_dagster.media.byte_ranges import ByteRange
 
 _WORTH_IT_BYTES = 32 * 1024**2
 _WORTH_IT_SHARE = 0.6
@@ -83,6 +79,9 @@ class MediaResource(dg.ConfigurableResource[Any]):
             ObjectMissing: If there is no such object.
             ObjectStoreUnavailable: If it could not be fetched.
         """
+        from videomoments_dagster.media.byte_ranges import NoIndex, index_ranges, stretch_ranges
+        from videomoments_dagster.media.container import MP4
+
         store = self.object_store.store
         whole = store.local_path(url) or self._place(url)
         far = not whole.exists()
@@ -105,7 +104,7 @@ class MediaResource(dg.ConfigurableResource[Any]):
         return self.object_store.store.read_range(url, start=start, length=length)
 
     def _fetch_ranges(
-        self, url: str, to: Path, ranges: Sequence[ByteRange], facts: MediaFacts
+        self, url: str, to: Path, ranges: "Sequence[ByteRange]", facts: MediaFacts
     ) -> None:
         pieces = [
             (start, min(start + _PIECE_BYTES, one.end) - start)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from videomoments_dagster.object_store.addresses import object_store_at
-from videomoments_dagster.object_store.interface import ObjectStore
+if TYPE_CHECKING:
+    from videomoments_dagster.object_store.interface import ObjectStore
 
 if TYPE_CHECKING:
     from google.cloud.storage import Client
@@ -23,7 +23,7 @@ def google_client(project: str) -> "Client":
     Imported at first use: `dagster_gcp` brings BigQuery and pandas, seconds that a local folder
     does not need.
     """
-    from dagster_gcp import GCSResource  # noqa: PLC0415
+    from dagster_gcp import GCSResource
 
     return GCSResource(project=project or None).get_client()
 
@@ -35,7 +35,7 @@ class ObjectStoreResource(dg.ConfigurableResource[Any]):
     gcp_project: str = ""
 
     @property
-    def store(self) -> ObjectStore:
+    def store(self) -> "ObjectStore":
         """The store at `root`."""
         return _store(self.root, self.gcp_project)
 
@@ -45,5 +45,7 @@ class ObjectStoreResource(dg.ConfigurableResource[Any]):
 
 
 @cache
-def _store(root: str, project: str) -> ObjectStore:
+def _store(root: str, project: str) -> "ObjectStore":
+    from videomoments_dagster.object_store.addresses import object_store_at
+
     return object_store_at(root, gcs_client=lambda: google_client(project))

@@ -5,7 +5,6 @@ from typing import Any
 
 import dagster as dg
 
-from videomoments_dagster.profiles import load_profiles, profile_named
 from videomoments_dagster.records import SelectedConfigs
 
 
@@ -21,4 +20,6 @@ class ProfilesResource(dg.ConfigurableResource[Any]):
         Raises:
             SettingsRejected: If the file is invalid or has no such profile.
         """
+        from videomoments_dagster.profiles import load_profiles, profile_named
+
         return profile_named(name, load_profiles(Path(self.path) if self.path else None))

@@ -10,7 +10,6 @@ from typing import Any
 
 import dagster as dg
 
-from db.run_claims import RunClaim
 from videomoments_dagster.defs.reporting import failures_reported
 from videomoments_dagster.history.dagster_runs import PARTITION_TAG
 from videomoments_dagster.resources.database import DatabaseResource
@@ -28,6 +27,8 @@ class RunClaimResource(dg.ConfigurableResource[Any]):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["RunClaimResource"]:
         """Take the claim, and let go of it when the run ends."""
+        from db.run_claims import RunClaim
+
         run = context.run
         video = run.tags.get(PARTITION_TAG) if run is not None else None
         if run is None or video is None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from filelock import FileLock, Timeout
 from pydantic import PrivateAttr
 
 from videomoments_dagster.failures import ScratchExhausted
@@ -28,6 +27,8 @@ def sweep(root: Path) -> None:
     A living process holds a lock on a file in its folder; the kernel lets go of it when the
     process ends, however it ends.
     """
+    from filelock import FileLock, Timeout
+
     for folder in root.iterdir():
         if folder.is_symlink() or not (folder / _ALIVE).is_file():
             continue
@@ -45,6 +46,8 @@ def scratch_folder(root: Path, *, name: str) -> Generator[Path]:
     Raises:
         ScratchExhausted: If the folder cannot be made.
     """
+    from filelock import FileLock, Timeout
+
     try:
         root.mkdir(parents=True, exist_ok=True)
         # Without this lock, a sweep could meet a folder between its making and its locking.

@@ -8,8 +8,6 @@ from typing import Any
 
 import dagster as dg
 
-from videomoments_dagster.io_managers.catalogue import STORED_ASSETS
-from videomoments_dagster.io_managers.stored_asset import first_missing, is_unchanged, recall
 from videomoments_dagster.records import StoredResult
 from videomoments_dagster.resources.database import DatabaseResource
 from videomoments_dagster.resources.object_store import ObjectStoreResource
@@ -26,6 +24,13 @@ class StoredResultsResource(dg.ConfigurableResource[Any]):
 
     def intact(self, *, asset: str, video: str) -> StoredResult | None:
         """The last result of `asset` for `video`, if rows and objects still are as stored."""
+        from videomoments_dagster.io_managers.catalogue import STORED_ASSETS
+        from videomoments_dagster.io_managers.stored_asset import (
+            first_missing,
+            is_unchanged,
+            recall,
+        )
+
         with self.database.read() as session:
             result = recall(session, video=video, asset=asset)
             if result is None:
@@ -37,6 +42,8 @@ class StoredResultsResource(dg.ConfigurableResource[Any]):
 
     def value(self, *, asset: str, video: str) -> Any | None:
         """What is stored of `asset` for `video`, as its IO manager would load it, or None."""
+        from videomoments_dagster.io_managers.catalogue import STORED_ASSETS
+
         with self.database.read() as session:
             return STORED_ASSETS[asset].read(session, video=video)
 

@@ -5,12 +5,12 @@ engine (`videomoments_dagster.transcription`).
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from videomoments_dagster.transcription.engine import TranscriptionEngine
-from videomoments_dagster.transcription.registry import TranscriptionOptions, engine_named
+if TYPE_CHECKING:
+    from videomoments_dagster.transcription.engine import TranscriptionEngine
 
 
 class TranscriptionResource(dg.ConfigurableResource[Any]):
@@ -27,12 +27,14 @@ class TranscriptionResource(dg.ConfigurableResource[Any]):
 
     def engine(
         self, name: str | None = None, *, language: str | None = None
-    ) -> TranscriptionEngine:
+    ) -> "TranscriptionEngine":
         """The engine of that name, or the default one.
 
         Raises:
             SettingsRejected: If there is no engine of that name.
         """
+        from videomoments_dagster.transcription.registry import TranscriptionOptions, engine_named
+
         options = TranscriptionOptions(
             whisper_model=self.whisper_model,
             models_folder=Path(self.models_folder),
