@@ -1,23 +1,30 @@
-"""Whole runs of one short video: in this process, again with nothing changed, and from the cold.
+"""What `make bench` says about runs of one short video: in this process, again, from the cold, and
+from the UI.
 
-Belongs here: what `make bench` says about runs. Does not belong here: its table, or single parts.
+Belongs here: whole runs. Does not belong here: single parts.
 """
 
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from backfill import profile
+from comparison import RUNS, Row, Rows
 from imageio_ffmpeg import get_ffmpeg_exe
-from installation import Installation, installation
+from installation import PROJECT, Installation, installation
 
 SECONDS = 10.0
+VIDEOS = 3
+LONGEST = 120.0
 _SENTENCES = (
     "The baker mixes flour and water.",
     "The moon pulls the tide up the beach.",
@@ -45,7 +52,9 @@ class WholeRuns:
     cold_again: float
 
 
-class _Quiet:
+class Quiet:
+    """Says nothing of a run."""
+
     def step_started(self, step: str) -> None:
         pass
 
@@ -83,24 +92,30 @@ def make_video(path: Path) -> None:
 def measure() -> WholeRuns:
     """Run them in an installation of their own."""
     with installation({"VIDEOMOMENTS_TRANSCRIPTION_ENGINE": "captions"}) as place:
-        profiles = place.home / "profiles.yaml"
-        profiles.write_text(yaml.safe_dump({"default": profile(4)}))
-        for environment in (place.environment, os.environ):
-            environment["VIDEOMOMENTS_PROFILES"] = str(profiles)
-        place.ran("db", "upgrade")
-        source = place.home / "source.mp4"
-        make_video(source)
-        for number in range(3):
-            path = place.home / f"video-{number}.mp4"
-            path.write_bytes(source.read_bytes() + str(number).encode())
-            srt = path.with_suffix(".vtt")
-            srt.write_text(f"WEBVTT\n\n{captions()}")
-            added = place.ran("add", str(path), f"--captions={srt}")
-            if added.returncode != 0:
-                raise SystemExit(added.stdout)
+        add_videos(place)
         warm, again, ffmpeg = _in_process(place)
         cold = [_timed(place) for _ in range(2)]
     return WholeRuns(full=warm, ffmpeg=ffmpeg, again=again, cold=cold[0], cold_again=cold[1])
+
+
+def add_videos(place: Installation) -> list[str]:
+    """Register some videos of ten seconds; give their identifiers."""
+    profiles = place.home / "profiles.yaml"
+    profiles.write_text(yaml.safe_dump({"default": profile(4)}))
+    for environment in (place.environment, os.environ):
+        environment["VIDEOMOMENTS_PROFILES"] = str(profiles)
+    place.ran("db", "upgrade")
+    source = place.home / "source.mp4"
+    make_video(source)
+    for number in range(VIDEOS):
+        path = place.home / f"video-{number}.mp4"
+        path.write_bytes(source.read_bytes() + str(number).encode())
+        srt = path.with_suffix(".vtt")
+        srt.write_text(f"WEBVTT\n\n{captions()}")
+        added = place.ran("add", str(path), f"--captions={srt}")
+        if added.returncode != 0:
+            raise SystemExit(added.stdout)
+    return [f"video-{number}" for number in range(VIDEOS)]
 
 
 def _in_process(place: Installation) -> tuple[float, float, float]:
@@ -128,13 +143,76 @@ def _in_process(place: Installation) -> tuple[float, float, float]:
             module.read_ffmpeg = read_ffmpeg
             spent = 0.0
             begun = time.perf_counter()
-            outcome = run_job(instance, database, video=video, job="full", reporter=_Quiet())
+            outcome = run_job(instance, database, video=video, job="full", reporter=Quiet())
             times.append((time.perf_counter() - begun, spent))
             module.read_ffmpeg = original
             if outcome.row.status != "completed":
                 raise SystemExit(f"{video}: {outcome.row.error_message}")
     # The first has imported everything.
     return times[1][0], times[2][0], times[1][1]
+
+
+def runs(rows: Rows, folder: Path) -> None:  # noqa: ARG001 - every part gets one
+    """Runs of ten seconds, against what was promised."""
+    taken = [measure() for _ in range(RUNS)]
+
+    def middle(name: str) -> float:
+        return statistics.median(getattr(one, name) for one in taken)
+
+    limit = statistics.median(one.ffmpeg for one in taken) + 1.5
+    promised = "the promised limit"
+    rows.add(Row("full of 10 s, imported", middle("full"), "its ffmpeg and 1.5 s", limit, 1.0))
+    rows.add(Row("the same again, unchanged", middle("again"), promised, 2.0, 1.0))
+    rows.add(Row("videomoments run, cold", middle("cold"), promised, 6.0, 1.0))
+    rows.add(Row("the same again, unchanged", middle("cold_again"), promised, 6.0, 1.0))
+
+
+def dev(rows: Rows, folder: Path) -> None:  # noqa: ARG001 - every part gets one
+    """A full run that is launched in `videomoments dev` as the UI does it, until it is green."""
+    sys.path.insert(0, str(PROJECT / "tests"))
+    from dev_process import asked, free_port, says, until
+    from dev_process import dev as started
+
+    with installation({"VIDEOMOMENTS_TRANSCRIPTION_ENGINE": "captions"}) as place:
+        videos = add_videos(place)
+        port = free_port()
+        wanted = {
+            name: value
+            for name, value in place.environment.items()
+            if name.startswith(("DATABASE_", "VIDEOMOMENTS_"))
+        }
+        with started(place.home, port=port, **wanted) as process:
+            ready = says(place.home, f"http://127.0.0.1:{port}/assets")
+            until(ready, seconds=120, process=process, home=place.home)
+            times = []
+            for video in videos:
+                begun = time.perf_counter()
+                run = asked(port, _LAUNCH % video)["launchPipelineExecution"]["run"]["runId"]
+                while (status := _status(asked, port, run)) != "SUCCESS":
+                    if status in ("FAILURE", "CANCELED") or time.perf_counter() - begun > LONGEST:
+                        raise SystemExit(f"the run from the UI: {status}")
+                    time.sleep(0.05)
+                times.append(time.perf_counter() - begun)
+    rows.add(
+        Row("full of 10 s from the UI", statistics.median(times), "the promised limit", 12.0, 1.0)
+    )
+
+
+_LAUNCH = """
+mutation { launchPipelineExecution(executionParams: {
+    selector: {
+        repositoryLocationName: "videomoments", repositoryName: "__repository__",
+        pipelineName: "full"
+    }
+    runConfigData: "{}"
+    executionMetadata: {tags: [{key: "dagster/partition", value: "%s"}]}
+}) { ... on LaunchRunSuccess { run { runId } } } }
+"""
+
+
+def _status(asked: Callable[[int, str], Any], port: int, run: str) -> str:
+    found = asked(port, f'{{ runOrError(runId: "{run}") {{ ... on Run {{ status }} }} }}')
+    return str(found["runOrError"]["status"])
 
 
 def _timed(place: Installation) -> float:

@@ -7,6 +7,7 @@ no torch. What it hears is gibberish; the code that loads and runs it is the rea
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,6 @@ from ctranslate2.specs import WhisperSpec
 from ctranslate2.specs.whisper_spec import WhisperConfig
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-_WIDTH = 16
-_HEADS = 2
 _MELS = 80
 _AUDIO_POSITIONS = 1500
 _TEXT_POSITIONS = 448
@@ -30,13 +29,37 @@ _WORDS = tuple(f"\u0120{first}{second}" for first in _SYLLABLES for second in _S
 _LAST_WORDS = frozenset(word for word in _WORDS if word[1:3] in {"ti", "vu"})
 
 
-def make_whisper_model(folder: Path, *, multilingual: bool = False, seed: int = 1) -> Path:
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large a model is; Whisper "tiny" has a width of 384, 6 heads and 4 layers.
+
+    Attributes:
+        width: Numbers in a state.
+        heads: Of attention.
+        layers: Of the encoder, and of the decoder.
+    """
+
+    width: int = 16
+    heads: int = 2
+    layers: int = 1
+
+
+def make_whisper_model(
+    folder: Path,
+    *,
+    multilingual: bool = False,
+    seed: int = 1,
+    shape: Shape | None = None,
+    endless: bool = False,
+) -> Path:
     """Write a model into a new folder.
 
     Args:
         folder: Folder to make.
         multilingual: Whether it detects languages, as "small" does, or is like "small.en".
         seed: Seed of the weights.
+        shape: Its size; tiny beyond "tiny" if None.
+        endless: Whether it never comes to an end, so that every window gives the most words.
 
     Returns:
         The folder.
@@ -45,8 +68,9 @@ def make_whisper_model(folder: Path, *, multilingual: bool = False, seed: int = 
     vocabulary, special = _vocabulary(multilingual=multilingual)
     _write_tokenizer(folder / "tokenizer.json", vocabulary, special)
     ids = {token: number for number, token in enumerate(vocabulary)}
-    spec = WhisperSpec(1, _HEADS, 1, _HEADS)
-    _fill(spec, vocabulary, np.random.default_rng(seed))
+    shape = shape or Shape()
+    spec = WhisperSpec(shape.layers, shape.heads, shape.layers, shape.heads)
+    _fill(spec, vocabulary, np.random.default_rng(seed), shape=shape, endless=endless)
     spec.register_vocabulary(vocabulary)
     config: WhisperConfig = spec.config
     config.suppress_ids = []
@@ -89,52 +113,65 @@ def _write_tokenizer(path: Path, vocabulary: list[str], special: list[str]) -> N
     assert [json.loads(path.read_text())["added_tokens"][0]["id"]] == [len(plain)]
 
 
-def _fill(spec: WhisperSpec, vocabulary: list[str], rng: np.random.Generator) -> None:
-    def random(*shape: int, scale: float = 0.2) -> np.ndarray:
-        return rng.normal(0, scale, shape).astype(np.float32)
+def _fill(
+    spec: WhisperSpec,
+    vocabulary: list[str],
+    rng: np.random.Generator,
+    *,
+    shape: Shape,
+    endless: bool,
+) -> None:
+    width = shape.width
+
+    def random(*sizes: int, scale: float = 0.2) -> np.ndarray:
+        return rng.normal(0, scale, sizes).astype(np.float32)
 
     def linear(layer: object, outputs: int, inputs: int) -> None:
         layer.weight, layer.bias = random(outputs, inputs), random(outputs)
 
     def norm(layer: object) -> None:
-        layer.gamma = np.ones(_WIDTH, dtype=np.float32)
-        layer.beta = np.zeros(_WIDTH, dtype=np.float32)
+        layer.gamma = np.ones(width, dtype=np.float32)
+        layer.beta = np.zeros(width, dtype=np.float32)
 
     def self_attention(layer: object) -> None:
         norm(layer.layer_norm)
-        linear(layer.linear[0], 3 * _WIDTH, _WIDTH)
-        linear(layer.linear[1], _WIDTH, _WIDTH)
+        linear(layer.linear[0], 3 * width, width)
+        linear(layer.linear[1], width, width)
 
     def feed_forward(layer: object) -> None:
         norm(layer.layer_norm)
-        linear(layer.linear_0, 4 * _WIDTH, _WIDTH)
-        linear(layer.linear_1, _WIDTH, 4 * _WIDTH)
+        linear(layer.linear_0, 4 * width, width)
+        linear(layer.linear_1, width, 4 * width)
 
     encoder, decoder = spec.encoder, spec.decoder
-    encoder.conv1.weight, encoder.conv1.bias = random(_WIDTH, _MELS, 3), random(_WIDTH)
-    encoder.conv2.weight, encoder.conv2.bias = random(_WIDTH, _WIDTH, 3), random(_WIDTH)
-    encoder.position_encodings.encodings = random(_AUDIO_POSITIONS, _WIDTH)
-    decoder.position_encodings.encodings = random(_TEXT_POSITIONS, _WIDTH, scale=1.0)
-    decoder.embeddings.weight = random(len(vocabulary), _WIDTH)
+    encoder.conv1.weight, encoder.conv1.bias = random(width, _MELS, 3), random(width)
+    encoder.conv2.weight, encoder.conv2.bias = random(width, width, 3), random(width)
+    encoder.position_encodings.encodings = random(_AUDIO_POSITIONS, width)
+    decoder.position_encodings.encodings = random(_TEXT_POSITIONS, width, scale=1.0)
+    decoder.embeddings.weight = random(len(vocabulary), width)
     # One dimension is for words that end a text, and the end listens to it alone.
     decoder.position_encodings.encodings[:, 0] = 0
     decoder.embeddings.weight[:, 0] = [8 * (word in _LAST_WORDS) for word in vocabulary]
     for stack in (encoder, decoder):
         norm(stack.layer_norm)
-        self_attention(stack.layer[0].self_attention)
-        feed_forward(stack.layer[0].ffn)
-    cross = decoder.layer[0].attention
-    norm(cross.layer_norm)
-    linear(cross.linear[0], _WIDTH, _WIDTH)
-    linear(cross.linear[1], 2 * _WIDTH, _WIDTH)
-    linear(cross.linear[2], _WIDTH, _WIDTH)
-    linear(decoder.projection, len(vocabulary), _WIDTH)
-    decoder.projection.weight = random(len(vocabulary), _WIDTH, scale=0.5)
-    decoder.projection.weight[vocabulary.index("<|endoftext|>")] = [3.0] + [0.0] * (_WIDTH - 1)
-    decoder.projection.bias = _leanings(vocabulary)
+        for layer in stack.layer:
+            self_attention(layer.self_attention)
+            feed_forward(layer.ffn)
+    for layer in decoder.layer:
+        cross = layer.attention
+        norm(cross.layer_norm)
+        linear(cross.linear[0], width, width)
+        linear(cross.linear[1], 2 * width, width)
+        linear(cross.linear[2], width, width)
+    linear(decoder.projection, len(vocabulary), width)
+    decoder.projection.weight = random(len(vocabulary), width, scale=0.5)
+    decoder.projection.weight[vocabulary.index("<|endoftext|>")] = [3.0] + [0.0] * (width - 1)
+    decoder.projection.bias = _leanings(vocabulary, endless=endless)
+    if endless:
+        decoder.projection.weight[vocabulary.index("<|endoftext|>")] = 0
 
 
-def _leanings(vocabulary: list[str]) -> np.ndarray:
+def _leanings(vocabulary: list[str], *, endless: bool) -> np.ndarray:
     """Make it say words, mark times now and then, come to an end, and not call it silence."""
     words, languages = set(_WORDS), {f"<|{language}|>" for language in _LANGUAGES}
 
@@ -142,7 +179,7 @@ def _leanings(vocabulary: list[str]) -> np.ndarray:
         if token in words:
             return 10.0
         if token == "<|endoftext|>":
-            return 9.0
+            return -1000.0 if endless else 9.0
         if token[:2] == "<|" and token[2].isdigit():
             return 1.0
         return 0.0 if token in languages else -20.0

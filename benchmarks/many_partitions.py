@@ -1,0 +1,214 @@
+"""What `make bench` says about 25,000 partitions, against 100.
+
+Belongs here: what anybody waits for who has a large archive: ticks, `list`, a run, a page of the
+UI. Does not belong here: thousands of runs (`backfill`).
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from comparison import Row, Rows, seconds_of
+from installation import Installation, installation
+from sqlalchemy import text
+from whole_runs import Quiet, add_videos
+
+FEW = 100
+MANY = 25_000
+NEW = 20
+"""Files that come into the inbox in one tick."""
+PAGE_SECONDS = 3.0
+
+_SOURCES = """
+INSERT INTO pipeline.sources (identifier, location)
+SELECT 'old-' || n, '/archive/' || n || '.mp4' FROM generate_series(1, :videos) n
+"""
+_STORED = "INSERT INTO videos (identifier, cloud_url) SELECT identifier, 'file:///' || identifier "
+_STORED += "FROM pipeline.sources WHERE identifier LIKE 'old-%'"
+_MADE = """
+INSERT INTO pipeline.materialisations (video_id, asset, fingerprint, data_version, details)
+SELECT v.id, a.asset, 'f', 'd', '{}' FROM videos v, unnest(cast(:assets AS text[])) AS a(asset)
+WHERE v.identifier LIKE 'old-%'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Seconds that one waits, with so many partitions."""
+
+    inbox: float
+    schedule: float
+    listing: float
+    run: float
+    page: float
+
+
+def _filled(place: Installation, instance: dg.DagsterInstance, *, videos: int) -> None:
+    """Videos that are done, each with a file in the inbox that is known."""
+    from db.queries.inbox_entries import note_entry
+    from videomoments_dagster.configured_database import open_database
+    from videomoments_dagster.history.run_facts import JOB_ASSETS
+    from videomoments_dagster.inbox.folder import list_folder
+
+    database = open_database(place.environment["DATABASE_URL"])
+    with database.engine.begin() as connection:
+        connection.execute(text(_SOURCES), {"videos": videos})
+        connection.execute(text(_STORED))
+        connection.execute(text(_MADE), {"assets": list(JOB_ASSETS["full"])})
+    instance.add_dynamic_partitions("videos", [f"old-{n}" for n in range(1, videos + 1)])
+    inbox = place.home / "inbox"
+    inbox.mkdir(exist_ok=True)
+    for number in range(1, videos + 1):
+        (inbox / f"old-{number}.mp4").write_bytes(b"x" * 64)
+    past = time.time() - 3600
+    for file in inbox.iterdir():
+        _set_time(file, past)
+    with database.transaction() as session:
+        for arrival in list_folder(inbox, now=time.time(), settle_seconds=5):
+            note_entry(
+                session,
+                key=arrival.key,
+                location=arrival.location,
+                state=arrival.state,
+                size_bytes=arrival.size_bytes,
+                checksum=None,
+                outcome="rejected",
+                identifier=None,
+            )
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as one:
+        one.execute(text("VACUUM ANALYZE"))
+
+
+def _set_time(file: Path, seconds: float) -> None:
+    import os
+
+    os.utime(file, (seconds, seconds))
+
+
+def _inbox_tick(place: Installation, instance: dg.DagsterInstance, *, round_: int) -> float:
+    """A tick that finds some new videos among the known files."""
+    from videomoments_dagster.defs import inbox as sensor
+    from videomoments_dagster.defs.resources import resources_for
+    from videomoments_dagster.settings import load_settings
+
+    content = (place.home / "source.mp4").read_bytes()
+    for number in range(NEW):
+        file = place.home / "inbox" / f"new-{round_}-{number}.mp4"
+        file.write_bytes(content + f"{round_}-{number}".encode())
+        _set_time(file, time.time() - 3600)
+    resource = resources_for(load_settings())["inbox"]
+    with dg.build_sensor_context(instance=instance, resources={"inbox": resource}) as context:
+        begun = time.perf_counter()
+        result: Any = sensor.inbox(context)
+        taken = time.perf_counter() - begun
+    if len(result.run_requests) < NEW:
+        raise SystemExit(f"the inbox asked for {len(result.run_requests)} runs")
+    return taken
+
+
+def _schedule_tick(instance: dg.DagsterInstance) -> float:
+    from videomoments_dagster.defs.resources import resources_for
+    from videomoments_dagster.settings import load_settings
+
+    backlog = resources_for(load_settings())["backlog"].process_config_and_initialize()
+    return seconds_of(lambda: backlog.due(instance))
+
+
+def _asset_page(port: int) -> float:
+    """What the UI asks for when the page of a partitioned asset is opened."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    from dev_process import asked
+
+    return seconds_of(lambda: asked(port, _PAGE))
+
+
+_PAGE = """
+{ assetNodeOrError(assetKey: {path: ["moments"]}) { __typename ... on AssetNode {
+    id description jobNames
+    assetMaterializations(limit: 1) { runId timestamp }
+    partitionStats { numMaterialized numMaterializing numPartitions numFailed }
+    partitionKeyConnection(limit: 1000) { results }
+    partitionKeysByDimension { name type partitionKeys }
+    assetPartitionStatuses {
+        __typename ... on DefaultPartitionStatuses { materializedPartitions failedPartitions }
+    }
+} } }
+"""
+
+
+def _waits(videos: int) -> Waits:
+    from videomoments_dagster.command_line.dagster_instance import opened_instance
+    from videomoments_dagster.command_line.running import run_job
+    from videomoments_dagster.configured_database import open_database
+    from videomoments_dagster.settings import load_settings
+
+    with installation({"VIDEOMOMENTS_TRANSCRIPTION_ENGINE": "captions"}) as place:
+        added = add_videos(place)
+        with opened_instance(load_settings()) as instance:
+            _filled(place, instance, videos=videos)
+            _inbox_tick(place, instance, round_=0)
+            inbox = [_inbox_tick(place, instance, round_=n) for n in (1, 2, 3)]
+            schedule = [_schedule_tick(instance) for _ in range(4)][1:]
+            database = open_database(place.environment["DATABASE_URL"])
+            run_job(instance, database, video=added[0], job="full", reporter=Quiet())
+            runs = [
+                seconds_of(
+                    lambda video=video: run_job(
+                        instance, database, video=video, job="full", reporter=Quiet()
+                    )
+                )
+                for video in added[1:]
+            ]
+        listing = [seconds_of(lambda: _listed(place)) for _ in range(3)]
+        page = _page(place)
+    return Waits(
+        inbox=statistics.median(inbox),
+        schedule=statistics.median(schedule),
+        listing=statistics.median(listing),
+        run=statistics.median(runs),
+        page=page,
+    )
+
+
+def _listed(place: Installation) -> None:
+    done = place.ran("list")
+    if done.returncode != 0:
+        raise SystemExit(done.stdout)
+
+
+def _page(place: Installation) -> float:
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    from dev_process import dev, free_port, says, until
+
+    port = free_port()
+    wanted = {
+        name: value
+        for name, value in place.environment.items()
+        if name.startswith(("DATABASE_", "VIDEOMOMENTS_"))
+    }
+    with dev(place.home, port=port, **wanted) as process:
+        ready = says(place.home, f"http://127.0.0.1:{port}/assets")
+        until(ready, seconds=120, process=process, home=place.home)
+        return statistics.median(_asset_page(port) for _ in range(3))
+
+
+def partitions(rows: Rows, folder: Path) -> None:  # noqa: ARG001 - every part gets one
+    """What 25,000 partitions cost, against 100."""
+    few, many = _waits(FEW), _waits(MANY)
+    against = f"with {FEW}"
+    for what, name in (
+        (f"inbox tick of {NEW} new files", "inbox"),
+        ("schedule tick", "schedule"),
+        ("videomoments list", "listing"),
+        ("a full run of 10 s", "run"),
+    ):
+        ours, rival = getattr(many, name), getattr(few, name)
+        rows.add(Row(f"{MANY:,} partitions: {what}", ours, against, rival, 2.0))
+    limit = "the promised limit"
+    rows.add(Row(f"{MANY:,} partitions: asset page", many.page, limit, PAGE_SECONDS, 1.0))

@@ -1,0 +1,187 @@
+"""What `make bench` says about the database: writing moments, and searching what is said.
+
+Belongs here: a library of ten thousand videos. Does not belong here: Dagster's own tables.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from datetime import datetime
+from pathlib import Path
+
+import dagster as dg
+from comparison import Row, Rows, seconds_of
+from installation import Installation, installation
+from sqlalchemy import Connection, text
+
+VIDEOS = 10_000
+MOMENTS_EACH = 10
+WORDS_EACH = 5_000
+WORDS_A_SEGMENT = 15
+VOCABULARY = 30_000
+SEARCHES = 300
+
+_SOURCES = """
+INSERT INTO pipeline.sources (identifier, location)
+SELECT 'video-' || n, '/archive/' || n || '.mp4' FROM generate_series(1, :videos) n
+"""
+_STORED = """
+INSERT INTO videos (identifier, cloud_url, title)
+SELECT identifier, 'file:///objects/' || identifier, 'A talk' FROM pipeline.sources
+"""
+_PROMPT = "INSERT INTO prompts (user_prompt, system_prompt, prompt_hash) VALUES ('u', 's', 'h')"
+_CONFIG = """
+INSERT INTO generation_configs (prompt_id, model, operation_type, config_hash)
+SELECT id, 'extractive', 'generation', 'c' FROM prompts
+"""
+_SELECTED = """
+INSERT INTO pipeline.selected_configs
+    (video_id, generation_config_id, refinement_config_id, profile, refinement_shift)
+SELECT v.id, c.id, c.id, 'default', 2.0 FROM videos v, generation_configs c
+"""
+
+
+def _library(place: Installation) -> None:
+    from videomoments_dagster.configured_database import open_database
+
+    place.ran("db", "upgrade")
+    with open_database(place.environment["DATABASE_URL"]).engine.begin() as connection:
+        connection.execute(text(_SOURCES), {"videos": VIDEOS})
+        for statement in (_STORED, _PROMPT, _CONFIG, _SELECTED):
+            connection.execute(text(statement))
+
+
+def written_rows(rows: Rows, folder: Path) -> None:
+    """A hundred thousand moments by the IO manager, a video at a time, against one COPY."""
+    from videomoments_dagster.configured_database import open_database
+    from videomoments_dagster.identity import digest
+    from videomoments_dagster.io_managers.partition_io_manager import PartitionIOManager
+    from videomoments_dagster.io_managers.stored_asset import Computed
+    from videomoments_dagster.records import Moment, Moments
+    from videomoments_dagster.resources.database import DatabaseResource
+    from videomoments_dagster.resources.object_store import ObjectStoreResource
+
+    with installation() as place:
+        _library(place)
+        manager = PartitionIOManager(
+            database=DatabaseResource(), object_store=ObjectStoreResource(root=folder.as_uri())
+        )
+
+        def write(video: str) -> None:
+            moments = tuple(
+                Moment(
+                    identifier=digest((video, number))[:16],
+                    start_time=60.0 * number,
+                    end_time=60.0 * number + 45,
+                    title=f"Moment {number} of {video}",
+                    generation_model="extractive",
+                    score=number % 11,
+                    scoring_model="centrality",
+                    scored_at=datetime(2026, 11, 21, 12),  # noqa: DTZ001 - stored without zone
+                )
+                for number in range(MOMENTS_EACH)
+            )
+            context = dg.OutputContext(
+                asset_key=dg.AssetKey("moments"),
+                partition_key=video,
+                step_key="moments",
+                resources=dg.build_resources({}).__enter__(),
+            )
+            manager.handle_output(
+                context,
+                Computed(value=Moments(moments), fingerprint="f" * 64, data_version=video),
+            )
+
+        taken = seconds_of(lambda: [write(f"video-{n}") for n in range(1, VIDEOS + 1)])
+        engine = open_database(place.environment["DATABASE_URL"]).engine
+        connection = engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            copied = folder / "moments.copy"
+            with copied.open("w") as file:
+                cursor.copy_expert("COPY moments TO STDOUT", file)
+            times = []
+            for _ in range(3):
+                cursor.execute("TRUNCATE moments CASCADE")
+                connection.commit()
+                with copied.open() as file:
+                    begun = time.perf_counter()
+                    cursor.copy_expert("COPY moments FROM STDIN", file)
+                    connection.commit()
+                    times.append(time.perf_counter() - begun)
+            cursor.execute("SELECT count(*) FROM moments")
+            (there,) = cursor.fetchone()
+        finally:
+            connection.close()
+        if there != VIDEOS * MOMENTS_EACH:
+            raise SystemExit(f"{there} moments were written")
+    what = f"moments of {VIDEOS:,} videos by the IO manager"
+    rows.add(Row(what, taken, "the same rows by one COPY", statistics.median(times), 10.0))
+
+
+def _words(source: random.Random) -> list[str]:
+    """A vocabulary: words of two to four syllables."""
+    syllables = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
+    found: dict[str, None] = {}
+    while len(found) < VOCABULARY:
+        found["".join(source.choices(syllables, k=source.randint(2, 4)))] = None
+    return list(found)
+
+
+def _say(connection: Connection, words: list[str], source: random.Random) -> None:
+    """Transcripts whose words are as common as Zipf's law has it, each with a few of its own."""
+    import json
+
+    weights = [1 / (rank + 3) for rank in range(len(words))]
+    cursor = connection.connection.cursor()
+    for video in range(1, VIDEOS + 1):
+        said = source.choices(words, weights, k=WORDS_EACH)
+        segments = [
+            {
+                "text": " ".join(said[at : at + WORDS_A_SEGMENT]),
+                "start": at * 0.4,
+                "end": (at + WORDS_A_SEGMENT) * 0.4,
+            }
+            for at in range(0, WORDS_EACH, WORDS_A_SEGMENT)
+        ]
+        cursor.execute(
+            "INSERT INTO transcripts (video_id, full_text, word_timestamps, segment_timestamps) "
+            "SELECT id, %s, '[]', %s FROM videos WHERE identifier = %s",
+            (" ".join(said), json.dumps(segments), f"video-{video}"),
+        )
+
+
+def search(rows: Rows, folder: Path) -> None:  # noqa: ARG001 - every part gets one
+    """The 95th percentile of searches for one to three words, common ones and rare ones."""
+    from db.queries.search import search_transcripts
+    from videomoments_dagster.configured_database import open_database
+
+    source = random.Random(5)  # noqa: S311
+    words = _words(source)
+    with installation() as place:
+        _library(place)
+        database = open_database(place.environment["DATABASE_URL"])
+        with database.engine.begin() as connection:
+            _say(connection, words, source)
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as one:
+            one.execute(text("VACUUM ANALYZE"))
+        times, found = [], 0
+        for number in range(SEARCHES):
+            # As people ask: mostly for words that are not everywhere.
+            asked = [
+                words[min(int(source.expovariate(1 / 3000)), VOCABULARY - 1)]
+                for _ in range(1 + number % 3)
+            ]
+            query = f'"{" ".join(asked)}"' if number % 10 == 0 else " ".join(asked)
+            begun = time.perf_counter()
+            with database.read() as session:
+                found += bool(search_transcripts(session, query))
+            times.append((time.perf_counter() - begun) * 1000)
+    if found < SEARCHES / 3:
+        raise SystemExit(f"only {found} of {SEARCHES} searches found anything")
+    p95 = statistics.quantiles(times, n=20)[-1]
+    what = f"search over {VIDEOS:,} transcripts of {WORDS_EACH:,} words, 95th percentile"
+    rows.add(Row(what, p95, "the promised limit", 50.0, 1.0, unit="ms"))
+    print(f"median {statistics.median(times):.1f} ms, worst {max(times):.1f} ms, {found} found")
