@@ -16,6 +16,7 @@ from db.models.pipeline_history import PipelineHistory
 from db.models.prompt import Prompt
 from db.models.selected_config import SelectedConfig
 from db.models.source import Source
+from db.models.stored_page import StoredPage
 from db.models.thumbnail import Thumbnail
 from db.models.transcript import Transcript
 from db.models.video import Video
@@ -33,6 +34,7 @@ __all__ = [
     "Prompt",
     "SelectedConfig",
     "Source",
+    "StoredPage",
     "Thumbnail",
     "Transcript",
     "Video",

@@ -11,29 +11,23 @@ from sqlalchemy import select, union_all
 from sqlalchemy.orm import Session
 
 from db.models.clip import Clip
+from db.models.stored_page import StoredPage
 from db.models.thumbnail import Thumbnail
 from db.models.video import Video
+
+_ADDRESSES = (Video.cloud_url, Clip.cloud_url, Thumbnail.cloud_url, StoredPage.cloud_url)
 
 
 def referenced_urls(session: Session) -> set[str]:
     """Addresses of all objects that a row refers to."""
-    return set(
-        session.scalars(
-            union_all(select(Video.cloud_url), select(Clip.cloud_url), select(Thumbnail.cloud_url))
-        )
-    )
+    return set(session.scalars(union_all(*map(select, _ADDRESSES))))
 
 
 def referenced_urls_of(session: Session, urls: Collection[str]) -> set[str]:
     """Those of some addresses that a row refers to."""
     return set(
         session.scalars(
-            union_all(
-                *(
-                    select(column).where(column.in_(urls))
-                    for column in (Video.cloud_url, Clip.cloud_url, Thumbnail.cloud_url)
-                )
-            )
+            union_all(*(select(column).where(column.in_(urls)) for column in _ADDRESSES))
         )
     )
 

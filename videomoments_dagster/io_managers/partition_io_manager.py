@@ -13,6 +13,8 @@ from videomoments_dagster.failures import ObjectMissing
 from videomoments_dagster.resources.database import DatabaseResource
 from videomoments_dagster.resources.object_store import ObjectStoreResource
 
+_HAS_A_PAGE = "clips"
+
 
 class PartitionIOManager(dg.ConfigurableIOManager):
     """Keeps each partition of an asset as rows in PostgreSQL and files in the object store.
@@ -32,6 +34,8 @@ class PartitionIOManager(dg.ConfigurableIOManager):
 
         name = context.asset_key.path[-1]
         if isinstance(obj, Unchanged):
+            if name == _HAS_A_PAGE:
+                self._refresh_page(context)
             return
         if not isinstance(obj, Computed):
             raise dg.DagsterInvariantViolationError(
@@ -46,6 +50,27 @@ class PartitionIOManager(dg.ConfigurableIOManager):
                 remember(session, video=video, asset=asset, computed=obj)
         context.add_output_metadata(
             {"objects_written": sum(upload.created for upload in uploads.values())}
+        )
+        if name == _HAS_A_PAGE:
+            self._refresh_page(context)
+
+    def _refresh_page(self, context: dg.OutputContext) -> None:
+        """Store the video's page if what it shows has changed; a failure is told and no more."""
+        # Only this step needs the template engine.
+        from videomoments_dagster.io_managers.stored_page import refresh_page
+        from videomoments_dagster.object_store.file_urls import path_of_file_url
+
+        try:
+            url = refresh_page(
+                self.database.database, self.object_store.store, video=context.partition_key
+            )
+        except Exception as failure:  # noqa: BLE001 - whatever it is, the clips are there
+            context.log.warning("The page of this video could not be stored: %s", failure)
+            context.add_output_metadata({"page": f"could not be stored: {failure}"})
+            return
+        local = path_of_file_url(url)
+        context.add_output_metadata(
+            {"page": dg.MetadataValue.path(local) if local else dg.MetadataValue.url(url)}
         )
 
     def load_input(self, context: dg.InputContext) -> Any:

@@ -171,6 +171,16 @@ def recall(session: Session, *, video: str, asset: str) -> StoredResult | None:
     )
 
 
+def stored_versions(session: Session, *, video: str) -> dict[str, str]:
+    """Content hashes of what was last stored of `video`, by asset."""
+    rows = session.execute(
+        select(models.Materialisation.asset, models.Materialisation.details)
+        .join(models.Video, models.Video.id == models.Materialisation.video_id)
+        .where(models.Video.identifier == video)
+    )
+    return {asset: str(details.get(_STORED_VERSION, "")) for asset, details in rows}
+
+
 def is_unchanged(
     session: Session, *, video: str, asset: StoredAsset[Made, Stored], result: StoredResult
 ) -> tuple[str, ...] | None:

@@ -1,7 +1,7 @@
 """The keys that objects have, and the rule that every key keeps.
 
-Belongs here: where videos, clips, thumbnails and records of model calls lie in the store. Does not
-belong here: roots and addresses (`addresses`), or the making of identifiers.
+Belongs here: where videos, clips, thumbnails, pages and records of model calls lie in the store.
+Does not belong here: roots and addresses (`addresses`), or the making of identifiers.
 
 A key contains a hash of its bytes, so it is never reused for others.
 """
@@ -17,7 +17,7 @@ _EXTENSION = re.compile(r"[a-z0-9]{1,10}")
 
 _SHORT_HASH = 16
 _MODEL_CALLS = "model-calls"
-_KINDS = ("videos", "clips", "thumbnails")
+_KINDS = ("videos", "clips", "thumbnails", "pages")
 _TIME_IN_KEY = "%Y%m%dT%H%M%S.%fZ"
 _MAX_KEY_BYTES = 1024  # Google Cloud Storage's limit for object names
 _MAX_SEGMENT_BYTES = 255  # what Linux's file systems take as one name
@@ -87,6 +87,13 @@ def thumbnail_key(identifier: str, moment: str | None, content_hash: str) -> str
     _require(_IDENTIFIER, subject, "moment identifier")
     _require(_SHA256, content_hash, "SHA-256")
     return f"thumbnails/{identifier}/{subject}-{content_hash[:_SHORT_HASH]}.jpg"
+
+
+def page_key(identifier: str, content_hash: str) -> str:
+    """Build the key of a video's page: `pages/<identifier>/<16 characters of sha256>.html`."""
+    _require(_IDENTIFIER, identifier, "video identifier")
+    _require(_SHA256, content_hash, "SHA-256")
+    return f"pages/{identifier}/{content_hash[:_SHORT_HASH]}.html"
 
 
 def model_calls_prefix(identifier: str | None = None) -> str:

@@ -1,0 +1,71 @@
+"""Text from outside in the form that a page shows.
+
+Belongs here: what may stand in a page as text, and times and sizes in words. Escaping is the
+template engine's.
+"""
+
+from __future__ import annotations
+
+import re
+
+# C0 and C1 controls but white space, characters that turn the direction of what follows, lone
+# surrogates, and what Unicode says is no character.
+_NOT_SHOWN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
+)
+_LINE_BREAKS = re.compile("\r\n?|[\u2028\u2029]")
+_SECONDS_PER_MINUTE = 60
+_SECONDS_PER_HOUR = 3600
+_KIBIBYTES_PER_MEBIBYTE = 1024
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
+
+
+def shown(text: str) -> str:
+    """Give `text` without what steers instead of showing; the same again changes nothing.
+
+    Marks that only say to which side punctuation belongs stay: right-to-left languages need them,
+    and every title and sentence is isolated from what stands around it.
+    """
+    return _NOT_SHOWN.sub("", _LINE_BREAKS.sub("\n", text))
+
+
+def one_line(text: str) -> str:
+    """Give `text` as shown, on one line."""
+    return " ".join(shown(text).split())
+
+
+def clock(seconds: float) -> str:
+    """Seconds as `m:ss`, or `h:mm:ss` from an hour on; rounded down, as players do."""
+    whole = max(0, int(seconds))
+    hours, rest = divmod(whole, _SECONDS_PER_HOUR)
+    minutes, rest = divmod(rest, _SECONDS_PER_MINUTE)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def clock_with_tenths(seconds: float) -> str:
+    """Likewise, with tenths of a second."""
+    tenths = max(0, round(seconds * 10))
+    return f"{clock(tenths // 10)}.{tenths % 10}"
+
+
+def length(seconds: float) -> str:
+    """A length in words, such as "40 s" or "1 min 20 s"."""
+    whole = max(0, round(seconds))
+    minutes, rest = divmod(whole, _SECONDS_PER_MINUTE)
+    if not minutes:
+        return f"{rest} s"
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+
+
+def size(kibibytes: int | None) -> str:
+    """A size in words, such as "812 KiB" or "1.2 MiB"; empty where it is not known."""
+    if kibibytes is None:
+        return ""
+    if kibibytes < _KIBIBYTES_PER_MEBIBYTE:
+        return f"{kibibytes} KiB"
+    return f"{kibibytes / _KIBIBYTES_PER_MEBIBYTE:.1f} MiB"
+
+
+def language_tag(language: str) -> str:
+    """Give a language for the `lang` attribute; empty (unknown) for what is no such tag."""
+    return language if _LANGUAGE.fullmatch(language) else ""
