@@ -196,6 +196,7 @@ class Storage:
             "pipeline.selected_configs",
             "pipeline.video_files",
             "pipeline.object_origins",
+            "pipeline.pages",
         )
         return {
             table: self.rows(f"SELECT row_to_json(t)::text FROM {table} t ORDER BY 1")  # noqa: S608

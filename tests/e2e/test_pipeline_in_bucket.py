@@ -48,11 +48,11 @@ def test_a_talk_goes_through_the_bucket_once_and_only_what_is_gone_is_made_again
     rows, objects = pipeline.asset_rows(), generations(bucket)
     urls = pipeline.rows(
         "SELECT cloud_url FROM videos UNION ALL SELECT cloud_url FROM clips "
-        "UNION ALL SELECT cloud_url FROM thumbnails"
+        "UNION ALL SELECT cloud_url FROM thumbnails UNION ALL SELECT cloud_url FROM pipeline.pages"
     )
     assert {url for (url,) in urls} == {f"gs://{BUCKET}/{name}" for name in objects}
     assert all(url.startswith(f"{ROOT}/") for (url,) in urls)
-    assert len(objects) == 2 * len(rows["clips"]) + 2
+    assert len(objects) == 2 * len(rows["clips"]) + 3
     assert pipeline.objects() == {}
     assert pipeline.scratch_is_empty()
     _, read = written_and_read(gcs)

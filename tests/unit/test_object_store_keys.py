@@ -8,6 +8,7 @@ from videomoments_dagster.object_store.keys import (
     check_key,
     check_prefix,
     clip_key,
+    page_key,
     thumbnail_key,
     video_key,
 )
@@ -22,6 +23,7 @@ def test_keys_hold_the_identifier_and_the_hash_of_their_bytes() -> None:
     )
     assert thumbnail_key("talk", None, HASH) == f"thumbnails/talk/video-{HASH[:16]}.jpg"
     assert thumbnail_key("talk", "ab12", HASH) == f"thumbnails/talk/ab12-{HASH[:16]}.jpg"
+    assert page_key("talk", HASH) == f"pages/talk/{HASH[:16]}.html"
 
 
 @pytest.mark.parametrize("extension", ["", ".", "a/b", "..", "m p4", "x" * 11])

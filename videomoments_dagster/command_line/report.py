@@ -25,7 +25,7 @@ from videomoments_dagster.failures import (
 from videomoments_dagster.identity import checked_identifier
 from videomoments_dagster.io_managers.page_records import PageRecords, read_page_records
 from videomoments_dagster.io_managers.stored_page import clip_names
-from videomoments_dagster.media.small_pictures import small_jpeg
+from videomoments_dagster.media.small_pictures import LONGEST_SIDE, small_jpeg
 from videomoments_dagster.object_store.atomic_file import part_path, removed_afterwards
 from videomoments_dagster.object_store.interface import ObjectStat, ObjectStore
 from videomoments_dagster.pages.addresses import (
@@ -42,6 +42,7 @@ MediaUse = Literal["link", "copy", "embed"]
 MOST_EMBEDDED_BYTES = 100 * 1000**2
 _BYTES_PER_MEGABYTE = 1000**2
 _HASH_CHARACTERS = 8
+_POSTER_SIDE = 640
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +226,9 @@ def _pictures(store: ObjectStore, records: PageRecords) -> dict[str | None, Pict
             continue
         try:
             content = store.read_range(stat.url, start=0, length=stat.size_bytes)
-            small, width, height = small_jpeg(content)
+            small, width, height = small_jpeg(
+                content, longest_side=_POSTER_SIDE if moment is None else LONGEST_SIDE
+            )
         except (MediaFailed, ObjectMissing):
             continue
         pictures[moment] = Picture(data_address("image/jpeg", small), width, height)

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 _MEDIA_TYPE = re.compile(r"(image|video|audio)/[a-z0-9.+-]+")
-_WEB = re.compile(r"https?://[^\s\\\"'<>`{}|^\x00-\x20\x7f-\U0010ffff]+", re.IGNORECASE)
+_WEB = re.compile(r"https?://[^\s\\\"'<>`{}|^\x00-\x20\x7f-\U0010ffff]+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,9 +116,6 @@
       say("It cannot be played here: the file is gone, or this browser does not know its format.");
     }
   });
-  if (!whole && clips.length) load(clips[0]);
-  // It may have failed before this script ran.
-  if (player.error) player.dispatchEvent(new Event("error"));
 
   // Moments.
   const cards = all(".moment").map((card, index) => ({
@@ -381,7 +378,9 @@
     }
     if (!keysOn.checked) return;
     const target = event.target;
-    if (target === player || target.closest("textarea, input, select")) return;
+    if (target.closest("textarea, input, select")) return;
+    // The player has keys of its own.
+    if (target === player && (event.key === " " || event.key.startsWith("Arrow"))) return;
     const pressable = target.closest("button, a, summary");
     const action = {
       k: toggle,
@@ -398,6 +397,10 @@
     event.preventDefault();
     action();
   });
+
+  if (!whole && clips.length) load(clips[0]);
+  // It may have failed before this script ran.
+  if (player.error) player.dispatchEvent(new Event("error"));
 
   // Addresses such as page.html#t=75 and page.html#moment-2.
   const asked = /^#(?:t=(\d+(?:\.\d+)?)|moment-(\d+))$/.exec(location.hash);

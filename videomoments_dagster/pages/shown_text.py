@@ -17,6 +17,7 @@ _LINE_BREAKS = re.compile("\r\n?|[\u2028\u2029]")
 _SECONDS_PER_MINUTE = 60
 _SECONDS_PER_HOUR = 3600
 _KIBIBYTES_PER_MEBIBYTE = 1024
+_GAP = "\N{NO-BREAK SPACE}"
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 
 
@@ -53,8 +54,8 @@ def length(seconds: float) -> str:
     whole = max(0, round(seconds))
     minutes, rest = divmod(whole, _SECONDS_PER_MINUTE)
     if not minutes:
-        return f"{rest} s"
-    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+        return f"{rest}{_GAP}s"
+    return f"{minutes}{_GAP}min {rest}{_GAP}s" if rest else f"{minutes}{_GAP}min"
 
 
 def size(kibibytes: int | None) -> str:
@@ -62,8 +63,8 @@ def size(kibibytes: int | None) -> str:
     if kibibytes is None:
         return ""
     if kibibytes < _KIBIBYTES_PER_MEBIBYTE:
-        return f"{kibibytes} KiB"
-    return f"{kibibytes / _KIBIBYTES_PER_MEBIBYTE:.1f} MiB"
+        return f"{kibibytes}{_GAP}KiB"
+    return f"{kibibytes / _KIBIBYTES_PER_MEBIBYTE:.1f}{_GAP}MiB"
 
 
 def language_tag(language: str) -> str:
