@@ -213,7 +213,7 @@ def test_an_embedding_page_stands_alone(storage: Storage) -> None:
     storage.store_everything("talk", 5, 25)
     made = written(storage, storage.folder / "page.html", "embed")
     assert media_in(made.path) == []
-    assert made.path.read_text().count('href="data:video/mp4;base64,') == 2
+    assert made.path.read_text().count(' data-content="data:video/mp4;base64,') == 2
     assert made.size_bytes == made.path.stat().st_size
 
 

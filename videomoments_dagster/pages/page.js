@@ -43,9 +43,9 @@
   const now = () => player.currentTime + offset();
 
   function addressOf(one) {
-    const href = one.link.getAttribute("href");
-    if (!href.startsWith("data:")) return href;
-    // Not every browser plays or seeks in a data address.
+    const href = one.link.dataset.content;
+    if (!href) return one.link.getAttribute("href");
+    // Not every browser plays or seeks in a data address, and some die of a large one in a link.
     if (!one.blob) {
       const comma = href.indexOf(",");
       const raw = atob(href.slice(comma + 1));
@@ -54,6 +54,17 @@
       one.blob = URL.createObjectURL(new Blob([bytes], { type: href.slice(5, href.indexOf(";")) }));
     }
     return one.blob;
+  }
+
+  for (const one of clips) {
+    if (!one.link.dataset.content) continue;
+    one.link.addEventListener("click", (event) => {
+      event.preventDefault();
+      const saved = document.createElement("a");
+      saved.href = addressOf(one);
+      saved.download = one.link.download;
+      saved.click();
+    });
   }
 
   function load(one) {

@@ -58,6 +58,7 @@ def page_html(contents: PageContents) -> str:
             facts=tuple(_facts(contents)),
             source=_source(contents.video.source_url),
             cards=tuple(_cards(contents)),
+            embedded=any(one.is_embedded for one in contents.clip_addresses.values()),
             chapters=_chapters(contents.moments),
             has_timeline=duration > 0,
             speech=timeline.speech_path(transcript.words, duration)
