@@ -213,7 +213,9 @@ def test_a_public_source_can_be_followed() -> None:
 @settings(max_examples=60)
 def test_whatever_the_source_every_address_is_harmless(source: str) -> None:
     for address in Parsed(page_html(contents(source=source))).addresses():
-        assert re.match(r"#|https?://[^@]+$|data:image/jpeg;base64,|\.\./|clip\.mp4$", address)
+        assert re.match(
+            r"#|data:,$|https?://[^@]+$|data:image/jpeg;base64,|\.\./|clip\.mp4$", address
+        )
 
 
 def test_the_policy_allows_the_pages_own_script_and_style_and_no_other() -> None:
