@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from videomoments_dagster.command_line.backfill_command import backfill_command
+from videomoments_dagster.command_line.export_command import export_command
 from videomoments_dagster.command_line.report_command import report_command
 from videomoments_dagster.command_line.upkeep import upkeep_commands
 from videomoments_dagster.failures import VideoMomentsError
@@ -280,6 +281,7 @@ def dev(host: str, port: int) -> None:
     sys.exit(serve(load_settings(), host=host, port=port))
 
 
+main.add_command(export_command(_database))
 main.add_command(backfill_command(_opened, jobs=JOB_NAMES, check_profile=_check_profile))
 main.add_command(report_command(_database))
 for _command in upkeep_commands(_opened):

@@ -103,6 +103,10 @@ class MediaFailed(VideoMomentsError):
     """ffmpeg could not do what was asked of it, or its result did not pass the proof."""
 
 
+class ExportRefused(VideoMomentsError):
+    """A format cannot hold what there is, or the file that it was to go to cannot be written."""
+
+
 class ScratchExhausted(VideoMomentsError):
     """The scratch folder's disk is full or not writable."""
 

@@ -91,11 +91,12 @@ def printed(identifier: str) -> str:
         ["show", identifier, "--json"],
         ["history", identifier],
         ["history", identifier, "--json"],
+        ["export", identifier, "--format", "json"],
         ["doctor"],
     ):
         result = CliRunner().invoke(main, arguments)
         assert result.output, arguments
-        assert "doctor" in arguments or result.exit_code == 0, result.output
+        assert arguments[0] in ("doctor", "export") or result.exit_code == 0, result.output
         said += result.output
     return said
 

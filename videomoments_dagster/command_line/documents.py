@@ -1,28 +1,36 @@
-"""The documents that `list`, `show` and `search` are made of, and their JSON.
+"""The documents that `list`, `show`, `search` and `export` are made of.
 
-Belongs here: reading them, and turning them into text for a program. Does not belong here: the
-queries (`db.queries`), or how a person sees them (`printing`).
+Belongs here: reading them, without credentials. Does not belong here: the queries (`db.queries`),
+how a person sees them (`printing`), or files for other tools (`videomoments_dagster.exports`).
 """
 
 from __future__ import annotations
 
-import json
-import re
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from db.queries.search import search_transcripts
 from db.queries.video_documents import video_document, video_list
+from db.queries.whole_documents import whole_video_document
 from db.session import Database
+from videomoments_dagster.exports.json_document import json_text
 from videomoments_dagster.failures import ResultMissing
 from videomoments_dagster.identity import checked_identifier
 from videomoments_dagster.sources.locations import redact
 
-Document = dict[str, Any]
+__all__ = [
+    "Document",
+    "export_document",
+    "json_text",
+    "list_document",
+    "search_document",
+    "show_document",
+]
 
-# json escapes C0 controls only. A terminal obeys C1 controls too, and characters that turn the
-# direction of text can make a line read as another one.
-_STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+Document = dict[str, Any]
 
 
 def list_document(database: Database, *, limit: int | None = None) -> list[Document]:
@@ -43,9 +51,26 @@ def show_document(database: Database, identifier: str) -> Document:
         ResultMissing: No video of that identifier is registered or stored.
         db.errors.DatabaseProblem: The database was lost or refused.
     """
+    return _document(database, identifier, video_document)
+
+
+def export_document(database: Database, identifier: str) -> Document:
+    """Give the same with the whole transcript, and whether moments were made.
+
+    Raises:
+        IdentifierRejected: That is no identifier.
+        ResultMissing: No video of that identifier is registered or stored.
+        db.errors.DatabaseProblem: The database was lost or refused.
+    """
+    return _document(database, identifier, whole_video_document)
+
+
+def _document(
+    database: Database, identifier: str, query: Callable[[Session, str], Document | None]
+) -> Document:
     checked_identifier(identifier)
     with database.read() as session:
-        document = video_document(session, identifier)
+        document = query(session, identifier)
     if document is None:
         raise ResultMissing(
             f"there is no video '{identifier}'",
@@ -72,9 +97,3 @@ def search_document(database: Database, text: str, *, limit: int = 20) -> list[D
     asked = text.replace("\0", " ").encode("utf-8", "replace").decode()
     with database.read() as session:
         return [asdict(match) for match in search_transcripts(session, asked, limit=limit)]
-
-
-def json_text(document: Any) -> str:
-    """Write a document as JSON that a terminal may show; equal documents give equal text."""
-    written = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
