@@ -98,7 +98,7 @@ class RunClaim:
                     remedy="Run it again when that has ended",
                 )
             if now >= next_word:
-                said(f"Waiting for {holder}, which works on '{self._video}'")
+                said(f"Waiting for {holder}, which works on '{self._video}'.")
                 next_word = now + _SAY_SECONDS
             time.sleep(_LOOK_SECONDS)
 
@@ -127,7 +127,7 @@ class RunClaim:
                 if complete:
                     _logger.warning(
                         "The claim on the video '%s' is lost, and taken again as soon as the "
-                        "database is back",
+                        "database is back.",
                         self._video,
                     )
                 complete = False

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 
 import click
 
 from videomoments_dagster.history.run_facts import HistoryRow
+from videomoments_dagster.progress import is_progress
+
+_INDENT = "    "
+_LINE_ABOVE_ERASED = "\x1b[1A\x1b[2K"
 
 
 class RunReporter:
     """Prints a line when a step begins, what it says meanwhile, and how it ended.
 
-    To standard error, so that standard output stays free for results.
+    To standard error, so that standard output stays free for results. In a terminal, how far a
+    step is takes the place of how far it was; elsewhere every sentence is a line.
     """
+
+    def __init__(self, *, in_place: bool | None = None) -> None:
+        """Prepare to print.
+
+        Args:
+            in_place: Whether progress is replaced; None asks the terminal.
+        """
+        if in_place is None:
+            in_place = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._in_place = in_place
+        self._progress_is_last = False
 
     def step_started(self, step: str) -> None:
         """Print the step's name."""
@@ -22,7 +40,13 @@ class RunReporter:
     def step_said(self, step: str, message: str) -> None:
         """Print a sentence below the step's name."""
         del step
-        self._say(f"    {message}")
+        if not (self._in_place and is_progress(message)):
+            self._say(f"{_INDENT}{message}")
+            return
+        # A line that wraps would be erased in part.
+        shown = f"{_INDENT}{message}"[: shutil.get_terminal_size().columns - 1]
+        self._say(shown, instead=self._progress_is_last)
+        self._progress_is_last = True
 
     def step_finished(self, step: str, *, seconds: float, unchanged: bool) -> None:
         """Print that the step is done, or that there was nothing to do."""
@@ -50,9 +74,12 @@ class RunReporter:
         if row.error_message and (row.error_stage is None or row.status == "partial"):
             self._say(row.error_message)
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, *, instead: bool = False) -> None:
+        """Print a line, `instead` of the last one."""
         printable = "".join(
             character if character.isprintable() else "?" for character in text.replace("\n", " ")
         )
-        click.echo(printable, err=True)
+        # Told of a terminal only; elsewhere click would take the marks out.
+        click.echo(f"{_LINE_ABOVE_ERASED if instead else ''}{printable}", err=True, color=True)
+        self._progress_is_last = False
         sys.stderr.flush()

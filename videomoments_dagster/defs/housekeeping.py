@@ -24,7 +24,7 @@ def remove_old_model_calls(
     with failures_reported(video="", step="remove_old_model_calls"):
         removed = language_models.remove_old_records()
         forgotten = language_models.forget_old_answers()
-    context.log.info("Removed %d records of model calls and %d kept answers", removed, forgotten)
+    context.log.info("Removed %d records of model calls and %d kept answers.", removed, forgotten)
 
 
 @dg.op(
@@ -41,7 +41,7 @@ def collect_garbage(context: dg.OpExecutionContext, garbage: GarbageResource) ->
         )
     context.log.info(
         "Looked at %d objects; removed %d of %d bytes together, and %d unfinished files; %d are too"
-        " young to tell; spared while they run: %s",
+        " young to tell; spared while they run: %s.",
         found.looked_at,
         removed.objects,
         removed.size_bytes,

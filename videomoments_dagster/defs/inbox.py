@@ -50,7 +50,7 @@ def inbox(context: dg.SensorEvaluationContext, inbox: InboxResource) -> dg.Senso
         *(f"{location} was not taken in: {why}" for location, why in taken.rejected),
     ]
     for sentence in sentences:
-        context.log.warning(sentence)
+        context.log.warning("%s.", sentence.rstrip("."))
     requests = [
         dg.RunRequest(run_key=run.run_key, partition_key=run.identifier, job_name="full")
         for run in wanted

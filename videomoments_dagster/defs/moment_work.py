@@ -150,7 +150,7 @@ def account(context: dg.AssetExecutionContext, reports: Mapping[str, WorkReport]
         metadata["counts"] = dg.MetadataValue.json(counts)
         for name, of_part in counts.items():
             told = ", ".join(f"{what}: {count}" for what, count in of_part.items())
-            context.log.info("%s: %s", name.capitalize(), told)
+            context.log.info("%s came to this: %s.", name.capitalize(), told)
     spent = reduce(add, (report.spent for report in reports.values()), Spent())
     if spent != Spent():
         metadata |= {

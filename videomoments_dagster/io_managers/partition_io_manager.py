@@ -4,12 +4,16 @@ Belongs here: what Dagster asks of an IO manager, and turning typed failures int
 Does not belong here: any table (`<asset>_rows.py`).
 """
 
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import dagster as dg
 
+from videomoments_dagster.defs.progress_log import progress_logged
 from videomoments_dagster.defs.reporting import failures_reported
 from videomoments_dagster.failures import ObjectMissing
+from videomoments_dagster.object_store.interface import ObjectStore, StoredObject
+from videomoments_dagster.progress import Progress
 from videomoments_dagster.resources.database import DatabaseResource
 from videomoments_dagster.resources.object_store import ObjectStoreResource
 
@@ -44,7 +48,11 @@ class PartitionIOManager(dg.ConfigurableIOManager):
         asset = STORED_ASSETS[name]
         video = context.partition_key
         with failures_reported(video=video, step=name):
-            uploads = asset.upload(self.object_store.store, video=video, made=obj.value)
+            with progress_logged(context, "of its files are stored") as progress:
+                store = _told(
+                    self.object_store.store, progress, total=asset.size_of_files(obj.value)
+                )
+                uploads = asset.upload(store, video=video, made=obj.value)
             with self.database.transaction() as session:
                 asset.write(session, video=video, made=obj.value, uploads=uploads)
                 remember(session, video=video, asset=asset, computed=obj)
@@ -94,6 +102,33 @@ class PartitionIOManager(dg.ConfigurableIOManager):
                     remedy=f"Materialise '{name}' for this partition again",
                 )
             return stored
+
+
+class _ToldStore:
+    """A store that tells how much of all files of one asset it has written."""
+
+    def __init__(self, store: ObjectStore, progress: Progress, total: int | None) -> None:
+        self._store = store
+        self._progress = progress
+        self._total = total
+        self._before = 0
+
+    def put_file(self, path: Path, **how: Any) -> StoredObject:
+        """Store a file, telling how far."""
+
+        def written(size_bytes: int) -> None:
+            self._progress.of_bytes(self._before + size_bytes, self._total)
+
+        stored = self._store.put_file(path, **how, progress=written)
+        self._before += stored.size_bytes
+        return stored
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def _told(store: ObjectStore, progress: Progress, *, total: int | None) -> ObjectStore:
+    return cast("ObjectStore", _ToldStore(store, progress, total))
 
 
 def _asking_step(context: dg.InputContext) -> str:

@@ -65,6 +65,10 @@ class StoredAsset(ABC, Generic[Made, Stored]):
         """Store the files of `made`; nothing for assets that are rows only."""
         return {}
 
+    def size_of_files(self, made: Made) -> int | None:  # noqa: ARG002
+        """Bytes of all files that `upload` stores, where they are known beforehand."""
+        return None
+
     @abstractmethod
     def write(self, session: Session, *, video: str, made: Made, uploads: Uploads) -> None:
         """Bring the rows in line with `made`, in the transaction of `session`."""

@@ -71,6 +71,10 @@ class VideoRows(StoredAsset[FetchedVideo, Video]):
         )
         return {made.path: stored}
 
+    def size_of_files(self, made: FetchedVideo) -> int:
+        """Size of the one file."""
+        return made.facts.size_bytes
+
     def write(self, session: Session, *, video: str, made: FetchedVideo, uploads: Uploads) -> None:
         """Insert the row, or update the one that there is.
 

@@ -31,6 +31,7 @@ from videomoments_dagster.language_models.questions import (
     CallRecord,
     KeptAnswers,
     Outcome,
+    Purpose,
     Question,
     RequestLog,
     Spent,
@@ -46,11 +47,17 @@ from videomoments_dagster.language_models.request_form import (
     without_images,
 )
 from videomoments_dagster.language_models.server_problems import Consequence, Problem
+from videomoments_dagster.progress import Progress
 
 _KEY_REVISION = "1"
 """Part of every key; another value lets all kept answers be asked for again."""
 
 _FIRST_WAIT_SECONDS = 0.5
+_WHAT_IS_DONE: Mapping[Purpose, str] = {
+    "find": "windows are read by the model",
+    "score": "questions for scores are answered by the model",
+    "refine": "moments are looked at by the model",
+}
 _MOST_OF_A_BAD_ANSWER = 4_000
 
 
@@ -132,10 +139,13 @@ class Interview:
             else:
                 answered[key] = outcome
         if answered:
-            self._said(f"{len(answered)} of {len(set(keys))} answers were kept from before")
+            self._said(f"Of {len(set(keys))} answers, {len(answered)} were kept from before.")
         if waiting:
-            with anyio.from_thread.start_blocking_portal() as portal:
-                answered |= portal.start_task_soon(self._ask_waiting, waiting).result()
+            with (
+                Progress(self._said, _WHAT_IS_DONE[questions[0].purpose]) as progress,
+                anyio.from_thread.start_blocking_portal() as portal,
+            ):
+                answered |= portal.start_task_soon(self._ask_waiting, waiting, progress).result()
         return self._in_order(keys, questions, answered)
 
     def _in_order(
@@ -177,7 +187,9 @@ class Interview:
             ]
         )
 
-    async def _ask_waiting(self, waiting: Mapping[str, Question[A, T]]) -> dict[str, Outcome[T]]:
+    async def _ask_waiting(
+        self, waiting: Mapping[str, Question[A, T]], progress: Progress
+    ) -> dict[str, Outcome[T]]:
         answered: dict[str, Outcome[T]] = {}
         failed: list[Exception] = []
         free = asyncio.Semaphore(self._model.concurrency)
@@ -187,12 +199,14 @@ class Interview:
                 try:
                     outcome = await _Conversation(self._desk, client, question, key=key).outcome()
                     answered[key] = outcome
-                    became = "answered" if not outcome.failure else f"failed, {outcome.failure}"
-                    self._said(f"{question.label}: {became} ({len(answered)} of {len(waiting)})")
+                    progress.count(len(answered), len(waiting))
+                    if outcome.failure:
+                        self._said(f"There is no answer for {question.label}: {outcome.failure}.")
                 except Exception as error:  # noqa: BLE001 - raised again by the main thread
                     failed.append(error)
                     group.cancel_scope.cancel()
 
+        progress.count(0, len(waiting))
         async with (
             ChatClient(self._model, key=self._desk.key) as client,
             anyio.create_task_group() as (group),

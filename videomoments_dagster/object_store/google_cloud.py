@@ -25,13 +25,14 @@ from videomoments_dagster.failures import (
 )
 from videomoments_dagster.object_store.google_transfer import (
     Checksums,
+    ReadAloud,
     TransferLimits,
     brief_reason,
     checksums_of,
     download_blob,
     google_problem,
 )
-from videomoments_dagster.object_store.interface import ObjectStat, StoredObject
+from videomoments_dagster.object_store.interface import ObjectStat, StoredObject, Written
 from videomoments_dagster.object_store.keys import check_key, check_prefix
 
 _UPLOAD_SESSIONS = 2
@@ -80,7 +81,13 @@ class GoogleCloudStore:
         return f"gs://{self._bucket_name}/{self._prefix}{check_key(key)}"
 
     def put_file(
-        self, path: Path, *, key: str, content_type: str, sha256: str | None = None
+        self,
+        path: Path,
+        *,
+        key: str,
+        content_type: str,
+        sha256: str | None = None,
+        progress: Written | None = None,
     ) -> StoredObject:
         """Upload a file in blocks, unless its key is taken.
 
@@ -97,7 +104,7 @@ class GoogleCloudStore:
         existing = self.stat(url)
         if existing is not None:
             return _unchanged(existing, sums, path)
-        if self._upload(path, key=key, content_type=content_type, sums=sums):
+        if self._upload(path, key=key, content_type=content_type, sums=sums, progress=progress):
             return StoredObject(url=url, size_bytes=sums.size_bytes, created=True)
         existing = self.stat(url)
         if existing is None:
@@ -231,7 +238,15 @@ class GoogleCloudStore:
             None,
         )
 
-    def _upload(self, path: Path, *, key: str, content_type: str, sums: Checksums) -> bool:
+    def _upload(
+        self,
+        path: Path,
+        *,
+        key: str,
+        content_type: str,
+        sums: Checksums,
+        progress: Written | None,
+    ) -> bool:
         """Upload a file; False when another writer took the key first."""
         with self._google_errors(f"{self.url_of(key)} could not be uploaded"):
             for session in range(_UPLOAD_SESSIONS):
@@ -241,7 +256,7 @@ class GoogleCloudStore:
                 # client is kept from putting the sum of what it happens to read in its place.
                 blob.crc32c = sums.crc32c
                 try:
-                    with path.open("rb") as file:
+                    with ReadAloud(path, progress) as file:
                         blob.upload_from_file(
                             file,
                             size=sums.size_bytes,

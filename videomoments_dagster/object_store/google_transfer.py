@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import os
 import time
 from collections.abc import Callable
@@ -88,6 +89,21 @@ class Checksums:
     size_bytes: int
     crc32c: str
     sha256: str
+
+
+class ReadAloud(io.FileIO):
+    """A file that is read, telling how far."""
+
+    def __init__(self, path: Path, progress: Callable[[int], None] | None) -> None:
+        super().__init__(path)
+        self._progress = progress
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read some bytes, and tell where they end."""
+        content = super().read(-1 if size is None else size)
+        if self._progress is not None:
+            self._progress(self.tell())
+        return content
 
 
 def checksums_of(path: Path) -> Checksums:

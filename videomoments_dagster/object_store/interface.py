@@ -6,11 +6,14 @@ anything that only one backend has.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
+
+Written = Callable[[int], None]
+"""Called with the bytes of a file that are written so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,13 @@ class ObjectStore(Protocol):
         """Give the address that an object under `key` has or would have."""
 
     def put_file(
-        self, path: Path, *, key: str, content_type: str, sha256: str | None = None
+        self,
+        path: Path,
+        *,
+        key: str,
+        content_type: str,
+        sha256: str | None = None,
+        progress: Written | None = None,
     ) -> StoredObject:
         """Store a file under a key that holds nothing yet, or the same bytes.
 
@@ -73,6 +82,7 @@ class ObjectStore(Protocol):
             key: Where to store it.
             content_type: MIME type, for backends that keep one.
             sha256: Expected SHA-256 of the file in hexadecimal, where the key promises it.
+            progress: Called now and then with the bytes that are written so far.
 
         Returns:
             The object's address, and whether it was written by this call.

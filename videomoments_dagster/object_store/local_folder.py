@@ -38,7 +38,7 @@ from videomoments_dagster.object_store.atomic_file import (
     sync_folder,
 )
 from videomoments_dagster.object_store.file_urls import path_of_file_url
-from videomoments_dagster.object_store.interface import ObjectStat, StoredObject
+from videomoments_dagster.object_store.interface import ObjectStat, StoredObject, Written
 from videomoments_dagster.object_store.keys import PART_PREFIX, check_key, check_prefix
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
@@ -76,6 +76,7 @@ class LocalFolderStore:
         key: str,
         content_type: str,  # noqa: ARG002 - files keep no MIME type
         sha256: str | None = None,
+        progress: Written | None = None,
     ) -> StoredObject:
         """Copy a file below the root, unless its key is taken."""
         target = self._inside(self._path_of_key(key))
@@ -84,7 +85,7 @@ class LocalFolderStore:
                 return self._unchanged(path, target)
             target.parent.mkdir(parents=True, exist_ok=True)
             with removed_afterwards(part_path(target)) as part:
-                _copy_durably(path, part, sha256=sha256)
+                _copy_durably(path, part, sha256=sha256, progress=progress)
                 if not self._claim(part, target):
                     return self._unchanged(part, target)
             sync_folder(target.parent)
@@ -305,7 +306,7 @@ def _raise_unless_absent(error: OSError) -> None:
         raise error
 
 
-def _copy_durably(path: Path, part: Path, *, sha256: str | None) -> None:
+def _copy_durably(path: Path, part: Path, *, sha256: str | None, progress: Written | None) -> None:
     digest = hashlib.sha256()
     # Hashing a block and writing it take about as long, and neither holds the interpreter.
     with part.open("xb") as copy, ThreadPoolExecutor(max_workers=1) as beside:
@@ -314,6 +315,8 @@ def _copy_durably(path: Path, part: Path, *, sha256: str | None) -> None:
             copy.write(block)
             if hashed is not None:
                 hashed.result()
+            if progress is not None:
+                progress(copy.tell())
         copy.flush()
         os.fsync(copy.fileno())
     if sha256 is not None and digest.hexdigest() != sha256:

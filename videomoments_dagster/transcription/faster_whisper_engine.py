@@ -229,6 +229,8 @@ class _Listening:
         _ctranslate2().set_random_seed(_SEED)
         samples = speech_samples(audio)
         total = samples.size / SPEECH_RATE
+        if progress:
+            progress(0.0)
         for start, end in pieces(loudness_db(samples, rate=SPEECH_RATE), seconds=_PIECE_SECONDS):
             piece = samples[round(start * SPEECH_RATE) : round(end * SPEECH_RATE)]
             for segment, words in self._to_piece(piece.astype(np.float32) / 32768.0):

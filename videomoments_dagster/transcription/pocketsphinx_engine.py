@@ -231,6 +231,8 @@ def _heard(
     heard: list[list[HeardWord]] = [[] for _ in utterances]
     lines: Lines = queue.SimpleQueue()
     done = 0.0
+    if progress:
+        progress(0.0)
     with contextlib.ExitStack() as running:
         workers = [
             running.enter_context(

@@ -15,6 +15,7 @@ from videomoments_dagster.defs.materialisation import (
     materialise,
 )
 from videomoments_dagster.defs.pools import ENCODING
+from videomoments_dagster.defs.progress_log import progress_logged
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.defs.tables import clips_table, failures_table
 from videomoments_dagster.failures import MediaFailed, VideoMomentsError
@@ -131,7 +132,7 @@ def clips(
             cut, failures = _cut(context, video, missing, wanted, settings.method, media, scratch)
             for failure in failures:
                 context.log.error(
-                    "No clip for moment %s: %s", failure.moment_identifier, failure.reason
+                    "There is no clip for moment %s: %s.", failure.moment_identifier, failure.reason
                 )
             if failures and not cut and not kept:
                 raise MediaFailed(
@@ -216,34 +217,41 @@ def _cut(
         def on_done(_index: int, _outcome: object) -> None:
             nonlocal done
             done += 1
-            context.log.info(say, done, len(moments))
+            progress.count(done, len(moments))
 
-        return cut_clips(
-            [
-                ClipRequest(
-                    source=source,
-                    facts=video.facts,
-                    start_time=wanted[moment.identifier][0].start_time,
-                    end_time=wanted[moment.identifier][0].end_time,
-                    destination=folder / f"{moment.identifier}.mp4",
-                    method=method,
-                )
-                for moment in moments
-            ],
-            on_done=on_done,
-        )
+        with progress_logged(context, "clips are cut") as progress:
+            progress.count(done, len(moments))
+            outcomes = cut_clips(
+                [
+                    ClipRequest(
+                        source=source,
+                        facts=video.facts,
+                        start_time=wanted[moment.identifier][0].start_time,
+                        end_time=wanted[moment.identifier][0].end_time,
+                        destination=folder / f"{moment.identifier}.mp4",
+                        method=method,
+                    )
+                    for moment in moments
+                ],
+                on_done=on_done,
+            )
+        cut = sum(isinstance(outcome, CutClip) for outcome in outcomes)
+        context.log.info(say, cut, len(moments))
+        return outcomes
 
     windows = [wanted[moment.identifier][0] for moment in missing]
-    local = media.local_stretches(
-        video.cloud_url, video.facts, [(one.start_time, one.end_time) for one in windows]
-    )
-    outcomes = cut_from(local.path, missing, say="Cut %d of %d clips")
+    context.log.info("Cutting %d clips.", len(missing))
+    with progress_logged(context, "of the video are fetched"):
+        local = media.local_stretches(
+            video.cloud_url, video.facts, [(one.start_time, one.end_time) for one in windows]
+        )
+    outcomes = cut_from(local.path, missing, say="Cut %d of %d clips.")
     again = [n for n, outcome in enumerate(outcomes) if not isinstance(outcome, CutClip)]
     if again and not local.is_whole:
         # A file may keep something elsewhere than its index says; the whole of it settles that.
         whole = media.local_file(video.cloud_url)
         retried = cut_from(
-            whole, [missing[n] for n in again], say="Cut %d of %d clips from the whole video"
+            whole, [missing[n] for n in again], say="Cut %d of %d clips from the whole video."
         )
         for number, outcome in zip(again, retried, strict=True):
             outcomes[number] = outcome

@@ -72,7 +72,8 @@ def moments(
         def find() -> Found:
             kept = stored_part(results, asset="moments", video=video.identifier, fingerprint=part)
             if kept is not None and not config.force:
-                context.log.info("Keeping the %d moments that were found before", len(kept.moments))
+                count = len(kept.moments)
+                context.log.info("Keeping the %d moments that were found before.", count)
                 return _found_before(kept)
             language_models.check_servers((generation.model, scoring.model))
             return finder.find(transcript, duration_seconds=duration, config=generation)
@@ -110,7 +111,7 @@ def moments(
             language_models.remove_old_records(video.identifier)
             if found.why_fewer:
                 context.log.warning("%s", found.why_fewer)
-            context.log.info("Found %d moments", len(result.moments))
+            context.log.info("Found %d moments.", len(result.moments))
             return Computation(
                 value=result,
                 data_version=moments_version(result),

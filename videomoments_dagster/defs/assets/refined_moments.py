@@ -82,7 +82,7 @@ def refined_moments(
                 results, asset="refined_moments", video=video.identifier, fingerprint=part
             )
             if kept is not None and not config.force:
-                context.log.info("Keeping the boundaries that were refined before")
+                context.log.info("Keeping the boundaries that were refined before.")
                 return _refined_before(kept, moments)
             if moments.moments:
                 language_models.check_servers((refinement.model, scoring.model))
@@ -131,7 +131,9 @@ def refined_moments(
                 (span.start_time, span.end_time) != (root.start_time, root.end_time)
                 for root, span in zip(moments.moments, refined.boundaries, strict=True)
             )
-            context.log.info("Moved the boundaries of %d of %d moments", moved, len(result.moments))
+            context.log.info(
+                "Moved the boundaries of %d of %d moments.", moved, len(result.moments)
+            )
             return Computation(
                 value=result,
                 data_version=moments_version(result),

@@ -14,6 +14,7 @@ from videomoments_dagster.defs.materialisation import (
     materialise,
 )
 from videomoments_dagster.defs.pools import ENCODING
+from videomoments_dagster.defs.progress_log import progress_logged
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.identity import digest, fingerprint
 from videomoments_dagster.media.probe import probe
@@ -103,11 +104,15 @@ def thumbnails(
                 and results.has_object(thumbnail.cloud_url)
             )
             have = {thumbnail.clip_of_moment for thumbnail in kept}
-            with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-                made = tuple(pool.map(make, [owner for owner in wanted if owner not in have]))
-            context.log.info("Made %d thumbnails, kept %d", len(made), len(kept))
+            missing = [owner for owner in wanted if owner not in have]
+            with (
+                progress_logged(context, "thumbnails are made") as progress,
+                ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool,
+            ):
+                made = tuple(progress.counted(pool.map(make, missing), total=len(missing)))
+            context.log.info("Made %d thumbnails and kept %d.", len(made), len(kept))
             if not wanted:
-                context.log.info(NO_PICTURE)
+                context.log.info("%s.", NO_PICTURE)
             return Computation(
                 value=MadeThumbnails(kept=kept, made=made, why_none="" if wanted else NO_PICTURE),
                 data_version=digest({owner or "": mark for owner, mark in wanted.items()}),

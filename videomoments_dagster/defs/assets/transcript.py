@@ -15,7 +15,7 @@ from videomoments_dagster.defs.materialisation import (
 )
 from videomoments_dagster.defs.pools import TRANSCRIPTION
 from videomoments_dagster.defs.profile_choice import check_models_before_work
-from videomoments_dagster.defs.progress_log import TenthsLogged
+from videomoments_dagster.defs.progress_log import progress_logged
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.defs.run_tags import TRANSCRIPTION_TAG
 from videomoments_dagster.failures import SourceRejected
@@ -105,19 +105,20 @@ def transcript(
             check_models_before_work(
                 context, registry=registry, profiles=profiles, language_models=language_models
             )
-            context.log.info("Transcribing with %s", engine.service)
-            result = engine.transcribe(
-                TranscriptionRequest(
-                    media=media.local_file(video.cloud_url),
-                    facts=video.facts,
-                    captions=captions,
-                    scratch=scratch.subfolder("transcript"),
-                    language=config.language,
-                ),
-                progress=TenthsLogged(context, "of the sound is transcribed"),
-            )
+            context.log.info("Transcribing with %s.", engine.service)
+            with progress_logged(context, "of the sound is transcribed") as progress:
+                result = engine.transcribe(
+                    TranscriptionRequest(
+                        media=media.local_file(video.cloud_url),
+                        facts=video.facts,
+                        captions=captions,
+                        scratch=scratch.subfolder("transcript"),
+                        language=config.language,
+                    ),
+                    progress=progress.share,
+                )
             for note in result.notes:
-                context.log.info("%s", note)
+                context.log.info("%s.", note)
             return Computation(
                 value=result,
                 data_version=transcript_version(result),

@@ -14,7 +14,7 @@ from videomoments_dagster.defs.materialisation import (
     materialise,
 )
 from videomoments_dagster.defs.profile_choice import check_models_before_work
-from videomoments_dagster.defs.progress_log import TenthsLogged
+from videomoments_dagster.defs.progress_log import progress_logged
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.failures import SourceRejected
 from videomoments_dagster.identity import checked_identifier, digest
@@ -94,17 +94,18 @@ def video(
             check_models_before_work(
                 context, registry=registry, profiles=profiles, language_models=language_models
             )
-            context.log.info("Reading %s", redact(source.location))
+            context.log.info("Reading %s.", redact(source.location))
             if is_local:
                 # Hashing a large file that turns out to be no video would be time lost.
                 probe(local_path_of(source.location, cwd=Path.cwd()))
-            fetched = fetch_source(
-                source.location,
-                scratch=scratch.subfolder("source"),
-                gcs_client=object_store.client,
-                progress=TenthsLogged(context, "of the source is read").of_bytes,
-                limits=registry.fetch_limits(max_download_gib=config.max_source_gib),
-            )
+            with progress_logged(context, "of the source are read") as progress:
+                fetched = fetch_source(
+                    source.location,
+                    scratch=scratch.subfolder("source"),
+                    gcs_client=object_store.client,
+                    progress=progress.of_bytes,
+                    limits=registry.fetch_limits(max_download_gib=config.max_source_gib),
+                )
             facts = probe(fetched.path)
             result = FetchedVideo(
                 identifier=identifier,
