@@ -64,6 +64,7 @@ class Progress:
         self._clock = clock
         self._lock = threading.Lock()
         self._begun = clock()
+        # So the silence at the beginning is like any other.
         self._last_said = self._begun
         self._origin: tuple[float, float] | None = None
         self._share: float | None = None
@@ -134,12 +135,9 @@ class Progress:
             return self._speak_if_due(now)
 
     def _speak_if_due(self, now: float) -> None:
-        if now - self._begun < SILENT_SECONDS:
-            return
-        is_new_tenth = self._share is not None and int(self._share * _TENTHS) > self._tenth
-        if (is_new_tenth and now - self._last_said >= SILENT_SECONDS) or self._is_silent_for_long(
-            now
-        ):
+        is_new_tenth = int((self._share or 0.0) * _TENTHS) > self._tenth
+        is_due = is_new_tenth and now - self._last_said >= SILENT_SECONDS
+        if is_due or self._is_silent_for_long(now):
             self._speak(now)
 
     def _is_silent_for_long(self, now: float) -> bool:

@@ -64,6 +64,14 @@ def leftovers(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.suffix != ".mp4")
 
 
+def test_how_much_is_uploaded_is_told(store: GoogleCloudStore, large_file: Path) -> None:
+    told: list[int] = []
+    store.put_file(large_file, key="a.mp4", content_type="video/mp4", progress=told.append)
+    assert len(set(told)) > 1
+    assert told == sorted(told)
+    assert told[-1] == ABOVE_ONE_REQUEST
+
+
 def test_an_uploaded_file_comes_back_the_same(
     store: GoogleCloudStore, file: Path, tmp_path: Path, gcs_client: Any
 ) -> None:

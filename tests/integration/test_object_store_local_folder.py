@@ -55,6 +55,13 @@ def test_a_stored_file_comes_back_the_same(
     assert (found.key, found.size_bytes) == ("videos/talk/a.mp4", stored.size_bytes)
 
 
+def test_how_much_is_written_is_told(store: LocalFolderStore, file: Path) -> None:
+    told: list[int] = []
+    store.put_file(file, key="a.mp4", content_type="video/mp4", progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == file.stat().st_size
+
+
 def test_storing_the_same_bytes_again_writes_nothing(store: LocalFolderStore, file: Path) -> None:
     url = store.put_file(file, key="a.mp4", content_type="video/mp4").url
     before = (store.root / "a.mp4").stat()

@@ -60,7 +60,7 @@ def test_the_second_run_of_a_video_waits_and_says_for_whom(
     waiting = threading.Thread(target=second.take, kwargs={"wait_seconds": 30, "said": said.append})
     waiting.start()
     until(lambda: bool(said))
-    assert said == ["Waiting for the run run-1, which works on 'talk'"]
+    assert said == ["Waiting for the run run-1, which works on 'talk'."]
     assert living_runs(database, ["run-1", "run-2", "run-3"]) == {"run-1", "run-2"}
 
     first.release()

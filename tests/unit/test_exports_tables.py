@@ -9,7 +9,7 @@ import re
 
 import pytest
 from exported import document, material, moment_document
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from videomoments_dagster.exports.chapters import chapters, chapters_text
@@ -66,6 +66,7 @@ def test_why_there_are_no_chapters_is_said() -> None:
     st.lists(st.tuples(st.floats(0, 5000), st.none() | st.integers(0, 10), st.text())),
     st.floats(1, 5000),
 )
+@example(moments=[(30.0, 1, "a"), (39.9, 2, "b"), (60.0, 1, "c")], duration=69.0)
 def test_chapters_keep_youtubes_rules(
     moments: list[tuple[float, int | None, str]], duration: float
 ) -> None:

@@ -42,6 +42,7 @@ def test_what_takes_less_than_two_seconds_is_passed_over_in_silence() -> None:
     told = Told("of the sound is transcribed")
     for tenth in range(11):
         told.at(0.19 * tenth).share(tenth / 10)
+        told.at(0.19 * tenth).look()
 
     assert told.sentences == []
 

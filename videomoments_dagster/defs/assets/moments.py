@@ -76,6 +76,7 @@ def moments(
                 context.log.info("Keeping the %d moments that were found before.", count)
                 return _found_before(kept)
             language_models.check_servers((generation.model, scoring.model))
+            context.log.info("Finding moments with %s.", generation.model)
             return finder.find(transcript, duration_seconds=duration, config=generation)
 
         def compute() -> Computation[Moments]:

@@ -86,6 +86,7 @@ def refined_moments(
                 return _refined_before(kept, moments)
             if moments.moments:
                 language_models.check_servers((refinement.model, scoring.model))
+            context.log.info("Refining the moments' boundaries with %s.", refinement.model)
             return refiner.refine(
                 moments.moments,
                 transcript,
