@@ -182,11 +182,16 @@ def _runs(pieces: Sequence[_Piece]) -> Iterator[list[_Piece]]:
         yield run
 
 
-def _grouped(run: Sequence[_Piece]) -> Iterator[list[_Piece]]:
+def _grouped(run: Sequence[_Piece]) -> list[list[_Piece]]:
     """Pieces that are shown together: about as many in each, so that none is left over alone."""
-    total = sum(columns(piece.text) for piece in run)
-    by_space = math.ceil(total / (_FILLED * MOST_LINES * LINE_COLUMNS))
-    by_time = math.ceil((run[-1].end_ms - run[0].start_ms) / (_FILLED * LONGEST_MS))
+    full, loose = (list(_divided(run, filled=filled)) for filled in (1.0, _FILLED))
+    return full if len(full) < len(loose) else loose
+
+
+def _divided(run: Sequence[_Piece], *, filled: float) -> Iterator[list[_Piece]]:
+    total = columns(_joined(run))
+    by_space = math.ceil(total / (filled * MOST_LINES * LINE_COLUMNS))
+    by_time = math.ceil((run[-1].end_ms - run[0].start_ms) / (filled * LONGEST_MS))
     wanted = total / max(by_space, by_time, 1)
     group: list[_Piece] = []
     used = 0
