@@ -73,6 +73,10 @@ class ResultMissing(VideoMomentsError):
     """An asset's stored rows or objects are needed and not there."""
 
 
+class ResultUnsound(VideoMomentsError):
+    """An asset's stored rows break a rule that the step rests on; somebody changed them, say."""
+
+
 class VideoBusy(VideoMomentsError):
     """A run of the video is waiting or under way, and what was asked for has to wait for it."""
 

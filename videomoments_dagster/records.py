@@ -346,7 +346,10 @@ class ClipFailure:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A stored clip: the row of `clips`."""
+    """A stored clip: the row of `clips`.
+
+    `method` is how it was cut, "copy" or "encode"; empty where that is not known.
+    """
 
     moment_identifier: str
     cloud_url: str
@@ -360,6 +363,7 @@ class Clip:
     audio_codec: str | None
     resolution: str | None
     fingerprint: str = ""
+    method: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,8 +466,10 @@ class StoredResult:
         fingerprint: Over inputs, settings and code version; empty for a partial result.
         data_version: Content hash of the result.
         details: Small JSON facts that the asset shows again when nothing changed.
+        value: What is stored, as its IO manager would load it, where it was read.
     """
 
     fingerprint: str
     data_version: str
     details: Mapping[str, Any] = field(default_factory=dict)
+    value: Any = None

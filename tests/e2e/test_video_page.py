@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from pipeline import Pipeline, talk_captions
 
 from videomoments_dagster.cli import main
-from videomoments_dagster.media.small_pictures import LONGEST_SIDE, small_jpeg
+from videomoments_dagster.media.small_jpegs import LONGEST_SIDE, small_jpeg
 
 TITLE = '<script>alert(1)</script> & "Talk"'
 

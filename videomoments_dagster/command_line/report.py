@@ -25,7 +25,7 @@ from videomoments_dagster.failures import (
 from videomoments_dagster.identity import checked_identifier
 from videomoments_dagster.io_managers.page_records import PageRecords, read_page_records
 from videomoments_dagster.io_managers.stored_page import clip_names
-from videomoments_dagster.media.small_pictures import LONGEST_SIDE, small_jpeg
+from videomoments_dagster.media.small_jpegs import LONGEST_SIDE, small_jpeg
 from videomoments_dagster.object_store.atomic_file import part_path, removed_afterwards
 from videomoments_dagster.object_store.interface import ObjectStat, ObjectStore
 from videomoments_dagster.pages.addresses import (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from videomoments_dagster.defs.checks.stored import STORED_CHECKS
 from videomoments_dagster.history.run_facts import JOB_ASSETS
 
 _DESCRIPTIONS = {
@@ -26,10 +27,13 @@ CONFIG_OF_JOB = {
 }
 """Run config that a job has where a run of it gives none."""
 
+_STORED_CHECKS = dg.AssetSelection.checks(*STORED_CHECKS)
+
 JOBS = [
     dg.define_asset_job(
         name=name,
-        selection=dg.AssetSelection.assets(*sorted(assets)),
+        # A run that changes nothing reads no object; checks of an asset's own step come with it.
+        selection=dg.AssetSelection.assets(*sorted(assets)) - _STORED_CHECKS,
         description=_DESCRIPTIONS[name],
         config=CONFIG_OF_JOB.get(name),
     )

@@ -61,7 +61,10 @@ def materialise(
     settings: Mapping[str, Any],
     force: bool,
     compute: Callable[[], Computation[Any]],
-    checks_when_unchanged: tuple[dg.AssetCheckResult, ...] = (),
+    told: Callable[[Any, Mapping[str, Any]], Mapping[str, Any]] = lambda _value, _details: {},
+    checks_when_unchanged: Callable[
+        [Any, Mapping[str, Any]], tuple[dg.AssetCheckResult, ...]
+    ] = lambda _value, _details: (),
 ) -> dg.MaterializeResult[Any]:
     """Return the stored result where it still stands, else compute.
 
@@ -77,7 +80,10 @@ def materialise(
         settings: Settings that the result depends on, by name.
         force: Compute in any case.
         compute: Makes the new result.
-        checks_when_unchanged: Check results to report where nothing is computed.
+        told: From what is stored and its details to the metadata that tells about it, each time:
+            no object is read for it.
+        checks_when_unchanged: From what is stored and its details to check results, where nothing
+            is computed.
     """
     asset = context.asset_key.path[-1]
     video = checked_identifier(context.partition_key)
@@ -89,8 +95,12 @@ def materialise(
             return dg.MaterializeResult(
                 value=Unchanged(),
                 data_version=dg.DataVersion(stored.data_version),
-                metadata={**_shown(stored.details), "unchanged": True},
-                check_results=list(checks_when_unchanged),
+                metadata={
+                    **told(stored.value, stored.details),
+                    **_shown(stored.details),
+                    "unchanged": True,
+                },
+                check_results=list(checks_when_unchanged(stored.value, stored.details)),
             )
     computation = compute()
     return dg.MaterializeResult(
@@ -99,6 +109,7 @@ def materialise(
             fingerprint=made_from if computation.complete else "",
             data_version=computation.data_version,
             details=computation.details,
+            told=lambda value: told(value, computation.details),
         ),
         data_version=dg.DataVersion(computation.data_version),
         metadata={**_shown(computation.details), **computation.metadata, "unchanged": False},

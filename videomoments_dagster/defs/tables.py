@@ -1,19 +1,24 @@
-"""Results as Markdown tables, for the metadata of materialisations.
+"""Results as tables, for the metadata of materialisations.
 
-Belongs here: what a person reads in the UI. Text from outside is escaped. Does not belong here:
-anything that decides.
+Belongs here: what a person reads in the UI. Dagster's own tables are used where they do: text in
+them is only text. In Markdown, text from outside is escaped. Does not belong here: anything that
+decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import dagster as dg
 
-from videomoments_dagster.records import ClipFailure, Clips, Moments
+from videomoments_dagster.records import ClipFailure
 
 MAX_ROWS = 50
 """The event log keeps metadata for good; longer tables end with a count."""
+
+_LONGEST_CELL = 120
+
+Cell = str | int | float | bool
 
 
 def clock(seconds: float) -> str:
@@ -25,59 +30,56 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{shown}" if hours else f"{minutes}:{shown}"
 
 
-def _cell(text: object) -> str:
+def cut_off(text: str, longest: int = _LONGEST_CELL) -> str:
+    """Text on one line, no longer than it may be."""
+    line = " ".join(text.split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def markdown_text(text: object) -> str:
+    """Text from anywhere as Markdown that shows just it."""
     plain = " ".join(str(text).split())
-    for character in "\\`*_[]<>|":
-        plain = plain.replace(character, f"\\{character}" if character != "<" else "&lt;")
+    for character in "\\`*_[]<>|&#!~":
+        plain = plain.replace(
+            character, f"\\{character}" if character not in "<&" else _ENTITIES[character]
+        )
     return plain
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MarkdownMetadataValue:
-    body = [[_cell(value) for value in row] for row in rows]
-    lines = [header, ["---"] * len(header), *body[:MAX_ROWS]]
-    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+_ENTITIES = {"<": "&lt;", "&": "&amp;"}
+
+
+def table(
+    columns: Mapping[str, str], rows: Iterable[Sequence[Cell | None]]
+) -> dg.TableMetadataValue:
+    """A table of Dagster's own.
+
+    Args:
+        columns: Types of the columns by name: "string", "int" or "float".
+        rows: The cells of each row; None leaves one empty.
+    """
+    body = list(rows)
+    records = [
+        dg.TableRecord(
+            {
+                name: cut_off(cell) if isinstance(cell, str) else "" if cell is None else cell
+                for name, cell in zip(columns, row, strict=True)
+            }
+        )
+        for row in body[:MAX_ROWS]
+    ]
     if len(body) > MAX_ROWS:
-        text += f"\n\nand {len(body) - MAX_ROWS} more"
-    return dg.MetadataValue.md(text)
-
-
-def moments_table(moments: Moments) -> dg.MarkdownMetadataValue:
-    """Start, end, length in seconds, score and title of each moment."""
-    return _table(
-        ["start", "end", "seconds", "score", "title"],
-        (
-            (
-                clock(moment.start_time),
-                clock(moment.end_time),
-                f"{moment.end_time - moment.start_time:.1f}",
-                "" if moment.score is None else moment.score,
-                moment.title,
-            )
-            for moment in moments.moments
-        ),
+        last = [f"and {len(body) - MAX_ROWS} more", *([""] * (len(columns) - 1))]
+        records.append(dg.TableRecord(dict(zip(columns, last, strict=True))))
+    return dg.MetadataValue.table(
+        records,
+        schema=dg.TableSchema([dg.TableColumn(name, kind) for name, kind in columns.items()]),
     )
 
 
-def clips_table(clips: Clips) -> dg.MarkdownMetadataValue:
-    """Start, end, size in kB and address of each clip."""
-    return _table(
-        ["moment", "start", "end", "kB", "where"],
-        (
-            (
-                clip.moment_identifier,
-                clock(clip.start_time),
-                clock(clip.end_time),
-                clip.file_size_kb or "",
-                clip.cloud_url,
-            )
-            for clip in clips.clips
-        ),
-    )
-
-
-def failures_table(failures: Sequence[ClipFailure]) -> dg.MarkdownMetadataValue:
+def failures_table(failures: Sequence[ClipFailure]) -> dg.TableMetadataValue:
     """Moment and reason of each clip that could not be cut."""
-    return _table(
-        ["moment", "why there is no clip"],
+    return table(
+        {"moment": "string", "why there is no clip": "string"},
         ((failure.moment_identifier, failure.reason) for failure in failures),
     )

@@ -6,7 +6,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from db import models
-from videomoments_dagster.io_managers.object_origins import fingerprints, note_origin
+from videomoments_dagster.io_managers.object_origins import note_origin, origins
 from videomoments_dagster.io_managers.stored_asset import (
     StoredAsset,
     Uploads,
@@ -88,7 +88,7 @@ class ClipRows(StoredAsset[CutClips, Clips]):
         ).all()
         if not rows and recall(session, video=video, asset=self.name) is None:
             return None
-        known = fingerprints(session, [row.cloud_url for row, _ in rows])
+        known = origins(session, [row.cloud_url for row, _ in rows])
         return Clips(
             clips=tuple(
                 Clip(
@@ -103,9 +103,11 @@ class ClipRows(StoredAsset[CutClips, Clips]):
                     video_codec=row.video_codec,
                     audio_codec=row.audio_codec,
                     resolution=row.resolution,
-                    fingerprint=known.get(row.cloud_url, ""),
+                    fingerprint=origin.fingerprint if origin else "",
+                    method=str(origin.details.get("method", "")) if origin else "",
                 )
                 for row, moment_identifier in rows
+                for origin in (known.get(row.cloud_url),)
             )
         )
 

@@ -36,6 +36,14 @@ def prompt_id(session: Session, prompt: Prompt) -> int:
     ).one()
 
 
+def is_stored(session: Session, config: GenerationConfig) -> bool:
+    """Whether there is a row for `config`."""
+    known = select(models.GenerationConfig.id).where(
+        models.GenerationConfig.config_hash == config_hash(config)
+    )
+    return session.scalar(known) is not None
+
+
 def config_id(session: Session, config: GenerationConfig, *, transcript_id: int | None) -> int:
     """The id of the row for `config`, inserted if there is none yet; race-free.
 

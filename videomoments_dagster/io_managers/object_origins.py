@@ -27,11 +27,12 @@ def note_origin(
     )
 
 
+def origins(session: Session, urls: list[str]) -> dict[str, models.ObjectOrigin]:
+    """What those of `urls` were made from of which that is known, by address."""
+    rows = session.scalars(select(models.ObjectOrigin).where(models.ObjectOrigin.url.in_(urls)))
+    return {row.url: row for row in rows}
+
+
 def fingerprints(session: Session, urls: list[str]) -> dict[str, str]:
     """Fingerprints of those of `urls` that have one."""
-    rows = session.execute(
-        select(models.ObjectOrigin.url, models.ObjectOrigin.fingerprint).where(
-            models.ObjectOrigin.url.in_(urls)
-        )
-    )
-    return dict(rows.all())
+    return {url: origin.fingerprint for url, origin in origins(session, urls).items()}

@@ -55,9 +55,12 @@ class PartitionIOManager(dg.ConfigurableIOManager):
                 uploads = asset.upload(store, video=video, made=obj.value)
             with self.database.transaction() as session:
                 asset.write(session, video=video, made=obj.value, uploads=uploads)
-                remember(session, video=video, asset=asset, computed=obj)
+                stored = remember(session, video=video, asset=asset, computed=obj)
         context.add_output_metadata(
-            {"objects_written": sum(upload.created for upload in uploads.values())}
+            {
+                **obj.told(stored),
+                "objects_written": sum(upload.created for upload in uploads.values()),
+            }
         )
         if name == _HAS_A_PAGE:
             self._refresh_page(context)

@@ -12,11 +12,11 @@ object is missing.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -43,12 +43,14 @@ class Computed(Generic[Made]):
         fingerprint: What it was made from; empty for a partial result, which is never reused.
         data_version: Content hash of the result.
         details: Small JSON facts to remember with it.
+        told: From what is stored then to further metadata of the materialisation.
     """
 
     value: Made
     fingerprint: str
     data_version: str
     details: Mapping[str, object] = field(default_factory=dict)
+    told: Callable[[Any], Mapping[str, Any]] = lambda _: {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +138,8 @@ def remember(
     video: str,
     asset: StoredAsset[Made, Stored],
     computed: Computed[Made],
-) -> None:
-    """Note in `pipeline.materialisations` what was just written for `video`."""
+) -> Stored:
+    """Note in `pipeline.materialisations` what was just written for `video`, and give that."""
     video_id = session.scalar(select(models.Video.id).where(models.Video.identifier == video))
     values = {
         "fingerprint": computed.fingerprint,
@@ -159,6 +161,7 @@ def remember(
         raise missing_result(video=video, asset=asset.name, step=asset.name)
     row.details = {**computed.details, _STORED_VERSION: asset.version(stored)}
     session.flush()
+    return stored
 
 
 def recall(session: Session, *, video: str, asset: str) -> StoredResult | None:
@@ -185,18 +188,18 @@ def stored_versions(session: Session, *, video: str) -> dict[str, str]:
     return {asset: str(details.get(_STORED_VERSION, "")) for asset, details in rows}
 
 
-def is_unchanged(
+def unchanged_value(
     session: Session, *, video: str, asset: StoredAsset[Made, Stored], result: StoredResult
-) -> tuple[str, ...] | None:
-    """Whether the rows are still what `result` says was stored.
+) -> Stored | None:
+    """What is stored, if the rows are still what `result` says was stored.
 
     Rows that somebody deleted or changed by SQL make a result that has to be computed again,
     whatever its fingerprint says.
 
     Returns:
-        Addresses of the objects that the rows refer to, or None if the rows have changed.
+        What is stored, or None if the rows have changed.
     """
     stored = asset.read(session, video=video)
     if stored is None or asset.version(stored) != result.details.get(_STORED_VERSION):
         return None
-    return asset.object_urls(stored)
+    return stored

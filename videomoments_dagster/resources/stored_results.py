@@ -4,11 +4,13 @@ Belongs here: reading results and what is remembered of them, for assets. Does n
 writing (the IO manager does).
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 
-from videomoments_dagster.records import StoredResult
+from videomoments_dagster.records import GenerationConfig, StoredResult
 from videomoments_dagster.resources.database import DatabaseResource
 from videomoments_dagster.resources.object_store import ObjectStoreResource
 from videomoments_dagster.resources.run_claim import RunClaimResource
@@ -27,18 +29,29 @@ class StoredResultsResource(dg.ConfigurableResource[Any]):
         from videomoments_dagster.io_managers.catalogue import STORED_ASSETS
         from videomoments_dagster.io_managers.stored_asset import (
             first_missing,
-            is_unchanged,
             recall,
+            unchanged_value,
         )
 
         with self.database.read() as session:
             result = recall(session, video=video, asset=asset)
             if result is None:
                 return None
-            urls = is_unchanged(session, video=video, asset=STORED_ASSETS[asset], result=result)
-        if urls is None or first_missing(self.object_store.store, urls) is not None:
+            kind = STORED_ASSETS[asset]
+            value = unchanged_value(session, video=video, asset=kind, result=result)
+        if value is None:
             return None
-        return result
+        if first_missing(self.object_store.store, kind.object_urls(value)) is not None:
+            return None
+        return replace(result, value=value)
+
+    def remembered(self, *, asset: str, video: str) -> Mapping[str, Any]:
+        """The details of the last result of `asset` for `video`, whatever became of it."""
+        from videomoments_dagster.io_managers.stored_asset import recall
+
+        with self.database.read() as session:
+            result = recall(session, video=video, asset=asset)
+        return {} if result is None else result.details
 
     def value(self, *, asset: str, video: str) -> Any | None:
         """What is stored of `asset` for `video`, as its IO manager would load it, or None."""
@@ -46,6 +59,13 @@ class StoredResultsResource(dg.ConfigurableResource[Any]):
 
         with self.database.read() as session:
             return STORED_ASSETS[asset].read(session, video=video)
+
+    def has_config(self, config: GenerationConfig) -> bool:
+        """Whether this configuration is stored already, for this video or another."""
+        from videomoments_dagster.io_managers.generation_config_rows import is_stored
+
+        with self.database.read() as session:
+            return is_stored(session, config)
 
     def has_object(self, url: str) -> bool:
         """Whether the object at `url` is there."""

@@ -7,6 +7,9 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from videomoments_dagster.defs.asset_metadata.clips import clips_told
+from videomoments_dagster.defs.checks.made import CLIPS_CHECKS, clips_check, clips_checks
+from videomoments_dagster.defs.checks.required import require_places
 from videomoments_dagster.defs.materialisation import (
     GROUP,
     OWNERS,
@@ -17,7 +20,7 @@ from videomoments_dagster.defs.materialisation import (
 from videomoments_dagster.defs.pools import ENCODING
 from videomoments_dagster.defs.progress_log import progress_logged
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
-from videomoments_dagster.defs.tables import clips_table, failures_table
+from videomoments_dagster.defs.tables import failures_table
 from videomoments_dagster.failures import MediaFailed, VideoMomentsError
 from videomoments_dagster.identity import digest, fingerprint
 from videomoments_dagster.media.clip_cutting import ClipRequest, CutClip, cut_clips
@@ -38,7 +41,6 @@ from videomoments_dagster.resources.scratch import ScratchResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
 
 CODE_VERSION = "1"
-EVERY_MOMENT_HAS_A_CLIP = "every_moment_has_a_clip"
 
 
 class ClipsConfig(MaterialisationConfig):
@@ -67,14 +69,7 @@ class ClipsConfig(MaterialisationConfig):
     retry_policy=RETRY_OUTSIDE,
     # Beside checks, Dagster takes a MaterializeResult to have no value unless it is told.
     dagster_type=dg.Any,
-    check_specs=[
-        dg.AssetCheckSpec(
-            name=EVERY_MOMENT_HAS_A_CLIP,
-            asset="clips",
-            description="Every root moment has a clip. A warning here means that some could not "
-            "be cut; the metadata says which and why, and materialising again cuts only those.",
-        )
-    ],
+    check_specs=CLIPS_CHECKS,
     description="""A clip of each moment, with some seconds before and after it.
 
 Reads the video and the root moments. Writes MP4 files to the object store and rows of `clips`;
@@ -100,6 +95,7 @@ def clips(
         method=config.method,
     )
     with failures_reported(video=video.identifier, step="clips"):
+        require_places(moments, asset="moments", duration_seconds=video.facts.duration_seconds)
         wanted = {
             moment.identifier: (
                 window := clip_window(
@@ -154,12 +150,15 @@ def clips(
                 },
                 metadata={
                     "cut_now": len(cut),
-                    "copied_without_encoding": sum(clip.method == "copy" for clip in cut),
                     **({"failures": failures_table(failures)} if failures else {}),
-                    **({"kept": clips_table(Clips(kept))} if kept else {}),
                 },
                 complete=not failures,
-                checks=(_check(moments, failures),),
+                checks=(
+                    clips_check(
+                        moments,
+                        [one for one in moments.moments if one.identifier not in everything],
+                    ),
+                ),
             )
 
         return materialise(
@@ -170,17 +169,9 @@ def clips(
             settings={},
             force=config.force,
             compute=compute,
-            checks_when_unchanged=(_check(moments, ()),),
+            told=lambda stored, _: clips_told(stored),
+            checks_when_unchanged=lambda stored, _: clips_checks(moments, stored.clips),
         )
-
-
-def _check(moments: Moments, failures: tuple[ClipFailure, ...]) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        check_name=EVERY_MOMENT_HAS_A_CLIP,
-        passed=not failures,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"moments": len(moments.moments), "without_clip": len(failures)},
-    )
 
 
 def _clip_fingerprint(video: Video, window: ClipWindow, *, method: str) -> str:

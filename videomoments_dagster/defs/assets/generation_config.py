@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from videomoments_dagster.defs.asset_metadata.generation_config import configs_told
 from videomoments_dagster.defs.materialisation import (
     GROUP,
     OWNERS,
@@ -77,17 +78,13 @@ def generation_config(
                     "model": generation.model,
                     "refinement_model": selected.refinement.model,
                     "scoring_model": selected.scoring.model,
-                    "min_moment_length": generation.min_moment_length,
-                    "max_moment_length": generation.max_moment_length,
+                    "min_moment_length_seconds": generation.min_moment_length,
+                    "max_moment_length_seconds": generation.max_moment_length,
                     "min_moments": generation.min_moments,
                     "max_moments": generation.max_moments,
                     "config_hash": config_hash(generation),
                     "refinement_config_hash": config_hash(selected.refinement),
-                },
-                metadata={
-                    "user_prompt": dg.MetadataValue.md(generation.prompt.user_prompt),
-                    "system_prompt": dg.MetadataValue.md(generation.prompt.system_prompt),
-                    "scoring_criteria": dg.MetadataValue.md(selected.scoring.prompt.user_prompt),
+                    "reused": results.has_config(generation),
                 },
             )
 
@@ -102,4 +99,5 @@ def generation_config(
             settings={},
             force=config.force,
             compute=compute,
+            told=lambda stored, _: configs_told(stored),
         )

@@ -1,9 +1,10 @@
 """The `moments` asset: the stretches worth watching, scored."""
 
-from typing import Any
-
 import dagster as dg
 
+from videomoments_dagster.defs.asset_metadata.moments import moments_told
+from videomoments_dagster.defs.checks.made import MOMENTS_CHECKS, moments_checks
+from videomoments_dagster.defs.checks.required import require_word_times
 from videomoments_dagster.defs.materialisation import GROUP, OWNERS, Computation, materialise
 from videomoments_dagster.defs.moment_work import (
     PART_KEY,
@@ -15,7 +16,6 @@ from videomoments_dagster.defs.moment_work import (
 )
 from videomoments_dagster.defs.pools import LANGUAGE_MODEL
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
-from videomoments_dagster.defs.tables import moments_table
 from videomoments_dagster.identity import config_hash, fingerprint, moment_identifier
 from videomoments_dagster.moment_finding.outcomes import Found, MomentDraft
 from videomoments_dagster.partitions import VIDEOS
@@ -35,6 +35,9 @@ CODE_VERSION = "2"
     kinds={"postgres", "openai"},
     code_version=CODE_VERSION,
     retry_policy=RETRY_OUTSIDE,
+    # Beside checks, Dagster takes a MaterializeResult to have no value unless it is told.
+    dagster_type=dg.Any,
+    check_specs=MOMENTS_CHECKS,
     description="""The stretches of the video that are worth watching, with scores from 0 to 10.
 
 Reads the transcript and the generation config. Writes rows of `moments` as a difference: what is
@@ -51,7 +54,7 @@ def moments(
     generation_config: SelectedConfigs,
     results: StoredResultsResource,
     language_models: LanguageModelsResource,
-) -> dg.MaterializeResult[Any]:
+) -> dg.MaterializeResult:  # type: ignore[type-arg]  # no other is taken beside checks
     """Find moments, then score them in a pass of its own."""
     generation, scoring = generation_config.generation, generation_config.scoring
     duration = video.facts.duration_seconds
@@ -80,6 +83,7 @@ def moments(
             return finder.find(transcript, duration_seconds=duration, config=generation)
 
         def compute() -> Computation[Moments]:
+            require_word_times(transcript, duration_seconds=duration)
             before = results.value(asset="moments", video=video.identifier)
             found = find()
             scored = scorer.score(
@@ -124,11 +128,9 @@ def moments(
                     "stored_config": config_hash(generation),
                     PART_KEY: "" if found.report.failures else part,
                 },
-                metadata={
-                    "table": moments_table(result),
-                    **account(context, {"finding": found.report, "scoring": scored.report}),
-                },
+                metadata=account(context, {"finding": found.report, "scoring": scored.report}),
                 complete=not (found.report.failures or scored.report.failures),
+                checks=moments_checks(result, generation_config, duration_seconds=duration),
             )
 
         return materialise(
@@ -139,6 +141,12 @@ def moments(
             settings={"engine_version": finder.version, "scoring_version": scorer.version},
             force=config.force or config.rescore,
             compute=compute,
+            told=lambda stored, _: moments_told(
+                stored, transcript=transcript, duration_seconds=duration
+            ),
+            checks_when_unchanged=lambda stored, _: moments_checks(
+                stored, generation_config, duration_seconds=duration
+            ),
         )
 
 

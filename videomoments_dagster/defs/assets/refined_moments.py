@@ -1,9 +1,10 @@
 """The `refined_moments` asset: the same moments with better boundaries."""
 
-from typing import Any
-
 import dagster as dg
 
+from videomoments_dagster.defs.asset_metadata.moments import refined_told
+from videomoments_dagster.defs.checks.made import REFINED_CHECKS, refined_checks
+from videomoments_dagster.defs.checks.required import require_places, require_word_times
 from videomoments_dagster.defs.materialisation import GROUP, OWNERS, Computation, materialise
 from videomoments_dagster.defs.moment_work import (
     PART_KEY,
@@ -15,7 +16,6 @@ from videomoments_dagster.defs.moment_work import (
 )
 from videomoments_dagster.defs.pools import LANGUAGE_MODEL
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
-from videomoments_dagster.defs.tables import moments_table
 from videomoments_dagster.identity import config_hash, fingerprint, moment_identifier
 from videomoments_dagster.media.frame_samples import FrameSamples
 from videomoments_dagster.moment_finding.outcomes import Boundaries, Refined
@@ -37,6 +37,9 @@ CODE_VERSION = "2"
     kinds={"postgres", "openai"},
     code_version=CODE_VERSION,
     retry_policy=RETRY_OUTSIDE,
+    # Beside checks, Dagster takes a MaterializeResult to have no value unless it is told.
+    dagster_type=dg.Any,
+    check_specs=REFINED_CHECKS,
     description="""Each moment once more, its start and end moved to the best edge near them.
 
 Reads the moments, the transcript and the refinement config. Writes one refined row of `moments`
@@ -56,7 +59,7 @@ def refined_moments(
     results: StoredResultsResource,
     language_models: LanguageModelsResource,
     media: MediaResource,
-) -> dg.MaterializeResult[Any]:
+) -> dg.MaterializeResult:  # type: ignore[type-arg]  # no other is taken beside checks
     """Refine every root moment, and score the result."""
     refinement, scoring = generation_config.refinement, generation_config.scoring
     max_shift = generation_config.max_shift_seconds
@@ -97,6 +100,8 @@ def refined_moments(
             )
 
         def compute() -> Computation[Moments]:
+            require_word_times(transcript, duration_seconds=duration)
+            require_places(moments, asset="moments", duration_seconds=duration)
             before = results.value(asset="refined_moments", video=video.identifier)
             refined = refine()
             scored = scorer.score(
@@ -147,11 +152,11 @@ def refined_moments(
                     "scoring_model": scoring.model,
                     PART_KEY: "" if refined.report.failures else part,
                 },
-                metadata={
-                    "table": moments_table(result),
-                    **account(context, {"refining": refined.report, "scoring": scored.report}),
-                },
+                metadata=account(context, {"refining": refined.report, "scoring": scored.report}),
                 complete=not (refined.report.failures or scored.report.failures),
+                checks=refined_checks(
+                    result, moments, generation_config, duration_seconds=duration
+                ),
             )
 
         return materialise(
@@ -162,6 +167,12 @@ def refined_moments(
             settings={**settings, "scoring_version": scorer.version},
             force=config.force or config.rescore,
             compute=compute,
+            told=lambda stored, _: refined_told(
+                stored, roots=moments, transcript=transcript, duration_seconds=duration
+            ),
+            checks_when_unchanged=lambda stored, _: refined_checks(
+                stored, moments, generation_config, duration_seconds=duration
+            ),
         )
 
 

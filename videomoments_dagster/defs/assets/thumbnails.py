@@ -1,11 +1,21 @@
 """The `thumbnails` asset: a picture of the video and of each clip."""
 
 import os
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from videomoments_dagster.defs.asset_metadata.thumbnails import (
+    MOST_TILES,
+    SHEET,
+    remembered_sheet,
+    thumbnails_told,
+)
+from videomoments_dagster.defs.checks.made import THUMBNAILS_CHECKS, thumbnails_checks
 from videomoments_dagster.defs.materialisation import (
     GROUP,
     OWNERS,
@@ -18,12 +28,15 @@ from videomoments_dagster.defs.progress_log import progress_logged
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.identity import digest, fingerprint
 from videomoments_dagster.media.probe import probe
+from videomoments_dagster.media.small_pictures import exposure_of
 from videomoments_dagster.media.thumbnails import make_thumbnail
 from videomoments_dagster.partitions import VIDEOS
+from videomoments_dagster.pictures.clock import clock
 from videomoments_dagster.records import (
     Clips,
     MadeThumbnails,
     MediaFacts,
+    Thumbnail,
     ThumbnailFile,
     Thumbnails,
     Video,
@@ -31,10 +44,14 @@ from videomoments_dagster.records import (
 from videomoments_dagster.resources.media import MediaResource
 from videomoments_dagster.resources.scratch import ScratchResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
+from videomoments_dagster.soundness.files import picture_problem
 
 CODE_VERSION = "1"
 SAMPLES = 9
 TIMEOUT_SECONDS = 120.0
+BLANK = "stored_blank"
+"""Name, in what is remembered of a result, of sentences about thumbnails that show nothing."""
+
 NO_PICTURE = "The source has no picture, so there is nothing to show"
 
 _Owner = str | None
@@ -49,6 +66,9 @@ _Owner = str | None
     kinds={"ffmpeg", "postgres", "storage"},
     code_version=CODE_VERSION,
     retry_policy=RETRY_OUTSIDE,
+    # Beside checks, Dagster takes a MaterializeResult to have no value unless it is told.
+    dagster_type=dg.Any,
+    check_specs=THUMBNAILS_CHECKS,
     description="""A picture of the video and one of each clip, the sharpest and best exposed of \
 several frames.
 
@@ -64,7 +84,7 @@ def thumbnails(
     results: StoredResultsResource,
     media: MediaResource,
     scratch: ScratchResource,
-) -> dg.MaterializeResult[Any]:
+) -> dg.MaterializeResult:  # type: ignore[type-arg]  # no other is taken beside checks
     """Make the thumbnails that are missing."""
     with failures_reported(video=video.identifier, step="thumbnails"):
         urls: dict[_Owner, str] = {}
@@ -111,6 +131,11 @@ def thumbnails(
             ):
                 made = tuple(progress.counted(pool.map(make, missing), total=len(missing)))
             context.log.info("Made %d thumbnails and kept %d.", len(made), len(kept))
+            blank = _blank(
+                made,
+                before=results.remembered(asset="thumbnails", video=video.identifier),
+                kept={thumbnail.clip_of_moment or "" for thumbnail in kept},
+            )
             if not wanted:
                 context.log.info("%s.", NO_PICTURE)
             return Computation(
@@ -119,8 +144,11 @@ def thumbnails(
                 details={
                     "thumbnails": len(wanted),
                     "why_none": "" if wanted else NO_PICTURE,
+                    BLANK: blank,
+                    SHEET: _sheet(video, clips, made, kept, media),
                 },
                 metadata={"made_now": len(made)},
+                checks=thumbnails_checks(list(blank.values())),
             )
 
         return materialise(
@@ -131,7 +159,48 @@ def thumbnails(
             settings={},
             force=config.force,
             compute=compute,
+            told=thumbnails_told,
+            checks_when_unchanged=lambda _, details: thumbnails_checks(
+                list(details.get(BLANK, {}).values())
+            ),
         )
+
+
+def _blank(
+    made: tuple[ThumbnailFile, ...], *, before: Mapping[str, Any], kept: set[str]
+) -> dict[str, str]:
+    """Sentences about thumbnails that show nothing, by whose they are; of kept ones, the old."""
+    found = {owner: sentence for owner, sentence in before.get(BLANK, {}).items() if owner in kept}
+    for thumbnail in made:
+        owner = thumbnail.clip_of_moment
+        named = "the video" if owner is None else f"the clip of the moment {owner}"
+        sentence = picture_problem(f"the thumbnail of {named}", exposure_of(thumbnail.path))
+        if sentence:
+            found[owner or ""] = sentence
+    return found
+
+
+def _sheet(
+    video: Video,
+    clips: Clips,
+    made: tuple[ThumbnailFile, ...],
+    kept: tuple[Thumbnail, ...],
+    media: MediaResource,
+) -> dict[str, Any]:
+    """The contact sheet: the video's own thumbnail, then those of clips in order of time."""
+    files: dict[_Owner, Callable[[], Path]] = {
+        one.clip_of_moment: partial(media.local_file, one.cloud_url) for one in kept
+    }
+    files |= {one.clip_of_moment: partial(Path, one.path) for one in made}
+    labels: dict[_Owner, str] = {None: "video"}
+    labels |= {clip.moment_identifier: clock(clip.start_time) for clip in clips.clips}
+    shown = [owner for owner in labels if owner in files][:MOST_TILES]
+    facts = video.facts.video
+    return remembered_sheet(
+        [(labels[owner], files[owner]()) for owner in shown],
+        upright=facts is not None and facts.height > facts.width,
+        of=len(files),
+    )
 
 
 def _thumbnail_fingerprint(url: str) -> str:

@@ -1,11 +1,12 @@
 """The `transcript` asset: what is said, word by word."""
 
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
+from videomoments_dagster.defs.asset_metadata.transcript import transcript_told
+from videomoments_dagster.defs.checks.made import TRANSCRIPT_CHECKS, transcript_checks
 from videomoments_dagster.defs.materialisation import (
     GROUP,
     OWNERS,
@@ -37,7 +38,6 @@ from videomoments_dagster.transcription.engine import TranscriptionRequest
 from videomoments_dagster.versions import transcript_version
 
 CODE_VERSION = "1"
-_FIRST_CHARACTERS = 300
 
 
 class TranscriptConfig(MaterialisationConfig):
@@ -59,6 +59,9 @@ class TranscriptConfig(MaterialisationConfig):
     kinds={"postgres", "python"},
     code_version=CODE_VERSION,
     retry_policy=RETRY_OUTSIDE,
+    # Beside checks, Dagster takes a MaterializeResult to have no value unless it is told.
+    dagster_type=dg.Any,
+    check_specs=TRANSCRIPT_CHECKS,
     description="""What is said in the video, with the times of words and segments.
 
 Reads the stored video. Writes the row of `transcripts`; transcribing again replaces it. A video
@@ -77,9 +80,10 @@ def transcript(
     scratch: ScratchResource,
     profiles: ProfilesResource,
     language_models: LanguageModelsResource,
-) -> dg.MaterializeResult[Any]:
+) -> dg.MaterializeResult:  # type: ignore[type-arg]  # no other is taken beside checks
     """Transcribe with the chosen engine."""
     with failures_reported(video=video.identifier, step="transcript"):
+        duration = video.facts.duration_seconds
         source = registry.source_of(video.identifier)
         engine = transcription.engine(
             config.engine
@@ -131,7 +135,7 @@ def transcript(
                     "notes": "; ".join(result.notes),
                     "stored_captions": captions_hash,
                 },
-                metadata={"beginning": result.full_text[:_FIRST_CHARACTERS]},
+                checks=transcript_checks(result, duration_seconds=duration),
             )
 
         return materialise(
@@ -145,6 +149,10 @@ def transcript(
             settings={"engine": engine.name, "service": engine.service, **engine.settings},
             force=config.force,
             compute=compute,
+            told=lambda stored, _: transcript_told(stored, duration_seconds=duration),
+            checks_when_unchanged=lambda stored, _: transcript_checks(
+                stored, duration_seconds=duration
+            ),
         )
 
 

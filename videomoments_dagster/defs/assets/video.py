@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from videomoments_dagster.defs.asset_metadata.video import PICTURES, frame_pictures, video_told
 from videomoments_dagster.defs.materialisation import (
     GROUP,
     OWNERS,
@@ -128,6 +129,9 @@ def video(
                     "content_hash": result.content_hash,
                     # Of anything else it is the location, with its credentials.
                     "stored_source_state": state if is_local else None,
+                    PICTURES: frame_pictures(
+                        fetched.path, facts, folder=scratch.subfolder("source")
+                    ),
                 },
             )
 
@@ -139,6 +143,7 @@ def video(
             settings={},
             force=config.force,
             compute=compute,
+            told=video_told,
         )
 
 
