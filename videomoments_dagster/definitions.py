@@ -19,7 +19,7 @@ from videomoments_dagster.defs.assets.refined_moments import refined_moments
 from videomoments_dagster.defs.assets.thumbnails import thumbnails
 from videomoments_dagster.defs.assets.transcript import transcript
 from videomoments_dagster.defs.assets.video import video
-from videomoments_dagster.defs.checks.stored import STORED_CHECKS
+from videomoments_dagster.defs.checks.stored import CHECK_STORED_RESULTS, STORED_CHECKS
 from videomoments_dagster.defs.housekeeping import HOUSEKEEPING
 from videomoments_dagster.defs.inbox import inbox
 from videomoments_dagster.defs.jobs import JOBS
@@ -44,7 +44,7 @@ def build_definitions(
     return dg.Definitions(
         assets=ASSETS,
         asset_checks=STORED_CHECKS,
-        jobs=[*JOBS, HOUSEKEEPING],
+        jobs=[*JOBS, CHECK_STORED_RESULTS, HOUSEKEEPING],
         schedules=schedules_for(settings),
         sensors=[*SENSORS, abandoned_runs, inbox],
         resources={**resources_for(settings), **(resources or {})},

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
 
-from dagster import DagsterEventType, DagsterInstance, EventLogEntry
+from dagster import DagsterEvent, DagsterEventType, DagsterInstance, EventLogEntry
 
 from db.errors import DatabaseProblem
 from db.session import Database
@@ -22,7 +22,7 @@ from videomoments_dagster.definitions import build_definitions
 from videomoments_dagster.defs.jobs import CONFIG_OF_JOB
 from videomoments_dagster.defs.run_tags import PROFILE_TAG, TRANSCRIPTION_TAG
 from videomoments_dagster.history.abandoned_runs import close_abandoned_runs
-from videomoments_dagster.history.dagster_runs import root_cause, run_facts
+from videomoments_dagster.history.dagster_runs import blocking_sentence, root_cause, run_facts
 from videomoments_dagster.history.recording import record_run
 from videomoments_dagster.history.run_facts import JOB_ASSETS, HistoryRow, RunFacts, history_row
 
@@ -132,6 +132,7 @@ class _Follower:
         self._run_id = run_id
         self._begun: set[str] = set()
         self._unchanged: set[str] = set()
+        self._refused: dict[str, str] = {}
 
     def __call__(self, entry: EventLogEntry) -> None:
         event, step = entry.dagster_event, entry.step_key
@@ -142,13 +143,10 @@ class _Follower:
             return
         if step is None:
             return
+        self._note(step, event)
         if event.event_type == DagsterEventType.STEP_START:
             self._begun.add(step)
             self._reporter.step_started(step)
-        elif event.is_step_materialization:
-            metadata = event.step_materialization_data.materialization.metadata
-            if getattr(metadata.get("unchanged"), "value", False):
-                self._unchanged.add(step)
         elif event.event_type == DagsterEventType.STEP_SUCCESS:
             self._reporter.step_finished(
                 step,
@@ -159,7 +157,19 @@ class _Follower:
         elif event.event_type == DagsterEventType.STEP_UP_FOR_RETRY:
             self._reporter.step_said(step, _why(event.step_retry_data) + " It is tried again.")
         elif event.is_step_failure:
-            self._reporter.step_failed(step, _why(event.step_failure_data))
+            why = self._refused.get(step) or _why(event.step_failure_data)
+            self._reporter.step_failed(step, why)
+
+    def _note(self, step: str, event: DagsterEvent) -> None:
+        """Keep what the end of the step is told with."""
+        if event.is_step_materialization:
+            metadata = event.step_materialization_data.materialization.metadata
+            if getattr(metadata.get("unchanged"), "value", False):
+                self._unchanged.add(step)
+        elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
+            sentence = blocking_sentence(event)
+            if sentence is not None:
+                self._refused.setdefault(step, sentence)
 
     def _record(self, step: str) -> None:
         """Bring the row up to date; a step that went well does not fail for it.

@@ -53,8 +53,12 @@ def collect_garbage(context: dg.OpExecutionContext, garbage: GarbageResource) ->
 
 @dg.job(
     name="housekeeping",
-    description="Removes what has passed its age (records of model calls, kept answers), and "
-    "objects that no row refers to.",
+    description="""Removes what has passed its age, and what nothing refers to.
+
+Reads rows and lists objects; removes records of model calls and kept answers that are older than
+VIDEOMOMENTS_MODEL_LOG_DAYS, and objects that no row names. Writes nothing, and spares videos that
+are being worked on. If it fails, the database or the object store is away; nothing is lost, and the
+next run removes the rest.""",
     executor_def=dg.in_process_executor,
 )
 def _housekeeping() -> None:

@@ -23,12 +23,12 @@ _SHOWN = 10
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="""Takes in new videos from the inbox and runs `full` for each, once.
 
-Looks into the folder or bucket of VIDEOMOMENTS_INBOX (unless set, the folder `inbox` in
-VIDEOMOMENTS_HOME) and into the manifest of VIDEOMOMENTS_INBOX_MANIFEST. A file counts when nobody
+Reads the folder or bucket of VIDEOMOMENTS_INBOX (unless set, the folder `inbox` in
+VIDEOMOMENTS_HOME) and the manifest of VIDEOMOMENTS_INBOX_MANIFEST. A file counts when nobody
 has written to it for some seconds; `talk.srt` beside `talk.mp4` is taken for its captions. The same
 bytes under another name are recognised, and what is no video is noted once; the tick says both.
-Many files are worked through some at a time. If it fails, the inbox could not be listed: nothing
-is lost, and the next tick looks again.""",
+It writes a registration for each new video. Many files are worked through some at a time. If it
+fails, the inbox could not be listed: nothing is lost, and the next tick looks again.""",
 )
 def inbox(context: dg.SensorEvaluationContext, inbox: InboxResource) -> dg.SensorResult:
     """Register what is new, and ask for the runs that are not there yet."""

@@ -12,12 +12,27 @@ from videomoments_dagster.defs.checks.stored import STORED_CHECKS
 from videomoments_dagster.history.run_facts import JOB_ASSETS
 
 _DESCRIPTIONS = {
-    "full": "Everything, from the source to the thumbnails. What has not changed is kept.",
-    "moments_only": "New moments from the stored transcript, with another profile, say. "
-    "Run `clips_only` after it to cut clips of the new ones.",
-    "scores_only": "New scores of the stored moments, with other criteria, say. Nothing is found "
-    "again unless something else has changed.",
-    "clips_only": "Clips and thumbnails of the stored moments; only what is missing is made.",
+    "full": """Everything, from the source to the thumbnails.
+
+Reads the registered source of the video, and writes the rows and files of all seven assets. What
+has not changed is kept: a second run takes seconds, and reads and writes no file. If it fails, the
+failed step says what mends it; run it again, and it goes on where it was.""",
+    "moments_only": """New moments from the stored transcript, with another profile, say.
+
+Reads the stored transcript and a profile; writes the rows of `generation_configs` and `moments`,
+and removes moments that are no more, with their clips. Run `clips_only` after it to cut clips of
+the new ones. If it fails, a model's server or a stored result is missing; the message says which,
+and answers that a model gave are kept for the next run.""",
+    "scores_only": """New scores of the stored moments, with other criteria, say.
+
+Reads the stored moments and transcript; writes scores into the rows of `moments`. Nothing is found
+again unless something else has changed. If it fails, the model that scores is missing or away; the
+old scores stay.""",
+    "clips_only": """Clips and thumbnails of the stored moments; only what is missing is made.
+
+Reads the stored video and moments; writes MP4 and JPEG files, and rows of `clips` and `thumbnails`.
+If it fails, or is partial, the run's log says which clip and why; run it again, and only that one
+is tried.""",
 }
 
 CONFIG_OF_JOB = {

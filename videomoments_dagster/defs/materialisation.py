@@ -109,10 +109,15 @@ def materialise(
             fingerprint=made_from if computation.complete else "",
             data_version=computation.data_version,
             details=computation.details,
-            told=lambda value: told(value, computation.details),
+            # All of it, so that the UI shows it in this order: pictures come first.
+            told=lambda value: {
+                **told(value, computation.details),
+                **_shown(computation.details),
+                **computation.metadata,
+                "unchanged": False,
+            },
         ),
         data_version=dg.DataVersion(computation.data_version),
-        metadata={**_shown(computation.details), **computation.metadata, "unchanged": False},
         check_results=list(computation.checks),
     )
 

@@ -22,8 +22,11 @@ def schedules_for(settings: Settings) -> list[dg.ScheduleDefinition]:
             job=HOUSEKEEPING,
             cron_schedule=settings.housekeeping_cron,
             execution_timezone="UTC",
-            description="Runs `housekeeping` every night, or when VIDEOMOMENTS_HOUSEKEEPING_CRON "
-            "says. Off until it is switched on.",
+            description="""Runs `housekeeping` every night.
+
+The time is VIDEOMOMENTS_HOUSEKEEPING_CRON. It reads and writes nothing itself. If it fails, no run
+was requested; the next night asks again, and the job can be launched by hand. Off until it is
+switched on.""",
         ),
     ]
 
@@ -39,7 +42,9 @@ def _unfinished_videos(cron: str) -> dg.ScheduleDefinition:
 Every hour, or when VIDEOMOMENTS_BACKLOG_CRON says, it requests runs for at most
 VIDEOMOMENTS_BACKLOG_RUNS videos, the newest first. A video with a run in flight is left out, and so
 is one whose run failed or was cancelled within VIDEOMOMENTS_BACKLOG_RETRY_HOURS, so that what
-cannot work does not keep the others from their turn. Off until it is switched on.""",
+cannot work does not keep the others from their turn. It reads rows and Dagster's runs, and writes
+nothing. If it fails, no run was requested, and the next tick looks again. Off until it is switched
+on.""",
     )
     def unfinished_videos(
         context: dg.ScheduleEvaluationContext, backlog: BacklogResource

@@ -93,9 +93,10 @@ _MICROSECOND = timedelta(microseconds=1)
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="""Keeps the table `pipeline_history` in step with Dagster's runs.
 
-Follows all runs by the time of their last change, whoever launched them, and brings the rows of
-runs in progress up to date. It launches nothing. If it fails, the next tick goes on from where
-the last good one stopped; a single run that cannot be recorded is tried again at every tick.""",
+Reads all runs by the time of their last change, whoever launched them, and writes a row for each;
+those of runs in progress are brought up to date. It launches nothing. If it fails, the next tick
+goes on from where the last good one stopped; a single run that cannot be recorded is tried again at
+every tick.""",
 )
 def pipeline_history(
     context: dg.SensorEvaluationContext, database: DatabaseResource

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from dagster import (
+    AssetCheckSeverity,
+    DagsterEvent,
     DagsterEventType,
     DagsterInstance,
     DagsterRunStatus,
@@ -35,6 +37,7 @@ _EVENTS = {
     DagsterEventType.ASSET_MATERIALIZATION,
     DagsterEventType.STEP_FAILURE,
     DagsterEventType.RUN_FAILURE,
+    DagsterEventType.ASSET_CHECK_EVALUATION,
 }
 
 
@@ -52,6 +55,7 @@ def run_facts(instance: DagsterInstance, record: RunRecord) -> RunFacts | None:
         "failed_parts": {},
         "config_hash": None,
     }
+    refused: dict[str | None, str] = {}
     failed_step: str | None = None
     failure: str | None = None
     for entry in instance.get_records_for_run(run.run_id, of_type=_EVENTS).records:
@@ -61,11 +65,15 @@ def run_facts(instance: DagsterInstance, record: RunRecord) -> RunFacts | None:
         if event.is_step_materialization and event.asset_key is not None:
             metadata = event.step_materialization_data.materialization.metadata
             _note(noted, event.asset_key.to_user_string(), metadata)
+        elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
+            sentence = blocking_sentence(event)
+            if sentence is not None:
+                refused.setdefault(event.step_key, sentence)
         elif event.is_step_failure and failed_step is None:
             failed_step = event.step_key
             data = event.step_failure_data
             described = data.user_failure_data.description if data.user_failure_data else None
-            failure = described or root_cause(data.error)
+            failure = described or refused.get(event.step_key) or root_cause(data.error)
         elif event.event_type == DagsterEventType.RUN_FAILURE and failure is None:
             # A run that never began has no such data: Dagster's daemon failed it.
             error = getattr(event.event_specific_data, "error", None)
@@ -85,6 +93,16 @@ def run_facts(instance: DagsterInstance, record: RunRecord) -> RunFacts | None:
         tags=dict(run.tags),
         **noted,
     )
+
+
+def blocking_sentence(event: DagsterEvent) -> str | None:
+    """What a blocking check said that failed; None for any other evaluation of a check.
+
+    Dagster fails the step with the check's name alone.
+    """
+    evaluation = event.asset_check_evaluation_data
+    failed = not evaluation.passed and evaluation.severity is AssetCheckSeverity.ERROR
+    return evaluation.description if failed and evaluation.blocking else None
 
 
 def run_in_flight(instance: DagsterInstance, video: str) -> str | None:

@@ -114,6 +114,9 @@ def _insert_or_keep(
                 )
             )
             continue
+        # Its identifier stands for the times; somebody may have changed the row by SQL.
+        row.start_time = moment.start_time
+        row.end_time = moment.end_time
         row.title = title
         # Somebody's DELETE of the root by SQL has set it to null; the root is back by now.
         row.parent_id = parent_id

@@ -23,9 +23,9 @@ _HAS_A_PAGE = "clips"
 class PartitionIOManager(dg.ConfigurableIOManager):
     """Keeps each partition of an asset as rows in PostgreSQL and files in the object store.
 
-    Writing: files first, under keys that contain their hash, then all rows in one transaction.
-    Reading: from the rows; a partition that was never materialised, or whose object is gone,
-    fails at once, is not retried, and says which asset to materialise.
+    Writes files first, under keys that contain their hash, then all rows in one transaction. Reads
+    from the rows. If it fails, a partition was never materialised, or its object is gone: that is
+    not retried, and the message says which asset to materialise.
     """
 
     database: dg.ResourceDependency[DatabaseResource]

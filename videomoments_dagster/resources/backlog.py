@@ -16,7 +16,11 @@ from videomoments_dagster.resources.database import DatabaseResource
 
 
 class BacklogResource(dg.ConfigurableResource[Any]):
-    """Finds videos that need a run."""
+    """Finds videos that need a run, for the schedule `unfinished_videos`.
+
+    Reads rows and Dagster's runs; writes nothing. If it fails, the database is away, and the next
+    tick looks again.
+    """
 
     database: dg.ResourceDependency[DatabaseResource]
     most: int = 25

@@ -24,7 +24,12 @@ class ClipSettings:
 
 
 class ClipSettingsResource(dg.ConfigurableResource[Any]):
-    """Padding and way of cutting, where run config does not say otherwise."""
+    """Padding and way of cutting, where run config does not say otherwise.
+
+    Reads the settings VIDEOMOMENTS_CLIP_PADDING_LEFT, VIDEOMOMENTS_CLIP_PADDING_RIGHT and
+    VIDEOMOMENTS_CLIP_METHOD; writes nothing. If it fails, the message names the value that is out
+    of its range.
+    """
 
     padding_left: float = 15.0
     padding_right: float = 30.0

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 
 class DatabaseResource(dg.ConfigurableResource[Any]):
-    """PostgreSQL: `DATABASE_URL`, or the embedded server where that is unset."""
+    """PostgreSQL: `DATABASE_URL`, or the embedded server where that is unset.
+
+    Reads and writes the rows of all assets, one transaction each. If it fails, the server is away,
+    refuses the account, or has an older schema: `videomoments doctor` says which, and steps are
+    tried again by themselves where waiting helps.
+    """
 
     url: str = ""
     """Another URL than the environment's; for tests. It would be shown in the UI."""

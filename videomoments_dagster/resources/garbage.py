@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 class GarbageResource(dg.ConfigurableResource[Any]):
-    """Collects what no row refers to, once it is old enough."""
+    """Collects objects that no row refers to, once they are old enough.
+
+    Reads rows and lists objects; writes nothing, and removes only what no row names and no running
+    video may need. If it fails, the object store is away or refuses; run `housekeeping` again
+    later.
+    """
 
     database: dg.ResourceDependency[DatabaseResource]
     object_store: dg.ResourceDependency[ObjectStoreResource]

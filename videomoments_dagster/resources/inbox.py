@@ -24,7 +24,12 @@ _MANIFEST_BYTES = 64 * 1024**2
 
 
 class InboxResource(dg.ConfigurableResource[Any]):
-    """Where new videos come from by themselves."""
+    """Where new videos come from by themselves: a folder, a bucket's prefix, or a manifest.
+
+    Reads what lies there; writes which files it has seen, and registers new sources. If it fails,
+    the inbox cannot be listed: make the folder, or give the account the right to list the bucket.
+    Nothing is lost.
+    """
 
     database: dg.ResourceDependency[DatabaseResource]
     object_store: dg.ResourceDependency[ObjectStoreResource]

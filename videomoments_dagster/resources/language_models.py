@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 
 
 class LanguageModelsResource(dg.ConfigurableResource[Any]):
-    """The engines that find, score and refine moments, by the names that profiles use."""
+    """The engines that find, score and refine moments, by the names that profiles use.
+
+    Reads the file VIDEOMOMENTS_MODELS and keys from the environment, and asks models' servers;
+    writes kept answers to the database and a record of each call to the object store. If it fails,
+    the message names the entry of the file, or the variable with the key; `videomoments doctor`
+    tries all.
+    """
 
     database: dg.ResourceDependency[DatabaseResource]
     object_store: dg.ResourceDependency[ObjectStoreResource]

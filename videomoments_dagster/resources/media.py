@@ -43,7 +43,12 @@ class LocalStretches:
 
 
 class MediaResource(dg.ConfigurableResource[Any]):
-    """Stored objects as local files: in place where they are local, else fetched into scratch."""
+    """Stored objects as local files: in place where they are local, else fetched into scratch.
+
+    Reads objects, of long MP4 files only the stretches that are cut; writes into the run's scratch
+    folder. If it fails, an object is gone (materialise the asset that it belongs to), the store is
+    away, or the scratch disk is full.
+    """
 
     object_store: dg.ResourceDependency[ObjectStoreResource]
     scratch: dg.ResourceDependency[ScratchResource]

@@ -29,7 +29,12 @@ def google_client(project: str) -> "Client":
 
 
 class ObjectStoreResource(dg.ConfigurableResource[Any]):
-    """Where files are kept: `gs://bucket[/prefix]`, or a local folder."""
+    """Where files are kept: `gs://bucket[/prefix]`, or a local folder.
+
+    Reads and writes videos, clips, thumbnails and records of model calls; never overwrites an
+    object. If it fails, the bucket or folder is missing or forbidden, or away for now: the message
+    names the right or command that mends it.
+    """
 
     root: str
     gcp_project: str = ""

@@ -9,7 +9,11 @@ from videomoments_dagster.records import SelectedConfigs
 
 
 class ProfilesResource(dg.ConfigurableResource[Any]):
-    """The generation profiles; read anew in each run, so that an edit needs no restart."""
+    """The generation profiles; read anew in each run, so that an edit needs no restart.
+
+    Reads the file VIDEOMOMENTS_PROFILES, or the one that the project ships; writes nothing. If it
+    fails, the message names the profile and the field to mend.
+    """
 
     path: str = ""
     """The file; empty for the one that the project ships."""

@@ -17,7 +17,11 @@ _GIB = 1024**3
 
 
 class SourceRegistryResource(dg.ConfigurableResource[Any]):
-    """Where registered partitions' bytes come from."""
+    """Where registered partitions' bytes come from, and what may be fetched.
+
+    Reads the table `pipeline.sources`; writes a row when a video is registered. If it fails, the
+    partition has no source: register one with `videomoments add SOURCE --identifier ID`.
+    """
 
     database: dg.ResourceDependency[DatabaseResource]
     max_download_gib: float = 64.0

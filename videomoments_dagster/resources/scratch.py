@@ -70,7 +70,12 @@ def scratch_folder(root: Path, *, name: str) -> Generator[Path]:
 
 
 class ScratchResource(dg.ConfigurableResource[Any]):
-    """The run's folder for temporary files."""
+    """The run's folder for temporary files.
+
+    Reads and writes only there, in the folder VIDEOMOMENTS_SCRATCH; what is in it is gone after the
+    run, also after a failure. If it fails, the disk is full or the folder not writable: make room,
+    or set another folder.
+    """
 
     root: str
 

@@ -17,7 +17,12 @@ from videomoments_dagster.resources.run_claim import RunClaimResource
 
 
 class StoredResultsResource(dg.ConfigurableResource[Any]):
-    """Reads stored results of this project's assets."""
+    """What is already stored, so that nothing is made again that still stands.
+
+    Reads rows, and asks the object store whether objects are there; writes nothing. It also holds
+    the run's claim on its video: two runs of one video take turns. If it fails, the database or the
+    object store is away; the message says which.
+    """
 
     database: dg.ResourceDependency[DatabaseResource]
     object_store: dg.ResourceDependency[ObjectStoreResource]

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 class TranscriptionResource(dg.ConfigurableResource[Any]):
-    """The transcription engines, with the installation's settings."""
+    """The transcription engines, with the installation's settings.
+
+    Reads models from the folder `models` in VIDEOMOMENTS_HOME; writes nothing, and downloads
+    nothing. If it fails, an engine or its model is missing: the message says where to put it.
+    """
 
     default_engine: str = "faster-whisper"
     models_folder: str

@@ -26,7 +26,7 @@ def word_time_problems(transcript: Transcript, *, duration_seconds: float) -> tu
         duration_seconds: Length of the video.
     """
     problems: list[str] = []
-    latest = 0.0
+    latest = -math.inf
     for place, word in enumerate(transcript.words, start=1):
         named = f"word {place}, '{word.text[:40]}',"
         if not (math.isfinite(word.start) and math.isfinite(word.end)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from typing import Any
 
 import dagster as dg
@@ -11,6 +12,7 @@ from videomoments_dagster.defs.tables import table
 from videomoments_dagster.records import Prompt, SelectedConfigs
 
 _LONGEST_PROMPT = 3_000
+_LINE = 84
 _SAMPLING = ("temperature", "top_p", "top_k")
 _LIMITS = (
     ("shortest moment, seconds", "min_moment_length"),
@@ -31,7 +33,9 @@ def configs_told(configs: SelectedConfigs) -> dict[str, Any]:
     rows.append(("boundaries move at most, seconds", "", _shown(configs.max_shift_seconds), ""))
     columns = ("parameter", "finding", "refining", "scoring")
     return {
-        "parameters": table(dict.fromkeys(columns, "string"), rows),
+        "parameters": table(
+            dict.fromkeys(columns, "string"), [row for row in rows if any(row[1:])]
+        ),
         "max_shift_seconds": configs.max_shift_seconds,
         "prompts": dg.MetadataValue.md(_prompts(configs)),
     }
@@ -67,4 +71,6 @@ def _block(text: str) -> str:
     if len(text) > _LONGEST_PROMPT:
         text = f"{text[:_LONGEST_PROMPT]}\n… and {len(text) - _LONGEST_PROMPT} characters more"
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
-    return f"{fence}text\n{text.strip()}\n{fence}"
+    # The UI does not wrap lines in a block.
+    lines = [textwrap.fill(line, _LINE) for line in text.strip().splitlines()]
+    return "\n".join([f"{fence}text", *lines, fence])

@@ -17,7 +17,7 @@ SHEET = "stored_sheet"
 """Name, in what is remembered of a result, of its contact sheet."""
 
 MOST_TILES = 16
-_COLUMNS = 4
+_COLUMNS = (4, 5, 3)
 _LANDSCAPE, _PORTRAIT = (160, 90), (90, 160)
 _SHEET_BYTES = 11_000
 
@@ -37,10 +37,12 @@ def remembered_sheet(
     """
     if not pictures:
         return {}
+    # The number of columns that leaves the fewest places empty.
+    columns = min(_COLUMNS, key=lambda number: -len(pictures) % number)
     try:
         sheet = contact_sheet(
             [path for _, path in pictures],
-            columns=_COLUMNS,
+            columns=columns,
             tile=_PORTRAIT if upright else _LANDSCAPE,
             at_most_bytes=_SHEET_BYTES,
         )
@@ -51,6 +53,7 @@ def remembered_sheet(
         "picture": b64encode(sheet.content).decode(),
         "width": sheet.width,
         "height": sheet.height,
+        "columns": columns,
         "labels": [label for label, _ in pictures],
         "of": of,
     }
@@ -68,7 +71,7 @@ def thumbnails_told(thumbnails: Thumbnails, details: Mapping[str, Any]) -> dict[
                 b64decode(sheet["picture"]),
                 width=sheet["width"],
                 height=sheet["height"],
-                columns=_COLUMNS,
+                columns=sheet["columns"],
                 labels=labels,
                 words=f"{len(labels)}{more} thumbnails: {', '.join(labels)}",
             )
