@@ -151,6 +151,15 @@ def test_each_asset_tells_its_story_and_again_without_reading_an_object(
         assert failed(found) == {}
         assert {one.partition for one in found.values()} == {talk}
 
+    # What another release remembered costs the picture, and nothing else.
+    pipeline.rows(
+        "UPDATE pipeline.materialisations SET details = "
+        """jsonb_set(details, '{stored_sheet}', '{"of": 1}') WHERE asset = 'thumbnails'"""
+    )
+    assert pipeline.run(talk, "clips_only").row.status == "completed", pipeline.last.failures
+    assert pipeline.last.unchanged["thumbnails"]
+    assert "contact_sheet" not in metadata(pipeline, "thumbnails")
+
 
 def broken_by_hand(pipeline: Pipeline) -> list[Path]:
     """Break something of each asset behind its back; give the files that are there and broken."""

@@ -33,6 +33,8 @@ HEAVY = ("dagster_gcp", "google.cloud", "faster_whisper", "ctranslate2", "pocket
 PURE = (
     "media",
     "moment_finding",
+    "pictures",
+    "soundness",
     "transcription",
     "object_store",
     "sources",

@@ -96,7 +96,7 @@ def materialise(
                 value=Unchanged(),
                 data_version=dg.DataVersion(stored.data_version),
                 metadata={
-                    **told(stored.value, stored.details),
+                    **_told(context, told, stored.value, stored.details),
                     **_shown(stored.details),
                     "unchanged": True,
                 },
@@ -111,7 +111,7 @@ def materialise(
             details=computation.details,
             # All of it, so that the UI shows it in this order: pictures come first.
             told=lambda value: {
-                **told(value, computation.details),
+                **_told(context, told, value, computation.details),
                 **_shown(computation.details),
                 **computation.metadata,
                 "unchanged": False,
@@ -120,6 +120,20 @@ def materialise(
         data_version=dg.DataVersion(computation.data_version),
         check_results=list(computation.checks),
     )
+
+
+def _told(
+    context: dg.AssetExecutionContext,
+    told: Callable[[Any, Mapping[str, Any]], Mapping[str, Any]],
+    value: Any,
+    details: Mapping[str, Any],
+) -> Mapping[str, Any]:
+    """What is told about a result, or nothing: a result is right without it."""
+    try:
+        return told(value, details)
+    except Exception as problem:  # noqa: BLE001 - what another release remembered, say
+        context.log.warning("The metadata is incomplete: %r", problem)
+        return {}
 
 
 def _shown(details: Mapping[str, Any]) -> dict[str, Any]:
