@@ -303,6 +303,7 @@ def test_what_is_read_back_equals_what_was_stored(storage: Storage) -> None:
             audio_codec="aac",
             resolution="1080x1920",
             fingerprint=made.fingerprint,
+            method="copy",
         )
         assert content_hash(Path(clip.cloud_url.removeprefix("file://"))) == content_hash(made.path)
     pictures = storage.load("thumbnails").thumbnails
