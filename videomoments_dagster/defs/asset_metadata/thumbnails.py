@@ -9,7 +9,6 @@ from typing import Any
 
 import dagster as dg
 
-from videomoments_dagster.media.small_pictures import contact_sheet
 from videomoments_dagster.pictures.photographs import labelled_sheet
 from videomoments_dagster.records import Thumbnails
 
@@ -35,6 +34,8 @@ def remembered_sheet(
     Returns:
         The sheet as JSON values; nothing where there are no pictures or one is unreadable.
     """
+    from videomoments_dagster.media.small_pictures import contact_sheet
+
     if not pictures:
         return {}
     # The number of columns that leaves the fewest places empty.

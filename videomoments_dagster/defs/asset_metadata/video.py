@@ -11,8 +11,6 @@ import dagster as dg
 
 from videomoments_dagster.defs.asset_metadata.links import browsable, link
 from videomoments_dagster.failures import VideoMomentsError
-from videomoments_dagster.media.small_pictures import small_picture
-from videomoments_dagster.media.thumbnails import make_thumbnail
 from videomoments_dagster.pictures.clock import clock
 from videomoments_dagster.pictures.photographs import photograph
 from videomoments_dagster.records import MediaFacts, Video
@@ -38,6 +36,9 @@ def frame_pictures(path: Path, facts: MediaFacts, *, folder: Path) -> dict[str, 
     Returns:
         WebP as base64 by "small" and "large"; nothing for a video that has or yields no picture.
     """
+    from videomoments_dagster.media.small_pictures import small_picture
+    from videomoments_dagster.media.thumbnails import make_thumbnail
+
     if facts.video is None:
         return {}
     try:

@@ -17,9 +17,6 @@ from videomoments_dagster.defs.checks.outcome import ERROR, outcome
 from videomoments_dagster.defs.pools import ENCODING
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.failures import ObjectMissing, ResultMissing, VideoMomentsError
-from videomoments_dagster.io_managers.stored_asset import missing_result
-from videomoments_dagster.media.probe import probe
-from videomoments_dagster.media.small_pictures import exposure_of
 from videomoments_dagster.partitions import VIDEOS
 from videomoments_dagster.records import (
     Clips,
@@ -32,7 +29,6 @@ from videomoments_dagster.records import (
 from videomoments_dagster.resources.media import MediaResource
 from videomoments_dagster.resources.object_store import ObjectStoreResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
-from videomoments_dagster.soundness.files import clip_problems, picture_problem, size_problems
 from videomoments_dagster.soundness.moments import (
     config_problems,
     moments_without_clip,
@@ -70,6 +66,8 @@ class Stored:
         Raises:
             ResultMissing: If it was never materialised.
         """
+        from videomoments_dagster.io_managers.stored_asset import missing_result
+
         value = self.results.value(asset=asset, video=self.identifier)
         if not isinstance(value, kind):
             raise missing_result(video=self.identifier, asset=asset, step=NAME)
@@ -93,6 +91,8 @@ Found = tuple[list[str], str]
 
 
 def _video(stored: Stored) -> Found:
+    from videomoments_dagster.soundness.files import size_problems
+
     video = stored.video
     found = stored.object_store.store.stat(video.cloud_url)
     if found is None:
@@ -134,6 +134,9 @@ def _refined_moments(stored: Stored) -> Found:
 
 
 def _clips(stored: Stored) -> Found:
+    from videomoments_dagster.media.probe import probe
+    from videomoments_dagster.soundness.files import clip_problems, size_problems
+
     video, clips = stored.video, stored.value(Clips, "clips")
     problems = [
         f"the moment {moment.identifier} has no clip"
@@ -157,6 +160,9 @@ def _clips(stored: Stored) -> Found:
 
 
 def _thumbnails(stored: Stored) -> Found:
+    from videomoments_dagster.media.small_pictures import exposure_of
+    from videomoments_dagster.soundness.files import picture_problem
+
     thumbnails = stored.value(Thumbnails, "thumbnails")
     problems = []
     for thumbnail in thumbnails.thumbnails:
