@@ -23,9 +23,10 @@ pytest_plugins = [
     "gcs_fixtures",
     "dev_process",
     "broken_installation",
+    "chromium",
 ]
 
-SLOW_FIXTURES = {"postgres_server", "media_samples", "pipeline", "talk_video", "broken"}
+SLOW_FIXTURES = {"postgres_server", "media_samples", "pipeline", "talk_video", "broken", "chromium"}
 """Fixtures that start servers or processes; a unit test that asks for one is in the wrong tier."""
 
 

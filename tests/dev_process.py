@@ -36,14 +36,23 @@ COMMAND = (sys.executable, "-P", "-c", "from videomoments_dagster.cli import mai
 
 @pytest.fixture
 def dev_home() -> Iterator[Path]:
+    with new_dev_home() as home:
+        yield home
+
+
+@contextmanager
+def new_dev_home() -> Iterator[Path]:
+    """A home for `videomoments dev`; what still runs for it afterwards is killed."""
     # Not pytest's own folder: as root that one is closed to the user whom PostgreSQL runs as.
     folder = Path(tempfile.gettempdir()) / f"vm-dev-{uuid.uuid4().hex[:12]}"
     folder.mkdir()
-    yield folder
-    for process in processes_of(folder):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        for process in processes_of(folder):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
