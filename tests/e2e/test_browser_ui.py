@@ -18,7 +18,7 @@ from pipeline import PROFILES, talk_captions
 from postgres import fresh_database, rows_of
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
 ASSETS = (
     "video",
@@ -136,3 +136,34 @@ def test_clips_only_launched_by_clicks_ends_green_and_cuts_the_clip_that_was_mis
     ended.wait_for(timeout=RUN_MS)
     expect(ended).to_have_text("Success")
     assert ui.rows(clips) == whole
+
+
+@pytest.mark.parametrize("asset", ["moments", "thumbnails"])
+def test_the_pictures_in_the_metadata_of_an_asset_are_shown(
+    ui: RunningUi, page: Page, asset: str
+) -> None:
+    from playwright.sync_api import expect
+
+    skip_the_greeting(page)
+    page.goto(f"{ui.address}/assets/{asset}")
+    page.get_by_role("tab", name="Events").click()
+    expect(page.get_by_text("materialized")).to_be_visible()
+    widths = decoded_widths(page.get_by_role("row"))
+    # Markdown of 1,000 characters and more is behind these.
+    for behind in page.get_by_text("[Show Markdown]").all():
+        behind.click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("paragraph").first).to_be_visible()
+        widths += decoded_widths(dialog)
+        dialog.get_by_role("button", name="Close").click()
+        expect(dialog).to_be_hidden()
+    assert widths
+    assert min(widths) >= 100
+
+
+def decoded_widths(where: Locator) -> list[int]:
+    """Widths of Markdown's pictures once they are decoded; 0 for what cannot be."""
+    return [
+        picture.evaluate("seen => seen.decode().then(() => seen.naturalWidth, () => 0)")
+        for picture in where.get_by_role("paragraph").get_by_role("img").all()
+    ]
