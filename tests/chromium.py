@@ -88,9 +88,10 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(chromium: Browser, tmp_path: Path) -> Iterator[Page]:
+def page(chromium: Browser, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """An empty page; a test's parameters for it are options of the browser's context."""
     del tmp_path  # Where the picture goes if the test fails.
-    with opened_page(chromium) as opened:
+    with opened_page(chromium, **getattr(request, "param", {})) as opened:
         yield opened
 
 

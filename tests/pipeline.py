@@ -7,6 +7,7 @@ environment, as they do for users.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -169,7 +170,15 @@ def pipeline(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Pipeline]:
     """An installation with short moments, whose transcripts come from captions."""
-    home = tmp_path / "home"
+    with new_pipeline(database_url, tmp_path / "home", monkeypatch) as made:
+        yield made
+
+
+@contextmanager
+def new_pipeline(
+    database_url: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Pipeline]:
+    """An installation as the fixture `pipeline` gives it, for as long as a module needs it, say."""
     home.mkdir()
     profiles = home / "profiles.yaml"
     profiles.write_text(yaml.safe_dump(PROFILES))
@@ -182,9 +191,11 @@ def pipeline(
     for variable in ("DATABASE_SYNC_URL", "VIDEOMOMENTS_OBJECT_STORE", "VIDEOMOMENTS_SCRATCH"):
         monkeypatch.delenv(variable, raising=False)
     database = open_database(database_url)
-    with DagsterInstance.ephemeral() as instance:
-        yield Pipeline(database=database, instance=instance, home=home)
-    database.dispose()
+    try:
+        with DagsterInstance.ephemeral() as instance:
+            yield Pipeline(database=database, instance=instance, home=home)
+    finally:
+        database.dispose()
 
 
 @pytest.fixture
