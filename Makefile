@@ -8,6 +8,7 @@
 #   make bench   timings of the main parts
 #   make bench-backfill  300 short videos through Dagster's daemon; takes half an hour
 #   make bench-moments   topic boundaries against those that people drew
+#   make screenshots     docs/pictures, taken anew of the demo; needs Chromium
 #   make lock    write requirements.lock anew from pyproject.toml
 #
 # Needed: python3 (3.11 to 3.13), make, and a package registry.
@@ -18,10 +19,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 STAMP := $(VENV)/.installed
 
+# Only these pictures: make screenshots SHOTS="lineage page"
+SHOTS ?=
+
 # Warnings are errors in the tests; a worker a core.
 PYTEST_WORKERS ?= auto
 
-.PHONY: setup demo dev test test-faults check bench bench-backfill bench-moments lock clean
+.PHONY: setup demo dev test test-faults check bench bench-backfill bench-moments screenshots lock clean
 
 setup: $(STAMP)
 
@@ -63,6 +67,9 @@ bench-backfill: setup
 
 bench-moments: setup
 	$(BIN)/python benchmarks/moments.py
+
+screenshots: setup
+	PYTHONPATH=tests $(BIN)/python docs/take_screenshots.py $(SHOTS)
 
 lock: setup
 	$(PIP) install uv

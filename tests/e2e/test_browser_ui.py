@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from chromium import MISSING, chromium_executable
+from chromium import MISSING, chromium_executable, skip_the_greeting
 from dev_process import COMMAND, START_SECONDS, dev, free_port, new_dev_home, says, until
 from pipeline import PROFILES, talk_captions
 from postgres import fresh_database, rows_of
@@ -90,12 +90,6 @@ def ui(postgres_server: str, migrated_template: str, talk_video: Path) -> Iterat
                 home=home,
             )
             yield RunningUi(f"http://127.0.0.1:{port}", rows)
-
-
-def skip_the_greeting(page: Page) -> None:
-    """Close Dagster's invitation whenever it comes up over what is to be clicked."""
-    greeting = page.get_by_role("dialog").filter(has_text="Join the Dagster community")
-    page.add_locator_handler(greeting, lambda seen: seen.get_by_role("button", name="Skip").click())
 
 
 def test_the_graph_of_the_group_shows_the_seven_assets(ui: RunningUi, page: Page) -> None:
