@@ -14,7 +14,6 @@ import dagster as dg
 from pydantic import Field
 
 from videomoments_dagster.identity import checked_identifier, fingerprint
-from videomoments_dagster.io_managers.stored_asset import Computed, Unchanged
 from videomoments_dagster.resources.stored_results import StoredResultsResource
 
 T = TypeVar("T")
@@ -85,6 +84,8 @@ def materialise(
         checks_when_unchanged: From what is stored and its details to check results, where nothing
             is computed.
     """
+    from videomoments_dagster.io_managers.stored_asset import Computed, Unchanged
+
     asset = context.asset_key.path[-1]
     video = checked_identifier(context.partition_key)
     made_from = fingerprint(code_version=code_version, inputs=inputs, settings=settings)

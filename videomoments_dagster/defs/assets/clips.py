@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
-from videomoments_dagster.defs.asset_metadata.clips import clips_told
 from videomoments_dagster.defs.checks.made import CLIPS_CHECKS, clips_check, clips_checks
 from videomoments_dagster.defs.checks.required import require_places
 from videomoments_dagster.defs.materialisation import (
@@ -23,8 +22,6 @@ from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.defs.tables import failures_table
 from videomoments_dagster.failures import MediaFailed, VideoMomentsError
 from videomoments_dagster.identity import digest, fingerprint
-from videomoments_dagster.media.clip_cutting import ClipRequest, CutClip, cut_clips
-from videomoments_dagster.media.clip_window import ClipWindow, clip_window
 from videomoments_dagster.partitions import VIDEOS
 from videomoments_dagster.records import (
     ClipFailure,
@@ -39,6 +36,10 @@ from videomoments_dagster.resources.clip_settings import ClipSettingsResource
 from videomoments_dagster.resources.media import MediaResource
 from videomoments_dagster.resources.scratch import ScratchResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
+
+if TYPE_CHECKING:
+    from videomoments_dagster.media.clip_cutting import CutClip
+    from videomoments_dagster.media.clip_window import ClipWindow
 
 CODE_VERSION = "1"
 
@@ -89,6 +90,9 @@ def clips(
     scratch: ScratchResource,
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # no other is taken beside checks
     """Cut the clips that are missing."""
+    from videomoments_dagster.defs.asset_metadata.clips import clips_told
+    from videomoments_dagster.media.clip_window import clip_window
+
     settings = clip_settings.chosen(
         padding_left=config.padding_left,
         padding_right=config.padding_right,
@@ -174,7 +178,7 @@ def clips(
         )
 
 
-def _clip_fingerprint(video: Video, window: ClipWindow, *, method: str) -> str:
+def _clip_fingerprint(video: Video, window: "ClipWindow", *, method: str) -> str:
     return fingerprint(
         code_version=CODE_VERSION,
         inputs={
@@ -190,19 +194,21 @@ def _cut(
     context: dg.AssetExecutionContext,
     video: Video,
     missing: list[Moment],
-    wanted: Mapping[str, tuple[ClipWindow, str]],
+    wanted: "Mapping[str, tuple[ClipWindow, str]]",
     method: Any,
     media: MediaResource,
     scratch: ScratchResource,
 ) -> tuple[tuple[ClipFile, ...], tuple[ClipFailure, ...]]:
     """Cut several at once; one that fails does not stop the others."""
+    from videomoments_dagster.media.clip_cutting import ClipRequest, CutClip, cut_clips
+
     if not missing:
         return (), ()
     folder = scratch.subfolder("clips")
 
     def cut_from(
         source: Path, moments: list[Moment], *, say: str
-    ) -> list[CutClip | VideoMomentsError]:
+    ) -> "list[CutClip | VideoMomentsError]":
         done = 0
 
         def on_done(_index: int, _outcome: object) -> None:

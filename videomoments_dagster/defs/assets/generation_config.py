@@ -5,7 +5,6 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from videomoments_dagster.defs.asset_metadata.generation_config import configs_told
 from videomoments_dagster.defs.materialisation import (
     GROUP,
     OWNERS,
@@ -24,7 +23,6 @@ from videomoments_dagster.resources.language_models import LanguageModelsResourc
 from videomoments_dagster.resources.profiles import ProfilesResource
 from videomoments_dagster.resources.registry import SourceRegistryResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
-from videomoments_dagster.versions import configs_version, transcript_version
 
 CODE_VERSION = "1"
 
@@ -62,6 +60,9 @@ def generation_config(
     language_models: LanguageModelsResource,
 ) -> dg.MaterializeResult[Any]:
     """Choose the profile and turn it into configurations."""
+    from videomoments_dagster.defs.asset_metadata.generation_config import configs_told
+    from videomoments_dagster.versions import configs_version, transcript_version
+
     video = context.partition_key
     with failures_reported(video=video, step="generation_config"):
         name = config.profile or chosen_profile(context, registry)

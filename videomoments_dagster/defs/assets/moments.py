@@ -1,8 +1,9 @@
 """The `moments` asset: the stretches worth watching, scored."""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
-from videomoments_dagster.defs.asset_metadata.moments import moments_told
 from videomoments_dagster.defs.checks.made import MOMENTS_CHECKS, moments_checks
 from videomoments_dagster.defs.checks.required import require_word_times
 from videomoments_dagster.defs.materialisation import GROUP, OWNERS, Computation, materialise
@@ -17,12 +18,13 @@ from videomoments_dagster.defs.moment_work import (
 from videomoments_dagster.defs.pools import LANGUAGE_MODEL
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.identity import config_hash, fingerprint, moment_identifier
-from videomoments_dagster.moment_finding.outcomes import Found, MomentDraft
 from videomoments_dagster.partitions import VIDEOS
 from videomoments_dagster.records import Moment, Moments, SelectedConfigs, Transcript, Video
 from videomoments_dagster.resources.language_models import LanguageModelsResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
-from videomoments_dagster.versions import moments_version, scoring_version, transcript_version
+
+if TYPE_CHECKING:
+    from videomoments_dagster.moment_finding.outcomes import Found
 
 CODE_VERSION = "2"
 
@@ -56,6 +58,9 @@ def moments(
     language_models: LanguageModelsResource,
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # no other is taken beside checks
     """Find moments, then score them in a pass of its own."""
+    from videomoments_dagster.defs.asset_metadata.moments import moments_told
+    from videomoments_dagster.versions import moments_version, scoring_version, transcript_version
+
     generation, scoring = generation_config.generation, generation_config.scoring
     duration = video.facts.duration_seconds
     with failures_reported(video=video.identifier, step="moments"):
@@ -72,7 +77,7 @@ def moments(
             code_version=CODE_VERSION, inputs=inputs, settings={"engine_version": finder.version}
         )
 
-        def find() -> Found:
+        def find() -> "Found":
             kept = stored_part(results, asset="moments", video=video.identifier, fingerprint=part)
             if kept is not None and not config.force:
                 count = len(kept.moments)
@@ -150,8 +155,10 @@ def moments(
         )
 
 
-def _found_before(stored: Moments) -> Found:
+def _found_before(stored: Moments) -> "Found":
     """Stored moments as they were found; their scores play no part."""
+    from videomoments_dagster.moment_finding.outcomes import Found, MomentDraft
+
     return Found(
         drafts=tuple(
             MomentDraft(

@@ -1,8 +1,9 @@
 """The `refined_moments` asset: the same moments with better boundaries."""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
-from videomoments_dagster.defs.asset_metadata.moments import refined_told
 from videomoments_dagster.defs.checks.made import REFINED_CHECKS, refined_checks
 from videomoments_dagster.defs.checks.required import require_places, require_word_times
 from videomoments_dagster.defs.materialisation import GROUP, OWNERS, Computation, materialise
@@ -17,14 +18,14 @@ from videomoments_dagster.defs.moment_work import (
 from videomoments_dagster.defs.pools import LANGUAGE_MODEL
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.identity import config_hash, fingerprint, moment_identifier
-from videomoments_dagster.media.frame_samples import FrameSamples
-from videomoments_dagster.moment_finding.outcomes import Boundaries, Refined
 from videomoments_dagster.partitions import VIDEOS
 from videomoments_dagster.records import Moment, Moments, SelectedConfigs, Transcript, Video
 from videomoments_dagster.resources.language_models import LanguageModelsResource
 from videomoments_dagster.resources.media import MediaResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
-from videomoments_dagster.versions import moments_version, scoring_version, transcript_version
+
+if TYPE_CHECKING:
+    from videomoments_dagster.moment_finding.outcomes import Refined
 
 CODE_VERSION = "2"
 
@@ -61,6 +62,10 @@ def refined_moments(
     media: MediaResource,
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # no other is taken beside checks
     """Refine every root moment, and score the result."""
+    from videomoments_dagster.defs.asset_metadata.moments import refined_told
+    from videomoments_dagster.media.frame_samples import FrameSamples
+    from videomoments_dagster.versions import moments_version, scoring_version, transcript_version
+
     refinement, scoring = generation_config.refinement, generation_config.scoring
     max_shift = generation_config.max_shift_seconds
     duration = video.facts.duration_seconds
@@ -80,7 +85,7 @@ def refined_moments(
         settings = {"engine_version": refiner.version, "max_shift_seconds": max_shift}
         part = fingerprint(code_version=CODE_VERSION, inputs=inputs, settings=settings)
 
-        def refine() -> Refined:
+        def refine() -> "Refined":
             kept = stored_part(
                 results, asset="refined_moments", video=video.identifier, fingerprint=part
             )
@@ -176,8 +181,10 @@ def refined_moments(
         )
 
 
-def _refined_before(stored: Moments, roots: Moments) -> Refined:
+def _refined_before(stored: Moments, roots: Moments) -> "Refined":
     """Stored boundaries in the order of their roots; the fingerprint says that each has one."""
+    from videomoments_dagster.moment_finding.outcomes import Boundaries, Refined
+
     child = {moment.parent_identifier: moment for moment in stored.moments}
     return Refined(
         boundaries=tuple(

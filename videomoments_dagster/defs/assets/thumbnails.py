@@ -9,12 +9,6 @@ from typing import Any
 
 import dagster as dg
 
-from videomoments_dagster.defs.asset_metadata.thumbnails import (
-    MOST_TILES,
-    SHEET,
-    remembered_sheet,
-    thumbnails_told,
-)
 from videomoments_dagster.defs.checks.made import THUMBNAILS_CHECKS, thumbnails_checks
 from videomoments_dagster.defs.materialisation import (
     GROUP,
@@ -27,11 +21,7 @@ from videomoments_dagster.defs.pools import ENCODING
 from videomoments_dagster.defs.progress_log import progress_logged
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.identity import digest, fingerprint
-from videomoments_dagster.media.probe import probe
-from videomoments_dagster.media.small_pictures import exposure_of
-from videomoments_dagster.media.thumbnails import make_thumbnail
 from videomoments_dagster.partitions import VIDEOS
-from videomoments_dagster.pictures.clock import clock
 from videomoments_dagster.records import (
     Clips,
     MadeThumbnails,
@@ -44,7 +34,6 @@ from videomoments_dagster.records import (
 from videomoments_dagster.resources.media import MediaResource
 from videomoments_dagster.resources.scratch import ScratchResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
-from videomoments_dagster.soundness.files import picture_problem
 
 CODE_VERSION = "1"
 SAMPLES = 9
@@ -86,6 +75,10 @@ def thumbnails(
     scratch: ScratchResource,
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # no other is taken beside checks
     """Make the thumbnails that are missing."""
+    from videomoments_dagster.defs.asset_metadata.thumbnails import SHEET, thumbnails_told
+    from videomoments_dagster.media.probe import probe
+    from videomoments_dagster.media.thumbnails import make_thumbnail
+
     with failures_reported(video=video.identifier, step="thumbnails"):
         urls: dict[_Owner, str] = {}
         if video.facts.video is not None:
@@ -170,6 +163,9 @@ def _blank(
     made: tuple[ThumbnailFile, ...], *, before: Mapping[str, Any], kept: set[str]
 ) -> dict[str, str]:
     """Sentences about thumbnails that show nothing, by whose they are; of kept ones, the old."""
+    from videomoments_dagster.media.small_pictures import exposure_of
+    from videomoments_dagster.soundness.files import picture_problem
+
     found = {owner: sentence for owner, sentence in before.get(BLANK, {}).items() if owner in kept}
     for thumbnail in made:
         owner = thumbnail.clip_of_moment
@@ -188,6 +184,9 @@ def _sheet(
     media: MediaResource,
 ) -> dict[str, Any]:
     """The contact sheet: the video's own thumbnail, then those of clips in order of time."""
+    from videomoments_dagster.defs.asset_metadata.thumbnails import MOST_TILES, remembered_sheet
+    from videomoments_dagster.pictures.clock import clock
+
     files: dict[_Owner, Callable[[], Path]] = {
         one.clip_of_moment: partial(media.local_file, one.cloud_url) for one in kept
     }

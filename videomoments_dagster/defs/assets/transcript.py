@@ -5,7 +5,6 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from videomoments_dagster.defs.asset_metadata.transcript import transcript_told
 from videomoments_dagster.defs.checks.made import TRANSCRIPT_CHECKS, transcript_checks
 from videomoments_dagster.defs.materialisation import (
     GROUP,
@@ -20,7 +19,6 @@ from videomoments_dagster.defs.progress_log import progress_logged
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.defs.run_tags import TRANSCRIPTION_TAG
 from videomoments_dagster.failures import SourceRejected
-from videomoments_dagster.object_store.atomic_file import content_hash
 from videomoments_dagster.partitions import VIDEOS
 from videomoments_dagster.records import Source, Transcript, Video
 from videomoments_dagster.resources.language_models import LanguageModelsResource
@@ -31,11 +29,7 @@ from videomoments_dagster.resources.registry import SourceRegistryResource
 from videomoments_dagster.resources.scratch import ScratchResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
 from videomoments_dagster.resources.transcription import TranscriptionResource
-from videomoments_dagster.sources.fetching import fetch_source
 from videomoments_dagster.sources.locations import SourceKind, kind_of, local_path_of
-from videomoments_dagster.transcription.captions_engine import captions_beside
-from videomoments_dagster.transcription.engine import TranscriptionRequest
-from videomoments_dagster.versions import transcript_version
 
 CODE_VERSION = "1"
 
@@ -82,6 +76,11 @@ def transcript(
     language_models: LanguageModelsResource,
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # no other is taken beside checks
     """Transcribe with the chosen engine."""
+    from videomoments_dagster.defs.asset_metadata.transcript import transcript_told
+    from videomoments_dagster.object_store.atomic_file import content_hash
+    from videomoments_dagster.transcription.engine import TranscriptionRequest
+    from videomoments_dagster.versions import transcript_version
+
     with failures_reported(video=video.identifier, step="transcript"):
         duration = video.facts.duration_seconds
         source = registry.source_of(video.identifier)
@@ -169,6 +168,9 @@ def _caption_file(
     Returns:
         The file, or None; and why a registered one could not be had.
     """
+    from videomoments_dagster.sources.fetching import fetch_source
+    from videomoments_dagster.transcription.captions_engine import captions_beside
+
     if source is not None and source.captions:
         try:
             fetched = fetch_source(

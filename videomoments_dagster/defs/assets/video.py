@@ -6,7 +6,6 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from videomoments_dagster.defs.asset_metadata.video import PICTURES, frame_pictures, video_told
 from videomoments_dagster.defs.materialisation import (
     GROUP,
     OWNERS,
@@ -19,7 +18,6 @@ from videomoments_dagster.defs.progress_log import progress_logged
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.failures import SourceRejected
 from videomoments_dagster.identity import checked_identifier, digest
-from videomoments_dagster.media.probe import probe
 from videomoments_dagster.partitions import VIDEOS
 from videomoments_dagster.records import FetchedVideo, Source
 from videomoments_dagster.resources.language_models import LanguageModelsResource
@@ -28,7 +26,6 @@ from videomoments_dagster.resources.profiles import ProfilesResource
 from videomoments_dagster.resources.registry import SourceRegistryResource
 from videomoments_dagster.resources.scratch import ScratchResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
-from videomoments_dagster.sources.fetching import fetch_source
 from videomoments_dagster.sources.locations import (
     SourceKind,
     kind_of,
@@ -81,6 +78,10 @@ def video(
     language_models: LanguageModelsResource,
 ) -> dg.MaterializeResult[Any]:
     """Fetch, probe and hash the source."""
+    from videomoments_dagster.defs.asset_metadata.video import PICTURES, frame_pictures, video_told
+    from videomoments_dagster.media.probe import probe
+    from videomoments_dagster.sources.fetching import fetch_source
+
     with failures_reported(video=context.partition_key, step="video"):
         identifier = checked_identifier(context.partition_key)
         source = _source(identifier, config, registry.source_of(identifier))

@@ -12,14 +12,6 @@ import dagster as dg
 
 from videomoments_dagster.defs.checks.outcome import ERROR, WARN, outcome, partitioned_spec
 from videomoments_dagster.records import Clip, Moment, Moments, SelectedConfigs, Transcript
-from videomoments_dagster.soundness.moments import (
-    config_problems,
-    moments_without_clip,
-    overlap_problems,
-    place_problems,
-    refinement_problems,
-)
-from videomoments_dagster.soundness.transcripts import speech_problems, word_time_problems
 
 _AGAIN = "Materialise '{}' for this video again, with `force`; if that changes nothing, report it"
 
@@ -94,6 +86,8 @@ def transcript_checks(
     transcript: Transcript, *, duration_seconds: float
 ) -> tuple[dg.AssetCheckResult, ...]:
     """Both checks of a transcript."""
+    from videomoments_dagster.soundness.transcripts import speech_problems, word_time_problems
+
     return (
         outcome(
             word_time_problems(transcript, duration_seconds=duration_seconds),
@@ -118,6 +112,12 @@ def moments_checks(
     moments: Moments, configs: SelectedConfigs, *, duration_seconds: float
 ) -> tuple[dg.AssetCheckResult, ...]:
     """Both checks of root moments."""
+    from videomoments_dagster.soundness.moments import (
+        config_problems,
+        overlap_problems,
+        place_problems,
+    )
+
     return (
         outcome(
             (
@@ -143,6 +143,8 @@ def refined_checks(
     refined: Moments, roots: Moments, configs: SelectedConfigs, *, duration_seconds: float
 ) -> tuple[dg.AssetCheckResult, ...]:
     """The check of refined moments."""
+    from videomoments_dagster.soundness.moments import place_problems, refinement_problems
+
     return (
         outcome(
             (
@@ -159,6 +161,8 @@ def refined_checks(
 
 def clips_checks(moments: Moments, clips: Sequence[Clip]) -> tuple[dg.AssetCheckResult, ...]:
     """The check of clips, from those that there are now."""
+    from videomoments_dagster.soundness.moments import moments_without_clip
+
     return (clips_check(moments, moments_without_clip(moments, clips)),)
 
 

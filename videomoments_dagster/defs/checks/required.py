@@ -10,8 +10,6 @@ from collections.abc import Sequence
 
 from videomoments_dagster.failures import ResultUnsound
 from videomoments_dagster.records import Moments, Transcript
-from videomoments_dagster.soundness.moments import place_problems
-from videomoments_dagster.soundness.transcripts import word_time_problems
 
 
 def require_word_times(transcript: Transcript, *, duration_seconds: float) -> None:
@@ -20,6 +18,8 @@ def require_word_times(transcript: Transcript, *, duration_seconds: float) -> No
     Raises:
         ResultUnsound: If words go backwards or lie outside the video.
     """
+    from videomoments_dagster.soundness.transcripts import word_time_problems
+
     _require("transcript", word_time_problems(transcript, duration_seconds=duration_seconds))
 
 
@@ -29,6 +29,8 @@ def require_places(moments: Moments, *, asset: str, duration_seconds: float) -> 
     Raises:
         ResultUnsound: If one has no length or is not inside the video.
     """
+    from videomoments_dagster.soundness.moments import place_problems
+
     _require(asset, place_problems(moments.moments, duration_seconds=duration_seconds))
 
 

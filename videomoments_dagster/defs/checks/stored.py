@@ -29,14 +29,6 @@ from videomoments_dagster.records import (
 from videomoments_dagster.resources.media import MediaResource
 from videomoments_dagster.resources.object_store import ObjectStoreResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
-from videomoments_dagster.soundness.moments import (
-    config_problems,
-    moments_without_clip,
-    overlap_problems,
-    place_problems,
-    refinement_problems,
-)
-from videomoments_dagster.soundness.transcripts import word_time_problems
 
 NAME = "stored_result_is_sound"
 JOB_NAME = "check_stored_results"
@@ -106,6 +98,8 @@ def _video(stored: Stored) -> Found:
 
 
 def _transcript(stored: Stored) -> Found:
+    from videomoments_dagster.soundness.transcripts import word_time_problems
+
     transcript = stored.value(Transcript, "transcript")
     duration = stored.video.facts.duration_seconds
     problems = word_time_problems(transcript, duration_seconds=duration)
@@ -113,6 +107,12 @@ def _transcript(stored: Stored) -> Found:
 
 
 def _moments(stored: Stored) -> Found:
+    from videomoments_dagster.soundness.moments import (
+        config_problems,
+        overlap_problems,
+        place_problems,
+    )
+
     moments = stored.value(Moments, "moments")
     config = stored.value(SelectedConfigs, "generation_config").generation
     problems = [
@@ -124,6 +124,8 @@ def _moments(stored: Stored) -> Found:
 
 
 def _refined_moments(stored: Stored) -> Found:
+    from videomoments_dagster.soundness.moments import place_problems, refinement_problems
+
     refined = stored.value(Moments, "refined_moments")
     roots = stored.value(Moments, "moments")
     problems = [
@@ -136,6 +138,7 @@ def _refined_moments(stored: Stored) -> Found:
 def _clips(stored: Stored) -> Found:
     from videomoments_dagster.media.probe import probe
     from videomoments_dagster.soundness.files import clip_problems, size_problems
+    from videomoments_dagster.soundness.moments import moments_without_clip
 
     video, clips = stored.video, stored.value(Clips, "clips")
     problems = [
