@@ -19,6 +19,7 @@ from db.models.source import Source
 from db.models.stored_page import StoredPage
 from db.models.thumbnail import Thumbnail
 from db.models.transcript import Transcript
+from db.models.transcript_segment import TranscriptSegment
 from db.models.video import Video
 from db.models.video_file import VideoFile
 
@@ -37,6 +38,7 @@ __all__ = [
     "StoredPage",
     "Thumbnail",
     "Transcript",
+    "TranscriptSegment",
     "Video",
     "VideoFile",
 ]

@@ -1,6 +1,9 @@
 """Full-text search: where in which video something is said.
 
-Belongs here: the one query that uses `idx_transcripts_full_text`.
+Belongs here: the queries on `idx_transcripts_full_text` and on the words of single segments.
+
+Reading whole transcripts would take 3 ms for each that holds the words, of which there may be ten
+thousand; their segments have an index of their own.
 """
 
 from __future__ import annotations
@@ -30,49 +33,70 @@ class TranscriptMatch:
     text: str
 
 
-# The index answers which transcripts hold all that was asked for. A transcript may say one word
-# here and the other there, so its segments are then looked at for any of the words (`loose`, in
-# which querytree has left out what must not occur), and where some hold all of it, only those are
-# given. Both tsvectors spell the index's expression; another spelling would scan every transcript.
-_SEARCH = text(
+_RANKED = 2000
+"""Of words that are said everywhere, so many segments are ranked; the others are not read."""
+_LOOKED_INTO = 20
+"""Transcripts that are looked into for words that are nowhere said in one segment."""
+
+# `querytree` leaves out what must not occur. Joined by "or", its words serve for ranking, and for
+# finding segments that say some of what was asked for.
+_ASKED = text(
     """
-    WITH asked AS (
-        SELECT
-            websearch_to_tsquery('english', :asked) AS strict,
-            CASE
-                WHEN querytree(websearch_to_tsquery('english', :asked)) IN ('', 'T') THEN NULL
-                ELSE regexp_replace(
-                    querytree(websearch_to_tsquery('english', :asked)), '&|<->|<[0-9]+>', '|', 'g'
-                )::tsquery
-            END AS loose
-    ), candidates AS (
-        SELECT
-            videos.identifier,
-            videos.title,
-            (segment.value ->> 'start')::float AS start_seconds,
-            (segment.value ->> 'end')::float AS end_seconds,
-            segment.value ->> 'text' AS said,
-            to_tsvector('english', segment.value ->> 'text') AS words
-        FROM transcripts
-        JOIN videos ON videos.id = transcripts.video_id
-        CROSS JOIN LATERAL jsonb_array_elements(transcripts.segment_timestamps) AS segment
-        WHERE to_tsvector('english', transcripts.full_text)
-            @@ websearch_to_tsquery('english', :asked)
-    ), matches AS (
-        SELECT
-            candidates.*,
-            words @@ strict AS complete,
-            bool_or(words @@ strict) OVER (PARTITION BY identifier) AS complete_somewhere,
-            ts_rank(words, loose) AS rank
-        FROM candidates CROSS JOIN asked
-        WHERE words @@ loose
-    )
-    SELECT identifier, title, start_seconds, end_seconds, said
-    FROM matches
-    WHERE complete OR NOT complete_somewhere
-    ORDER BY complete DESC, rank DESC, identifier, start_seconds
-    LIMIT :limit
+    SELECT strict::text, CASE WHEN tree NOT IN ('', 'T') THEN
+        regexp_replace(tree, '&|<->|<[0-9]+>', '|', 'g')
+    END
+    FROM (SELECT websearch_to_tsquery('english', :asked) AS strict) AS asked
+    CROSS JOIN LATERAL querytree(strict) AS tree
     """
+)
+
+_SHOWN = """
+    SELECT videos.identifier, videos.title, (said ->> 'start')::float, (said ->> 'end')::float,
+        said ->> 'text'
+    FROM best
+    JOIN transcripts ON transcripts.id = best.transcript_id
+    JOIN videos ON videos.id = transcripts.video_id
+    CROSS JOIN LATERAL (
+        SELECT transcripts.segment_timestamps -> best.position AS said
+    ) AS segment
+    ORDER BY rank DESC, identifier, position
+"""
+
+# Segments that say all of it. What must not occur must not occur in all of the video.
+_IN_ONE_SEGMENT = f"""
+    WITH found AS (
+        SELECT transcript_id, position, words
+        FROM pipeline.transcript_segments
+        WHERE words @@ CAST(:strict AS tsquery) {{condition}}
+        LIMIT :ranked
+    ), best AS (
+        SELECT transcript_id, position, ts_rank(words, CAST(:loose AS tsquery)) AS rank
+        FROM found ORDER BY rank DESC, transcript_id DESC, position LIMIT :limit
+    ) {_SHOWN}
+"""  # noqa: S608 - put together from what stands here
+_ALLOWED = """AND transcript_id IN (
+    SELECT id FROM transcripts
+    WHERE to_tsvector('english', full_text) @@ CAST(:strict AS tsquery)
+)"""
+
+_ANYWHERE = text(_IN_ONE_SEGMENT.format(condition=""))
+_WHERE_ALLOWED = text(_IN_ONE_SEGMENT.format(condition=_ALLOWED))
+
+# A transcript may say one word here and the other there.
+_SAID_APART = text(
+    f"""
+    WITH candidates AS (
+        SELECT id FROM transcripts
+        WHERE to_tsvector('english', full_text) @@ CAST(:strict AS tsquery)
+        LIMIT :looked_into
+    ), best AS (
+        SELECT transcript_id, position, ts_rank(words, CAST(:loose AS tsquery)) AS rank
+        FROM candidates
+        JOIN pipeline.transcript_segments ON transcript_id = candidates.id
+        WHERE words @@ CAST(:loose AS tsquery)
+        ORDER BY rank DESC, transcript_id DESC, position LIMIT :limit
+    ) {_SHOWN}
+    """  # noqa: S608 - put together from what stands here
 )
 
 
@@ -83,11 +107,18 @@ def search_transcripts(session: Session, text: str, *, limit: int = 20) -> list[
         session: A session on the database.
         text: Words as one types them into a search engine: all of them must occur in the
             transcript; `"in quotes"` next to each other; `or` between alternatives; `-word` must
-            not occur. English word forms count as the same word.
+            not occur. English word forms count as the same word. Where a segment says all of it,
+            only such segments are given.
         limit: How many segments at most.
 
     Returns:
         The matching segments; none where `text` holds nothing but stop words or exclusions.
     """
-    rows = session.execute(_SEARCH, {"asked": text, "limit": limit})
+    strict, loose = session.execute(_ASKED, {"asked": text}).one()
+    if loose is None:
+        return []
+    given = {"strict": strict, "loose": loose, "limit": limit, "ranked": max(limit, _RANKED)}
+    rows = session.execute(_WHERE_ALLOWED if "!" in strict else _ANYWHERE, given).all()
+    if not rows:
+        rows = session.execute(_SAID_APART, {**given, "looked_into": _LOOKED_INTO}).all()
     return [TranscriptMatch(*row) for row in rows]

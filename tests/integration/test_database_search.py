@@ -2,7 +2,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from db import models
+from db import models, schema_state
 from db.queries import search, search_transcripts
 from db.session import Database
 
@@ -71,9 +71,58 @@ def test_no_more_than_the_limit_is_given(library: Database) -> None:
     assert len(_found(library, "water", limit=1)) == 1
 
 
-def test_the_search_uses_the_full_text_index(library: Database) -> None:
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (search._ANYWHERE, "idx_transcript_segments_words"),
+        (search._WHERE_ALLOWED, "idx_transcripts_full_text"),
+        (search._SAID_APART, "idx_transcripts_full_text"),
+    ],
+)
+def test_the_search_uses_the_full_text_indexes(library: Database, query, index: str) -> None:
+    given = {"strict": "'water'", "loose": "'water'", "limit": 5, "ranked": 9, "looked_into": 9}
     with library.read() as session:
         session.execute(text("SET LOCAL enable_seqscan = off"))
-        explain = text(f"EXPLAIN {search._SEARCH.text}")
-        plan = session.execute(explain, {"asked": "water", "limit": 5})
-        assert "idx_transcripts_full_text" in "\n".join(row[0] for row in plan)
+        plan = session.execute(text(f"EXPLAIN {query.text}"), given)
+        assert index in "\n".join(row[0] for row in plan)
+
+
+def test_a_transcript_that_is_changed_or_deleted_by_sql_is_found_as_it_is(
+    library: Database,
+) -> None:
+    with library.transaction() as session:
+        session.execute(
+            text(
+                "UPDATE transcripts SET full_text = 'Now foxes.', segment_timestamps = "
+                """'[{"text": "Now foxes.", "start": 1, "end": 2}, {"start": 3}]' """
+                "WHERE full_text LIKE 'Gardens%'"
+            )
+        )
+        session.execute(text("DELETE FROM videos WHERE identifier = 'oceans'"))
+    assert _found(library, "fox") == [("gardens", 1.0)]
+    assert _found(library, "water") == []
+
+
+def test_segments_of_another_shape_do_not_stop_a_transcript_from_being_stored(
+    library: Database,
+) -> None:
+    with library.transaction() as session:
+        session.execute(
+            text("UPDATE transcripts SET segment_timestamps = CAST(:shape AS jsonb)"),
+            {"shape": '{"text": "not a list"}'},
+        )
+    assert _found(library, "water") == []
+
+
+def test_transcripts_from_before_the_search_words_are_found_after_the_upgrade(
+    empty_database_url: str,
+) -> None:
+    schema_state.upgrade(empty_database_url, "0005")
+    database = Database(empty_database_url, pool_size=1)
+    try:
+        with database.transaction() as session:
+            _add(session, "gardens", "Gardens need water.", "Roses grow slowly in the shade.")
+        schema_state.upgrade(empty_database_url)
+        assert _found(database, "shade") == [("gardens", 10.0)]
+    finally:
+        database.dispose()

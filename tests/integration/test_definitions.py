@@ -31,9 +31,12 @@ JOBS = {
 }
 HEAVY = ("dagster_gcp", "google.cloud", "faster_whisper", "ctranslate2", "pocketsphinx", "pandas")
 PURE = (
+    "exports",
     "media",
     "moment_finding",
+    "pages",
     "pictures",
+    "progress",
     "soundness",
     "transcription",
     "object_store",
