@@ -6,12 +6,13 @@ here: SQL, launching runs, or when somebody asks.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
+from itertools import islice
 
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
-from db.queries.unfinished_videos import VideoState, video_states
+from db.queries.unfinished_videos import VideoState, unfinished_videos, video_states
 from db.session import Database
 from videomoments_dagster.history.dagster_runs import IN_FLIGHT, PARTITION_TAG
 from videomoments_dagster.history.run_facts import JOB_ASSETS
@@ -49,21 +50,30 @@ def videos_failed_since(instance: DagsterInstance, since: datetime) -> set[str]:
     return _videos(instance, RunsFilter(statuses=ended, updated_after=since))
 
 
+def videos_to_finish(database: Database, *, job: str) -> list[str]:
+    """The same of all registered videos, without reading those that are done; newest first."""
+    with database.read() as session:
+        return unfinished_videos(session, JOB_ASSETS[job], failed=FAILED)
+
+
 def due_videos(
-    candidates: Iterable[str], *, excluded: Collection[str], registered: Collection[str], most: int
+    candidates: Iterable[str],
+    *,
+    excluded: Collection[str],
+    is_registered: Callable[[str], bool],
+    most: int,
 ) -> list[str]:
     """The first videos that are to be run now.
 
     Args:
         candidates: Videos that need a run, the most urgent first.
         excluded: Videos that are worked on, or were tried lately.
-        registered: Dagster's partitions.
+        is_registered: Whether Dagster has a partition of that key. It is asked one by one, since
+            reading all keys of a large archive takes longer than all else.
         most: How many at most.
     """
-    taken = set(excluded)
-    partitions = set(registered)
-    due = [video for video in candidates if video not in taken and video in partitions]
-    return due[:most]
+    wanted = (video for video in candidates if video not in excluded and is_registered(video))
+    return list(islice(wanted, most))
 
 
 def _videos(instance: DagsterInstance, runs: RunsFilter) -> set[str]:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 EXIT_FAILED = 1
 EXIT_PARTIAL = 3
 
+LISTED = 100
+
 JOB_NAMES = ["full", "moments_only", "scores_only", "clips_only"]
 ENGINE_NAMES = ["faster-whisper", "captions", "pocketsphinx"]
 
@@ -228,13 +230,23 @@ def _run(
 
 
 @main.command(name="list")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help=f"Most videos to show, the newest first; {LISTED} if not given, with --json all.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def list_videos(*, as_json: bool) -> None:
+def list_videos(limit: int | None, *, as_json: bool) -> None:
     """List the registered videos with what there is of each."""
     from videomoments_dagster.command_line import documents, printing
 
     _, database = _database()
-    printing.print_list(documents.list_document(database), as_json=as_json)
+    if as_json:
+        printing.print_list_json(documents.list_document(database, limit=limit))
+        return
+    most = limit or LISTED
+    videos = documents.list_document(database, limit=most + 1)
+    printing.print_list(videos[:most], is_all=len(videos) <= most)
 
 
 @main.command()

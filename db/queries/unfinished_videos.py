@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, aliased
 
@@ -32,6 +32,44 @@ class VideoState:
     identifier: str
     missing: int
     last_status: str | None
+
+
+_UNFINISHED = text(
+    """
+    SELECT sources.identifier
+    FROM pipeline.sources AS sources
+    LEFT JOIN videos ON videos.identifier = sources.identifier
+    WHERE videos.id IS NULL
+    OR videos.id NOT IN (
+        SELECT video_id FROM pipeline.materialisations
+        WHERE asset = ANY(:assets) AND fingerprint <> ''
+        GROUP BY video_id HAVING count(*) >= cardinality(CAST(:assets AS text[]))
+    )
+    OR videos.id IN (
+        SELECT run.video_id FROM pipeline_history AS run
+        WHERE run.status = ANY(:failed) AND NOT EXISTS (
+            SELECT 1 FROM pipeline_history AS later
+            WHERE later.video_id = run.video_id
+            AND (later.started_at, later.id) > (run.started_at, run.id)
+        )
+    )
+    ORDER BY sources.created_at DESC, sources.identifier
+    """
+)
+
+
+def unfinished_videos(
+    session: Session, assets: Collection[str], *, failed: Collection[str]
+) -> list[str]:
+    """Registered videos that something is missing of, or whose last run failed, the newest first.
+
+    Args:
+        session: A session.
+        assets: Names of the assets that a video should have.
+        failed: Statuses of a last run that did not do all.
+    """
+    given = {"assets": sorted(assets), "failed": sorted(failed)}
+    return list(session.scalars(_UNFINISHED, given))
 
 
 def video_states(session: Session, assets: Collection[str]) -> Sequence[VideoState]:

@@ -149,7 +149,9 @@ names = st.lists(st.text("abc", min_size=1, max_size=2), max_size=12, unique=Tru
 def test_due_videos_keep_their_order_and_are_never_excluded_unregistered_or_too_many(
     candidates: list[str], excluded: list[str], registered: list[str], most: int
 ) -> None:
-    due = due_videos(candidates, excluded=excluded, registered=registered, most=most)
+    due = due_videos(
+        candidates, excluded=excluded, is_registered=registered.__contains__, most=most
+    )
     allowed = [video for video in candidates if video in registered and video not in excluded]
     assert due == allowed[:most]
 

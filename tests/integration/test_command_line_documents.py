@@ -307,13 +307,22 @@ def test_list_and_show_tell_that_a_video_is_only_registered(
 ) -> None:
     register_source(database, "later")
 
-    printing.print_list(list_document(database), as_json=False)
+    printing.print_list(list_document(database), is_all=True)
     printing.print_video(show_document(database, "later"), as_json=False)
     shown = capsys.readouterr().out
 
     assert "not yet run" in shown
+    assert "more than these" not in shown
     assert "Registered, and not yet materialised." in shown
     assert "videomoments run later" in shown
+
+
+def test_a_list_that_is_cut_short_says_so(
+    database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    register_source(database, "one")
+    printing.print_list(list_document(database, limit=1), is_all=False)
+    assert "There are more than these 1: --limit shows more." in capsys.readouterr().out
 
 
 @given(st.text())

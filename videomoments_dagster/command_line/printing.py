@@ -44,11 +44,13 @@ _STYLES = {
 }
 
 
-def print_list(videos: Sequence[Document], *, as_json: bool) -> None:
-    """Print a line for each video."""
-    if as_json:
-        _print_json(videos)
-        return
+def print_list_json(videos: Sequence[Document]) -> None:
+    """Print the videos as one JSON document."""
+    _print_json(videos)
+
+
+def print_list(videos: Sequence[Document], *, is_all: bool) -> None:
+    """Print a line for each video, and whether there are more."""
     if not videos:
         _console().print("There are no videos yet. Register one with `videomoments add SOURCE`.")
         return
@@ -66,6 +68,8 @@ def print_list(videos: Sequence[Document], *, as_json: bool) -> None:
         ),
         numeric={"duration", "moments", "clips"},
     )
+    if not is_all:
+        _line(f"There are more than these {len(videos)}: --limit shows more.")
 
 
 def print_video(document: Document, *, as_json: bool) -> None:

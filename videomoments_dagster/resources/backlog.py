@@ -32,16 +32,15 @@ class BacklogResource(dg.ConfigurableResource[Any]):
         """Videos to run now, the newest first."""
         from videomoments_dagster.backlog import (
             due_videos,
-            states_of,
-            unfinished,
             videos_failed_since,
             videos_in_flight,
+            videos_to_finish,
         )
 
         return due_videos(
-            unfinished(states_of(self.database.database, job="full")),
+            videos_to_finish(self.database.database, job="full"),
             excluded=videos_in_flight(instance)
             | videos_failed_since(instance, datetime.now(UTC) - timedelta(hours=self.retry_hours)),
-            registered=instance.get_dynamic_partitions(VIDEOS.name or ""),
+            is_registered=lambda video: instance.has_dynamic_partition(VIDEOS.name or "", video),
             most=self.most,
         )
