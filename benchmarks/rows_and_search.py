@@ -38,7 +38,7 @@ SELECT id, 'extractive', 'generation', 'c' FROM prompts
 """
 _SELECTED = """
 INSERT INTO pipeline.selected_configs
-    (video_id, generation_config_id, refinement_config_id, profile, refinement_shift)
+    (video_id, generation_config_id, refinement_config_id, profile, max_shift_seconds)
 SELECT v.id, c.id, c.id, 'default', 2.0 FROM videos v, generation_configs c
 """
 
@@ -65,6 +65,7 @@ def written_rows(rows: Rows, folder: Path) -> None:
 
     with installation() as place:
         _library(place)
+        resources = dg.build_resources({}).__enter__()
         manager = PartitionIOManager(
             database=DatabaseResource(), object_store=ObjectStoreResource(root=folder.as_uri())
         )
@@ -87,7 +88,7 @@ def written_rows(rows: Rows, folder: Path) -> None:
                 asset_key=dg.AssetKey("moments"),
                 partition_key=video,
                 step_key="moments",
-                resources=dg.build_resources({}).__enter__(),
+                resources=resources,
             )
             manager.handle_output(
                 context,

@@ -7,16 +7,18 @@ clip and thumbnail), and those that are gone are deleted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from db import models
+from db.base import Base
 from videomoments_dagster.io_managers.stored_asset import (
     StoredAsset,
     Uploads,
-    locked_video,
     missing_result,
     recall,
 )
@@ -24,117 +26,155 @@ from videomoments_dagster.io_managers.text_columns import TITLE_CHARACTERS, fitt
 from videomoments_dagster.records import Moment, Moments
 from videomoments_dagster.versions import moments_version
 
+_TABLE = Base.metadata.tables["moments"]
+_SHOWN = (
+    "identifier",
+    "start_time",
+    "end_time",
+    "title",
+    "generation_model",
+    "score",
+    "scoring_model",
+    "scored_at",
+)
+# Statements are made once: SQLAlchemy takes longer to make one than PostgreSQL to run it.
+_OF_VIDEO = (
+    select(_TABLE.c.id, _TABLE.c.parent_id, *(_TABLE.c[name] for name in _SHOWN))
+    .where(_TABLE.c.video_id == bindparam("of_video"))
+    .where(_TABLE.c.is_refined.is_(bindparam("refined")))
+)
+_LOCKED = (
+    select(
+        models.Video.id,
+        models.SelectedConfig.generation_config_id,
+        models.SelectedConfig.refinement_config_id,
+    )
+    .outerjoin(models.SelectedConfig, models.SelectedConfig.video_id == models.Video.id)
+    .where(models.Video.identifier == bindparam("identifier"))
+    # Rows of `pipeline_history` may still be written meanwhile.
+    .with_for_update(key_share=True, of=models.Video)
+)
+
+
+_INSERT = insert(_TABLE).returning(*(_TABLE.c[name] for name in _SHOWN))
+
 
 def _stored_moments(session: Session, *, video: str, refined: bool) -> list[Moment]:
-    parent = models.Moment.__table__.alias("parent")
+    parent = _TABLE.alias("parent")
     rows = session.execute(
-        select(models.Moment, parent.c.identifier)
-        .join(models.Video, models.Video.id == models.Moment.video_id)
-        .outerjoin(parent, parent.c.id == models.Moment.parent_id)
-        .where(models.Video.identifier == video, models.Moment.is_refined.is_(refined))
-        .order_by(models.Moment.start_time, models.Moment.end_time, models.Moment.identifier)
+        select(parent.c.identifier.label("parent"), *(_TABLE.c[name] for name in _SHOWN))
+        .select_from(_TABLE)
+        .join(models.Video, models.Video.id == _TABLE.c.video_id)
+        .outerjoin(parent, parent.c.id == _TABLE.c.parent_id)
+        .where(models.Video.identifier == video, _TABLE.c.is_refined.is_(refined))
+        .order_by(_TABLE.c.start_time, _TABLE.c.end_time, _TABLE.c.identifier)
     )
-    return [
-        Moment(
-            identifier=row.identifier,
-            start_time=row.start_time,
-            end_time=row.end_time,
-            title=row.title,
-            generation_model=row.generation_model or "",
-            parent_identifier=parent_identifier,
-            score=row.score,
-            scoring_model=row.scoring_model,
-            scored_at=row.scored_at,
-        )
-        for row, parent_identifier in rows
-    ]
+    return [_moment(row, parent=row.parent) for row in rows]
 
 
-def _delete_missing(
-    session: Session, *, video_id: int, refined: bool, wanted: Sequence[Moment]
-) -> None:
-    """Delete moments that are no longer wanted, and the refined children of deleted roots.
+def _moment(row: Row[Any], *, parent: str | None) -> Moment:
+    return Moment(
+        identifier=row.identifier,
+        start_time=row.start_time,
+        end_time=row.end_time,
+        title=row.title,
+        generation_model=row.generation_model or "",
+        parent_identifier=parent,
+        score=row.score,
+        scoring_model=row.scoring_model,
+        scored_at=row.scored_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where moments go: the rows of their video and of its configs."""
+
+    video_id: int
+    generation_config_id: int
+    refinement_config_id: int
+
+
+def _locked_place(session: Session, *, video: str, step: str) -> _Place:
+    """The video's row, locked until the transaction ends, with the configs it has chosen."""
+    row = session.execute(_LOCKED, {"identifier": video}).one_or_none()
+    if row is None:
+        raise missing_result(video=video, asset="video", step=step)
+    if row.generation_config_id is None:
+        raise missing_result(video=video, asset="generation_config", step=step)
+    return _Place(row.id, row.generation_config_id, row.refinement_config_id)
+
+
+def _delete(session: Session, gone: Sequence[int]) -> None:
+    """Delete moments, and the refined children of deleted roots.
 
     The foreign key would only set the children's parent to NULL, and a refined moment without
     a parent means nothing to anybody.
     """
-    gone = select(models.Moment.id).where(
-        models.Moment.video_id == video_id,
-        models.Moment.is_refined.is_(refined),
-        models.Moment.identifier.not_in([moment.identifier for moment in wanted]),
-    )
-    session.execute(
-        delete(models.Moment)
-        .where(models.Moment.parent_id.in_(gone), models.Moment.is_refined.is_(True))
-        .execution_options(synchronize_session=False)
-    )
-    session.execute(
-        delete(models.Moment)
-        .where(models.Moment.id.in_(gone))
-        .execution_options(synchronize_session=False)
-    )
+    session.execute(delete(_TABLE).where(_TABLE.c.parent_id.in_(gone), _TABLE.c.is_refined))
+    session.execute(delete(_TABLE).where(_TABLE.c.id.in_(gone)))
 
 
-def _insert_or_keep(
+def _replace(
     session: Session,
     *,
     video_id: int,
     config_id: int,
     wanted: Sequence[Moment],
-    parent_ids: dict[str, int],
-) -> None:
-    existing = {
-        row.identifier: row
-        for row in session.scalars(
-            select(models.Moment).where(
-                models.Moment.video_id == video_id,
-                models.Moment.identifier.in_([moment.identifier for moment in wanted]),
-            )
-        )
-    }
+    refined: bool,
+    parent_ids: Mapping[str, int],
+) -> list[Moment]:
+    """Insert, keep and delete moments; give those that are stored then, in order of time."""
+    rows = session.execute(_OF_VIDEO, {"of_video": video_id, "refined": refined})
+    existing = {row.identifier: row for row in rows}
+    gone = [
+        row.id for row in existing.values() if row.identifier not in {m.identifier for m in wanted}
+    ]
+    if gone:
+        _delete(session, gone)
+    parents = {moment.identifier: moment.parent_identifier for moment in wanted}
+    stored: list[Moment] = []
+    new: list[dict[str, Any]] = []
     for moment in wanted:
-        title = fitted(moment.title, TITLE_CHARACTERS)
-        parent_id = parent_ids.get(moment.parent_identifier or "")
+        # What may differ in a row of the same identifier. That stands for the times, but somebody
+        # may have changed them by SQL; and their DELETE of a root, which is back by now, has set
+        # its children's parent to null.
+        values = {
+            "start_time": moment.start_time,
+            "end_time": moment.end_time,
+            "title": fitted(moment.title, TITLE_CHARACTERS),
+            "parent_id": parent_ids.get(moment.parent_identifier or ""),
+            "score": moment.score,
+            "scoring_model": moment.scoring_model,
+            "scored_at": moment.scored_at,
+        }
         row = existing.get(moment.identifier)
         if row is None:
-            session.add(
-                models.Moment(
-                    identifier=moment.identifier,
-                    video_id=video_id,
-                    start_time=moment.start_time,
-                    end_time=moment.end_time,
-                    title=title,
-                    is_refined=moment.parent_identifier is not None,
-                    parent_id=parent_id,
-                    generation_model=moment.generation_model,
-                    generation_config_id=config_id,
-                    score=moment.score,
-                    scoring_model=moment.scoring_model,
-                    scored_at=moment.scored_at,
-                )
+            new.append(
+                {
+                    **values,
+                    "identifier": moment.identifier,
+                    "video_id": video_id,
+                    "is_refined": refined,
+                    "generation_model": moment.generation_model,
+                    "generation_config_id": config_id,
+                }
             )
             continue
-        # Its identifier stands for the times; somebody may have changed the row by SQL.
-        row.start_time = moment.start_time
-        row.end_time = moment.end_time
-        row.title = title
-        # Somebody's DELETE of the root by SQL has set it to null; the root is back by now.
-        row.parent_id = parent_id
-        row.score = moment.score
-        row.scoring_model = moment.scoring_model
-        row.scored_at = moment.scored_at
-    session.flush()
-
-
-def _selected_config_ids(session: Session, *, video: str, step: str) -> tuple[int, int]:
-    choice = session.scalar(
-        select(models.SelectedConfig)
-        .join(models.Video, models.Video.id == models.SelectedConfig.video_id)
-        .where(models.Video.identifier == video)
+        if any(getattr(row, name) != value for name, value in values.items()):
+            row = session.execute(
+                update(_TABLE)
+                .where(_TABLE.c.id == row.id)
+                .values(**values, updated_at=func.now())
+                .returning(*(_TABLE.c[name] for name in _SHOWN))
+            ).one()
+        stored.append(_moment(row, parent=moment.parent_identifier))
+    if new:
+        inserted = session.execute(_INSERT, new)
+        stored += [_moment(row, parent=parents[row.identifier]) for row in inserted]
+    return sorted(
+        stored, key=lambda moment: (moment.start_time, moment.end_time, moment.identifier)
     )
-    if choice is None:
-        raise missing_result(video=video, asset="generation_config", step=step)
-    return choice.generation_config_id, choice.refinement_config_id
 
 
 class _MomentRows(StoredAsset[Moments, Moments]):
@@ -167,18 +207,18 @@ class RootMomentRows(_MomentRows):
         video: str,
         made: Moments,
         uploads: Uploads,  # noqa: ARG002
-    ) -> None:
+    ) -> Moments:
         """Insert what is new, keep what is the same, delete what is gone."""
-        video_id = locked_video(session, video=video, step=self.name).id
-        generation_id, _ = _selected_config_ids(session, video=video, step=self.name)
-        _delete_missing(session, video_id=video_id, refined=False, wanted=made.moments)
-        _insert_or_keep(
+        place = _locked_place(session, video=video, step=self.name)
+        stored = _replace(
             session,
-            video_id=video_id,
-            config_id=generation_id,
+            video_id=place.video_id,
+            config_id=place.generation_config_id,
             wanted=made.moments,
+            refined=False,
             parent_ids={},
         )
+        return Moments(moments=tuple(stored), why_fewer=made.why_fewer)
 
 
 class RefinedMomentRows(_MomentRows):
@@ -194,28 +234,23 @@ class RefinedMomentRows(_MomentRows):
         video: str,
         made: Moments,
         uploads: Uploads,  # noqa: ARG002
-    ) -> None:
+    ) -> Moments:
         """Likewise; a child whose root has gone meanwhile is refused.
 
         Raises:
             ResultMissing: If a root moment is no longer stored.
         """
-        video_id = locked_video(session, video=video, step=self.name).id
-        _, refinement_id = _selected_config_ids(session, video=video, step=self.name)
-        parent_ids = dict(
-            session.execute(
-                select(models.Moment.identifier, models.Moment.id).where(
-                    models.Moment.video_id == video_id, models.Moment.is_refined.is_(False)
-                )
-            ).all()
-        )
+        place = _locked_place(session, video=video, step=self.name)
+        roots = session.execute(_OF_VIDEO, {"of_video": place.video_id, "refined": False})
+        parent_ids = {row.identifier: row.id for row in roots}
         if any(moment.parent_identifier not in parent_ids for moment in made.moments):
             raise missing_result(video=video, asset="moments", step=self.name)
-        _delete_missing(session, video_id=video_id, refined=True, wanted=made.moments)
-        _insert_or_keep(
+        stored = _replace(
             session,
-            video_id=video_id,
-            config_id=refinement_id,
+            video_id=place.video_id,
+            config_id=place.refinement_config_id,
             wanted=made.moments,
+            refined=True,
             parent_ids=parent_ids,
         )
+        return Moments(moments=tuple(stored), why_fewer=made.why_fewer)

@@ -54,8 +54,8 @@ class PartitionIOManager(dg.ConfigurableIOManager):
                 )
                 uploads = asset.upload(store, video=video, made=obj.value)
             with self.database.transaction() as session:
-                asset.write(session, video=video, made=obj.value, uploads=uploads)
-                stored = remember(session, video=video, asset=asset, computed=obj)
+                written = asset.write(session, video=video, made=obj.value, uploads=uploads)
+                stored = remember(session, video=video, asset=asset, computed=obj, stored=written)
         context.add_output_metadata(
             {
                 **obj.told(stored),

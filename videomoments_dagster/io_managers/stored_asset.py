@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -72,8 +72,12 @@ class StoredAsset(ABC, Generic[Made, Stored]):
         return None
 
     @abstractmethod
-    def write(self, session: Session, *, video: str, made: Made, uploads: Uploads) -> None:
-        """Bring the rows in line with `made`, in the transaction of `session`."""
+    def write(self, session: Session, *, video: str, made: Made, uploads: Uploads) -> Stored | None:
+        """Bring the rows in line with `made`, in the transaction of `session`.
+
+        Returns:
+            What is stored then, where that is known without reading it again; else None.
+        """
 
     @abstractmethod
     def read(self, session: Session, *, video: str) -> Stored | None:
@@ -129,6 +133,22 @@ def first_missing(store: ObjectStore, urls: Collection[str]) -> str | None:
 
 
 _LOOKUPS_AT_ONCE = 8
+_COLUMNS = ("fingerprint", "data_version", "details")
+_INSERT_NOTE = insert(models.Materialisation).values(
+    video_id=select(models.Video.id)
+    .where(models.Video.identifier == bindparam("of_video"))
+    .scalar_subquery(),
+    asset=bindparam("asset"),
+    **{name: bindparam(name) for name in _COLUMNS},
+)
+# Made once: SQLAlchemy takes longer to make a statement than PostgreSQL to run it.
+_NOTE = _INSERT_NOTE.on_conflict_do_update(
+    index_elements=[models.Materialisation.video_id, models.Materialisation.asset],
+    set_={
+        **{name: _INSERT_NOTE.excluded[name] for name in _COLUMNS},
+        "updated_at": func.now(),
+    },
+)
 _STORED_VERSION = "stored_version"
 
 
@@ -138,30 +158,49 @@ def remember(
     video: str,
     asset: StoredAsset[Made, Stored],
     computed: Computed[Made],
+    stored: Stored | None = None,
 ) -> Stored:
-    """Note in `pipeline.materialisations` what was just written for `video`, and give that."""
-    video_id = session.scalar(select(models.Video.id).where(models.Video.identifier == video))
-    values = {
-        "fingerprint": computed.fingerprint,
-        "data_version": computed.data_version,
-        "details": dict(computed.details),
-    }
-    row = session.scalars(
-        insert(models.Materialisation)
-        .values(video_id=video_id, asset=asset.name, **values)
-        .on_conflict_do_update(
-            index_elements=[models.Materialisation.video_id, models.Materialisation.asset],
-            set_={**values, "updated_at": func.now()},
-        )
-        .returning(models.Materialisation),
-        execution_options={"populate_existing": True},
-    ).one()
-    stored = asset.read(session, video=video)
+    """Note in `pipeline.materialisations` what was just written for `video`, and give that.
+
+    Args:
+        session: The transaction in which it was written.
+        video: Identifier of the video.
+        asset: Whose rows they are.
+        computed: What was written.
+        stored: What is stored now, if that is known; else it is read.
+    """
     if stored is None:
-        raise missing_result(video=video, asset=asset.name, step=asset.name)
-    row.details = {**computed.details, _STORED_VERSION: asset.version(stored)}
-    session.flush()
+        # Reading asks whether there ever was a result.
+        _note(session, video=video, asset=asset.name, computed=computed, details=computed.details)
+        stored = asset.read(session, video=video)
+        if stored is None:
+            raise missing_result(video=video, asset=asset.name, step=asset.name)
+    details = {**computed.details, _STORED_VERSION: asset.version(stored)}
+    _note(session, video=video, asset=asset.name, computed=computed, details=details)
     return stored
+
+
+def _note(
+    session: Session,
+    *,
+    video: str,
+    asset: str,
+    computed: Computed[Made],
+    details: Mapping[str, object],
+) -> None:
+    session.execute(
+        _NOTE,
+        {
+            "of_video": video,
+            "asset": asset,
+            "fingerprint": computed.fingerprint,
+            "data_version": computed.data_version,
+            "details": dict(details),
+        },
+        execution_options={"synchronize_session": False},
+    )
+    # What was loaded of it before is out of date.
+    session.expire_all()
 
 
 def recall(session: Session, *, video: str, asset: str) -> StoredResult | None:
