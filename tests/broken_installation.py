@@ -40,7 +40,7 @@ STALLING = """
 import pathlib, sys, time
 asset, marker, go = sys.argv[1:4]
 del sys.argv[1:4]
-import videomoments_dagster.io_managers.partition_io_manager as module
+import videomoments_dagster.io_managers.stored_asset as module
 remember = module.remember
 
 def stalled(session, **named):
