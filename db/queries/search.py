@@ -37,14 +37,19 @@ _RANKED = 2000
 """Of words that are said everywhere, so many segments are ranked; the others are not read."""
 _LOOKED_INTO = 20
 """Transcripts that are looked into for words that are nowhere said in one segment."""
+_READ_WHOLE = 5
+"""Transcripts that are read for a phrase that no segment says all of, some 5 ms each."""
 
 # `querytree` leaves out what must not occur. Joined by "or", its words serve for ranking, and for
 # finding segments that say some of what was asked for.
 _ASKED = text(
     """
-    SELECT strict::text, CASE WHEN tree NOT IN ('', 'T') THEN
-        regexp_replace(tree, '&|<->|<[0-9]+>', '|', 'g')
-    END
+    SELECT
+        strict::text,
+        CASE WHEN tree NOT IN ('', 'T') THEN
+            regexp_replace(tree, '&|<->|<[0-9]+>', '|', 'g')
+        END,
+        regexp_replace(strict::text, '<->|<[0-9]+>', '&', 'g')
     FROM (SELECT websearch_to_tsquery('english', :asked) AS strict) AS asked
     CROSS JOIN LATERAL querytree(strict) AS tree
     """
@@ -82,21 +87,29 @@ _ALLOWED = """AND transcript_id IN (
 _ANYWHERE = text(_IN_ONE_SEGMENT.format(condition=""))
 _WHERE_ALLOWED = text(_IN_ONE_SEGMENT.format(condition=_ALLOWED))
 
-# A transcript may say one word here and the other there.
-_SAID_APART = text(
-    f"""
+# A transcript may say one word here and the other there. `spread` asks for words and not for
+# phrases: the index knows no places, so that a phrase would be looked for in all of each text.
+_SOME_OF_IT = f"""
     WITH candidates AS (
         SELECT id FROM transcripts
-        WHERE to_tsvector('english', full_text) @@ CAST(:strict AS tsquery)
+        WHERE to_tsvector('english', full_text) @@ CAST(:spread AS tsquery)
         LIMIT :looked_into
+    ), meant AS (
+        {{meant}}
     ), best AS (
         SELECT transcript_id, position, ts_rank(words, CAST(:loose AS tsquery)) AS rank
-        FROM candidates
-        JOIN pipeline.transcript_segments ON transcript_id = candidates.id
+        FROM meant
+        JOIN pipeline.transcript_segments ON transcript_id = meant.id
         WHERE words @@ CAST(:loose AS tsquery)
         ORDER BY rank DESC, transcript_id DESC, position LIMIT :limit
     ) {_SHOWN}
-    """  # noqa: S608 - put together from what stands here
+"""  # noqa: S608 - put together from what stands here
+_SAID_APART = text(_SOME_OF_IT.format(meant="SELECT id FROM candidates"))
+_ACROSS_SEGMENTS = text(
+    _SOME_OF_IT.format(
+        meant="""SELECT transcripts.id FROM candidates JOIN transcripts USING (id)
+        WHERE to_tsvector('english', full_text) @@ CAST(:strict AS tsquery)"""
+    )
 )
 
 
@@ -108,17 +121,23 @@ def search_transcripts(session: Session, text: str, *, limit: int = 20) -> list[
         text: Words as one types them into a search engine: all of them must occur in the
             transcript; `"in quotes"` next to each other; `or` between alternatives; `-word` must
             not occur. English word forms count as the same word. Where a segment says all of it,
-            only such segments are given.
+            only such segments are given. A phrase that goes on in the next segment is looked for
+            in the first few transcripts that hold its words.
         limit: How many segments at most.
 
     Returns:
         The matching segments; none where `text` holds nothing but stop words or exclusions.
     """
-    strict, loose = session.execute(_ASKED, {"asked": text}).one()
+    strict, loose, spread = session.execute(_ASKED, {"asked": text}).one()
     if loose is None:
         return []
     given = {"strict": strict, "loose": loose, "limit": limit, "ranked": max(limit, _RANKED)}
     rows = session.execute(_WHERE_ALLOWED if "!" in strict else _ANYWHERE, given).all()
-    if not rows:
+    if rows:
+        return [TranscriptMatch(*row) for row in rows]
+    given["spread"] = spread
+    if spread == strict:
         rows = session.execute(_SAID_APART, {**given, "looked_into": _LOOKED_INTO}).all()
+    else:
+        rows = session.execute(_ACROSS_SEGMENTS, {**given, "looked_into": _READ_WHOLE}).all()
     return [TranscriptMatch(*row) for row in rows]

@@ -60,6 +60,8 @@ def test_alternatives_and_phrases_are_understood(library: Database) -> None:
     assert sorted(_found(library, "roses or deep")) == [("gardens", 10.0), ("oceans", 0.0)]
     assert _found(library, '"cross the water"') == [("oceans", 10.0)]
     assert _found(library, '"water cross"') == []
+    assert _found(library, '"the water ships"') == [("oceans", 10.0), ("oceans", 20.0)]
+    assert _found(library, '"deep cross"') == []
 
 
 @pytest.mark.parametrize("asked", ["", "the", "-water", "'", "\\ & | ! <-> ( : *", "nosuchword"])
@@ -77,10 +79,12 @@ def test_no_more_than_the_limit_is_given(library: Database) -> None:
         (search._ANYWHERE, "idx_transcript_segments_words"),
         (search._WHERE_ALLOWED, "idx_transcripts_full_text"),
         (search._SAID_APART, "idx_transcripts_full_text"),
+        (search._ACROSS_SEGMENTS, "idx_transcripts_full_text"),
     ],
 )
 def test_the_search_uses_the_full_text_indexes(library: Database, query, index: str) -> None:
-    given = {"strict": "'water'", "loose": "'water'", "limit": 5, "ranked": 9, "looked_into": 9}
+    words = dict.fromkeys(("strict", "loose", "spread"), "'water'")
+    given = {**words, "limit": 5, "ranked": 9, "looked_into": 9}
     with library.read() as session:
         session.execute(text("SET LOCAL enable_seqscan = off"))
         plan = session.execute(text(f"EXPLAIN {query.text}"), given)
