@@ -78,12 +78,6 @@ def opened_page(browser: Browser, **options: Any) -> Iterator[Page]:
         context.close()
 
 
-def skip_the_greeting(page: Page) -> None:
-    """Close Dagster's invitation whenever it comes up over what is to be clicked."""
-    greeting = page.get_by_role("dialog").filter(has_text="Join the Dagster community")
-    page.add_locator_handler(greeting, lambda seen: seen.get_by_role("button", name="Skip").click())
-
-
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     executable = chromium_executable()

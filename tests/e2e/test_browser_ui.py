@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from chromium import MISSING, chromium_executable, skip_the_greeting
+from chromium import MISSING, chromium_executable
 from dev_process import COMMAND, START_SECONDS, dev, free_port, new_dev_home, says, until
 from pipeline import PROFILES, talk_captions
 from postgres import fresh_database, rows_of
@@ -95,7 +95,6 @@ def ui(postgres_server: str, migrated_template: str, talk_video: Path) -> Iterat
 def test_the_graph_of_the_group_shows_the_seven_assets(ui: RunningUi, page: Page) -> None:
     from playwright.sync_api import expect
 
-    skip_the_greeting(page)
     page.goto(f"{ui.address}/assets")
     page.get_by_role("navigation").get_by_role("link", name="Lineage").click()
     page.wait_for_url("**/asset-groups**")
@@ -115,7 +114,6 @@ def test_clips_only_launched_by_clicks_ends_green_and_cuts_the_clip_that_was_mis
     lost = ui.rows("DELETE FROM clips WHERE cloud_url = %s RETURNING 1", whole[0][0])
     assert lost == [(1,)]
 
-    skip_the_greeting(page)
     page.goto(ui.address)
     page.get_by_role("navigation").get_by_role("link", name="Jobs").click()
     page.get_by_role("link", name="clips_only").click()
@@ -138,7 +136,6 @@ def test_the_pictures_in_the_metadata_of_an_asset_are_shown(
 ) -> None:
     from playwright.sync_api import expect
 
-    skip_the_greeting(page)
     page.goto(f"{ui.address}/assets/{asset}")
     page.get_by_role("tab", name="Events").click()
     expect(page.get_by_text("materialized")).to_be_visible()
