@@ -23,6 +23,7 @@ from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.identity import digest, fingerprint
 from videomoments_dagster.partitions import VIDEOS
 from videomoments_dagster.records import (
+    Clip,
     Clips,
     MadeThumbnails,
     MediaFacts,
@@ -35,7 +36,7 @@ from videomoments_dagster.resources.media import MediaResource
 from videomoments_dagster.resources.scratch import ScratchResource
 from videomoments_dagster.resources.stored_results import StoredResultsResource
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 SAMPLES = 9
 TIMEOUT_SECONDS = 120.0
 BLANK = "stored_blank"
@@ -59,7 +60,7 @@ _Owner = str | None
     dagster_type=dg.Any,
     check_specs=THUMBNAILS_CHECKS,
     description="""A picture of the video and one of each clip, the sharpest and best exposed of \
-several frames.
+several frames of its moment.
 
 Reads the video and the clips. Writes JPEG files, at most 640x360 (360x640 upright), and rows of
 `thumbnails`. A source without a picture has none, and the metadata says so. If it fails, a picture
@@ -85,16 +86,19 @@ def thumbnails(
             urls[None] = video.cloud_url
             urls.update({clip.moment_identifier: clip.cloud_url for clip in clips.clips})
         wanted = {owner: _thumbnail_fingerprint(url) for owner, url in urls.items()}
+        clip_of = {clip.moment_identifier: clip for clip in clips.clips}
 
         def make(owner: _Owner) -> ThumbnailFile:
             path = media.local_file(urls[owner])
             facts: MediaFacts = video.facts if owner is None else probe(path)
+            length = facts.duration_seconds
+            start, end = (0.0, length) if owner is None else _moment_in(clip_of[owner], length)
             destination = scratch.subfolder("thumbnails") / f"{owner or 'video'}.jpg"
             choice = make_thumbnail(
                 path,
                 facts,
-                start_time=0.0,
-                end_time=facts.duration_seconds,
+                start_time=start,
+                end_time=end,
                 destination=destination,
                 samples=SAMPLES,
                 timeout_seconds=TIMEOUT_SECONDS,
@@ -159,6 +163,12 @@ def thumbnails(
         )
 
 
+def _moment_in(clip: Clip, length: float) -> tuple[float, float]:
+    """Where a clip shows its moment, in seconds of the clip; what is around it is another's."""
+    start, end = clip.padding_left, length - clip.padding_right
+    return (start, end) if 0 <= start < end else (0.0, length)
+
+
 def _blank(
     made: tuple[ThumbnailFile, ...], *, before: Mapping[str, Any], kept: set[str]
 ) -> dict[str, str]:
@@ -192,7 +202,9 @@ def _sheet(
     }
     files |= {one.clip_of_moment: partial(Path, one.path) for one in made}
     labels: dict[_Owner, str] = {None: "video"}
-    labels |= {clip.moment_identifier: clock(clip.start_time) for clip in clips.clips}
+    labels |= {
+        clip.moment_identifier: clock(clip.start_time + clip.padding_left) for clip in clips.clips
+    }
     shown = [owner for owner in labels if owner in files][:MOST_TILES]
     facts = video.facts.video
     return remembered_sheet(
