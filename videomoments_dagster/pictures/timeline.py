@@ -148,6 +148,8 @@ def _large(timeline: Timeline, *, parts: int, scores: bool) -> str:
         lane += _BAR + 6 + (_ROOM if scores else 0)
     if scores:
         lanes.append(_scores(timeline.moments, scale, y=lane - 4, attributes=""))
+        if lanes[-1]:
+            lanes.append(_label("score", lane - 4))
     lanes.append(_label("refined" if timeline.before else "moments", lane + _BAR - 7))
     lanes += _boxes(timeline.moments, scale, top=lane, kind="m")
     base = lane + _BAR + _ROOM + _SPEECH

@@ -8,20 +8,25 @@ import dagster as dg
 
 from videomoments_dagster.defs.asset_metadata.links import browsable, local_path
 from videomoments_dagster.defs.tables import MAX_ROWS, clock, markdown_text, table
-from videomoments_dagster.records import Clip, Clips
+from videomoments_dagster.records import Clip, Clips, Moments
 
 _WAYS = {"copy": "copied", "encode": "encoded"}
 
 
-def clips_told(clips: Clips) -> dict[str, Any]:
-    """Where each clip begins and ends, its padding, size and way of cutting, and its link."""
+def clips_told(clips: Clips, *, moments: Moments) -> dict[str, Any]:
+    """Where each clip begins and ends, its padding, size and way of cutting, and its link.
+
+    Args:
+        clips: The clips.
+        moments: The moments that they show, for their titles.
+    """
+    titles = {moment.identifier: moment.title for moment in moments.moments}
     if not clips.clips:
         return {}
     shown = [clip.end_time - clip.start_time for clip in clips.clips]
     return {
         "table": table(
             {
-                "moment": "string",
                 "start": "string",
                 "end": "string",
                 "seconds": "float",
@@ -30,10 +35,10 @@ def clips_told(clips: Clips) -> dict[str, Any]:
                 "KiB": "int",
                 "cut by": "string",
                 "codecs": "string",
+                "shows": "string",
             },
             (
                 (
-                    clip.moment_identifier,
                     clock(clip.start_time),
                     clock(clip.end_time),
                     round(clip.end_time - clip.start_time, 2),
@@ -42,6 +47,7 @@ def clips_told(clips: Clips) -> dict[str, Any]:
                     clip.file_size_kb,
                     _WAYS.get(clip.method, ""),
                     "/".join(filter(None, (clip.video_codec, clip.audio_codec))),
+                    titles.get(clip.moment_identifier, ""),
                 )
                 for clip in clips.clips
             ),

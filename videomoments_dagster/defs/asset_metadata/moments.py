@@ -7,7 +7,8 @@ from typing import Any
 
 import dagster as dg
 
-from videomoments_dagster.defs.tables import clock, table
+from videomoments_dagster.defs.tables import clock, cut_off, markdown_text, table
+from videomoments_dagster.pictures.clock import clock as whole_seconds
 from videomoments_dagster.pictures.timeline import (
     Bar,
     Timeline,
@@ -38,6 +39,7 @@ def moments_told(
         duration_seconds: Length of the video.
     """
     return {
+        "summary": _summary(moments, duration_seconds),
         **_timelines(moments, transcript, duration_seconds),
         "table": table(
             _COLUMNS,
@@ -71,13 +73,14 @@ def refined_told(
     pairs = [(one, parents.get(one.parent_identifier or "")) for one in refined.moments]
     shifts = [largest_shift(one, parent) for one, parent in pairs if parent is not None]
     told = {
+        "summary": _summary(refined, duration_seconds, before=roots.moments),
         **_timelines(refined, transcript, duration_seconds, before=roots.moments),
         "table": table(
             {
                 "start": "string",
-                "moved by": "float",
+                "start moved": "float",
                 "end": "string",
-                "moved by, end": "float",
+                "end moved": "float",
                 "seconds": "float",
                 "score": "int",
                 "title": "string",
@@ -101,6 +104,34 @@ def refined_told(
         told["largest_shift_seconds"] = round(max(shifts), 3)
         told["mean_shift_seconds"] = round(sum(shifts) / len(shifts), 3)
     return told
+
+
+def _summary(
+    moments: Moments, duration_seconds: float, *, before: Iterable[Moment] = ()
+) -> dg.MarkdownMetadataValue:
+    """What there is in a sentence, the best of it, and how to read the time line."""
+    found = moments.moments
+    length = f"{whole_seconds(duration_seconds)} of video"
+    if not found:
+        return dg.MetadataValue.md(
+            " ".join(filter(None, (f"No moments in {length}.", markdown_text(moments.why_fewer))))
+        )
+    together = whole_seconds(sum(one.end_time - one.start_time for one in found))
+    said = [
+        f"**{len(found)} moment{'s' * (len(found) > 1)}** in {length}, {together} of it in all."
+    ]
+    scored = [one for one in found if one.score is not None]
+    if scored:
+        best = max(scored, key=lambda one: one.score or 0)
+        said.append(
+            f"The best, with {best.score} of 10 points, is from {whole_seconds(best.start_time)} "
+            f"to {whole_seconds(best.end_time)}"
+            + (f": *{markdown_text(cut_off(best.title))}*." if best.title else ".")
+        )
+    read = "In the time line, blue is a moment" + (", with its score above" * bool(scored))
+    under = "; the line under it is where it was before its boundaries were moved" * bool(before)
+    said.append(f"{read}{under}; grey is how much is said.")
+    return dg.MetadataValue.md("  \n".join(said))
 
 
 def _timelines(

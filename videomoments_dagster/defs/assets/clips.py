@@ -173,7 +173,7 @@ def clips(
             settings={},
             force=config.force,
             compute=compute,
-            told=lambda stored, _: clips_told(stored),
+            told=lambda stored, _: clips_told(stored, moments=moments),
             checks_when_unchanged=lambda stored, _: clips_checks(moments, stored.clips),
         )
 

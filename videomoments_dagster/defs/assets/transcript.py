@@ -130,7 +130,7 @@ def transcript(
                     "language": result.language,
                     "words": len(result.words),
                     "segments": len(result.segments),
-                    "processing_time_seconds": result.processing_time_seconds,
+                    "processing_time_seconds": round(result.processing_time_seconds, 3),
                     "notes": "; ".join(result.notes),
                     "stored_captions": captions_hash,
                 },
