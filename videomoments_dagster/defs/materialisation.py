@@ -141,6 +141,7 @@ def _shown(details: Mapping[str, Any]) -> dict[str, Any]:
     """Those facts that a person wants to see; the rest is bookkeeping or empty."""
     return {
         key: value
-        for key, value in details.items()
+        # By name, since the database does not keep their order.
+        for key, value in sorted(details.items())
         if value not in (None, "", [], {}) and not key.startswith("stored_")
     }

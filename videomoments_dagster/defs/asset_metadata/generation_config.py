@@ -12,7 +12,7 @@ from videomoments_dagster.defs.tables import table
 from videomoments_dagster.records import Prompt, SelectedConfigs
 
 _LONGEST_PROMPT = 3_000
-_LINE = 84
+_LINE = 70
 _SAMPLING = ("temperature", "top_p", "top_k")
 _LIMITS = (
     ("shortest moment, seconds", "min_moment_length"),

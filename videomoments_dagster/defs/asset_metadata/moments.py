@@ -111,24 +111,19 @@ def _summary(
 ) -> dg.MarkdownMetadataValue:
     """What there is in a sentence, the best of it, and how to read the time line."""
     found = moments.moments
-    length = f"{whole_seconds(duration_seconds)} of video"
+    length = whole_seconds(duration_seconds)
     if not found:
-        return dg.MetadataValue.md(
-            " ".join(filter(None, (f"No moments in {length}.", markdown_text(moments.why_fewer))))
-        )
+        none = f"No moments in {length} of video."
+        return dg.MetadataValue.md(f"{none} {markdown_text(moments.why_fewer)}".strip())
     together = whole_seconds(sum(one.end_time - one.start_time for one in found))
-    said = [
-        f"**{len(found)} moment{'s' * (len(found) > 1)}** in {length}, {together} of it in all."
-    ]
+    said = [f"**{len(found)} moment{'s' * (len(found) > 1)}**, together {together} of {length}."]
     scored = [one for one in found if one.score is not None]
     if scored:
         best = max(scored, key=lambda one: one.score or 0)
-        said.append(
-            f"The best, with {best.score} of 10 points, is from {whole_seconds(best.start_time)} "
-            f"to {whole_seconds(best.end_time)}"
-            + (f": *{markdown_text(cut_off(best.title))}*." if best.title else ".")
-        )
-    read = "In the time line, blue is a moment" + (", with its score above" * bool(scored))
+        times = f"{whole_seconds(best.start_time)} to {whole_seconds(best.end_time)}"
+        title = f", *{markdown_text(cut_off(best.title))}*" if best.title else ""
+        said.append(f"The best, with a score of {best.score} of 10, is {times}{title}.")
+    read = "In the timeline, blue is a moment" + ", with its score above it" * bool(scored)
     under = "; the line under it is where it was before its boundaries were moved" * bool(before)
     said.append(f"{read}{under}; grey is how much is said.")
     return dg.MetadataValue.md("  \n".join(said))
