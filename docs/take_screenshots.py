@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chromium import MISSING, chromium_executable, launched, opened_page, skip_the_greeting
-from dev_process import COMMAND, START_SECONDS, dev, free_port, new_dev_home, says, until
+from chromium import MISSING, chromium_executable, launched, opened_page
+from dev_process import COMMAND, START_SECONDS, asked, dev, free_port, new_dev_home, says, until
 
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
 
@@ -68,38 +68,55 @@ class Shot:
 
 
 def lineage(page: Page, demo: Demo) -> FloatRect:
-    """The seven assets, all of them materialised."""
+    """The seven assets, all of them materialised and checked, from the first to the last."""
+    page.add_init_script("localStorage.setItem('asset-graph-direction', '\"vertical\"')")
     page.goto(f"{demo.ui}/locations/videomoments/asset-groups/moments/lineage")
     page.get_by_role("button", name="Hide navigation").click()
     graph = page.get_by_role("img").filter(has_text="refined_moments")
     graph.wait_for()
     settle(page)
-    # As far as the buttons that lie over the graph.
-    part = around(graph)
-    buttons, *_ = edges(page.get_by_role("button", name="zoom_in"))
-    return {**part, "width": buttons - 4 - part["x"]}
+    return around(*graph.locator("foreignObject").all(), margin=10)
 
 
-def metadata(asset: str) -> Callable[[Page, Demo], FloatRect]:
-    """What the UI tells about an asset's latest materialisation."""
+def metadata(asset: str, *, until: str) -> Callable[[Page, Demo], FloatRect]:
+    """What the UI tells about an asset's latest materialisation, as far as one entry."""
 
     def show(page: Page, demo: Demo) -> FloatRect:
         events(page, demo, asset)
-        table = page.get_by_role("table").filter(has=page.get_by_role("row")).first
         settle(page)
-        heading = page.get_by_role("link", name="Assets").first
-        return around(heading, page.get_by_role("tablist"), table, margin=14)
+        heading = page.get_by_text("Metadata", exact=True).first
+        table = page.get_by_role("table").filter(has=page.get_by_role("row")).first
+        left, _, right, _ = edges(table)
+        _, top, _, _ = edges(heading)
+        *_, bottom = edges(entry(page, until))
+        left, top, right, bottom = left - 8, top - 10, right + 8, bottom + 1
+        return {"x": left, "y": top, "width": right - left, "height": bottom - top}
 
     return show
 
 
-def picture(asset: str, entry: str) -> Callable[[Page, Demo], FloatRect]:
+def entry(page: Page, name: str) -> Locator:
+    """One entry of the metadata."""
+    return page.get_by_role("row").filter(has=page.get_by_role("cell", name=name, exact=True))
+
+
+def checks(asset: str) -> Callable[[Page, Demo], FloatRect | None]:
+    """The checks of an asset, and what they found."""
+
+    def show(page: Page, demo: Demo) -> None:
+        page.goto(f"{demo.ui}/assets/{asset}?view=checks")
+        page.get_by_role("button", name="Hide navigation").click()
+        settle(page)
+
+    return show
+
+
+def picture(asset: str, name: str) -> Callable[[Page, Demo], FloatRect]:
     """One entry of the metadata, opened."""
 
     def show(page: Page, demo: Demo) -> FloatRect:
         events(page, demo, asset)
-        row = page.get_by_role("row").filter(has=page.get_by_role("cell", name=entry, exact=True))
-        row.get_by_text("[Show Markdown]").click()
+        entry(page, name).get_by_text("[Show Markdown]").click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_role("img").last.wait_for()
         settle(page)
@@ -116,12 +133,24 @@ def video_page(page: Page, demo: Demo) -> None:
     page.wait_for_function("video => !video.seeking", arg=video.element_handle())
 
 
+SHARP = {"device_scale_factor": 1.5}
+
 SHOTS = (
-    Shot("lineage", lineage, context={"device_scale_factor": 1.5}),
-    Shot("moments", metadata("moments"), height=1600),
+    Shot("lineage", lineage, width=1000, height=1600),
+    Shot("moments", metadata("moments", until="best_score"), height=1600, context=SHARP),
+    Shot("video", metadata("video", until="size_bytes"), width=1700, height=1600),
+    Shot("transcript", metadata("transcript", until="words"), height=1600),
+    Shot(
+        "generation-config",
+        metadata("generation_config", until="profile"),
+        width=1500,
+        height=1600,
+    ),
+    Shot("clips", metadata("clips", until="encoded"), width=1500, height=1600),
+    Shot("checks", checks("moments"), width=1150, height=620),
     Shot("timeline", picture("moments", "timeline_large")),
     Shot("contact-sheet", picture("thumbnails", "contact_sheet")),
-    Shot("page", video_page, height=900),
+    Shot("page", video_page, height=1000),
     Shot(
         "page-phone-dark",
         video_page,
@@ -181,7 +210,6 @@ def take(browser: Browser, shot: Shot, demo: Demo) -> None:
     window = {"width": shot.width, "height": shot.height}
     target = PICTURES / f"{shot.name}.png"
     with opened_page(browser, viewport=window, **shot.context) as page:
-        skip_the_greeting(page)
         part = shot.show(page, demo)
         settle(page)
         content = in_few_colours(page.screenshot(clip=part))
@@ -225,8 +253,28 @@ def main() -> None:
         with dev(home, port=port) as process, launched(executable) as browser:
             address = f"http://127.0.0.1:{port}"
             until(says(home, address), seconds=START_SECONDS, process=process, home=home)
+            check_what_is_stored(port, process=process, home=home)
             for shot in chosen:
                 take(browser, shot, Demo(ui=address, page=page.as_uri()))
+
+
+def check_what_is_stored(port: int, *, process: Any, home: Path) -> None:
+    """Run the job for it, so that no check is without a result."""
+    run = asked(
+        port,
+        'mutation { launchPipelineExecution(executionParams: { mode: "default", selector: {'
+        ' pipelineName: "check_stored_results", repositoryName: "__repository__",'
+        ' repositoryLocationName: "videomoments" }, executionMetadata: { tags: ['
+        f' {{ key: "dagster/partition", value: "{VIDEO}" }} ] }} }})'
+        " { ... on LaunchRunSuccess { run { runId } } } }",
+    )["launchPipelineExecution"]["run"]["runId"]
+    state = f'{{ runOrError(runId: "{run}") {{ ... on Run {{ status }} }} }}'
+    until(
+        lambda: asked(port, state)["runOrError"]["status"] == "SUCCESS",
+        seconds=_RUN_SECONDS,
+        process=process,
+        home=home,
+    )
 
 
 def command(home: Path, *arguments: str) -> None:
