@@ -102,7 +102,7 @@ def pytest_runtest_makereport(
     """Keep a picture of what a failed test had before its eyes."""
     report = yield
     seen = getattr(item, "funcargs", {})
-    if report.when == "call" and report.failed and "page" in seen:
+    if report.when == "call" and report.failed and {"page", "tmp_path"} <= seen.keys():
         picture = seen["tmp_path"] / "page.png"
         try:
             seen["page"].screenshot(path=picture, timeout=10_000)
