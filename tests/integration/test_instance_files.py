@@ -66,6 +66,7 @@ def test_dagster_takes_the_file_and_makes_its_tables(
         assert re.search(rf"^{storage}: Postgres", told.stdout, re.MULTILINE), told.stdout
     assert re.search(r"^  free_slots_after_run_end_seconds: \d+$", told.stdout, re.MULTILINE)
     assert re.search(r"^telemetry:\n  enabled: false$", told.stdout, re.MULTILINE)
+    assert re.search(r"^nux:\n  enabled: false$", told.stdout, re.MULTILINE)
     connection = psycopg2.connect(
         rendered(normalised(empty_database_url).set(drivername="postgresql"))
     )
