@@ -38,15 +38,12 @@ def cut_off(text: str, longest: int = _LONGEST_CELL) -> str:
 
 def markdown_text(text: object) -> str:
     """Text from anywhere as Markdown that shows just it."""
-    plain = " ".join(str(text).split())
-    for character in "\\`*_[]<>|&#!~":
-        plain = plain.replace(
-            character, f"\\{character}" if character not in "<&" else _ENTITIES[character]
-        )
-    return plain
+    return " ".join(str(text).split()).translate(_SHOWN_AS)
 
 
-_ENTITIES = {"<": "&lt;", "&": "&amp;"}
+_SHOWN_AS = str.maketrans(
+    {**{character: f"\\{character}" for character in "\\`*_[]>|#!~"}, "<": "&lt;", "&": "&amp;"}
+)
 
 
 def table(
