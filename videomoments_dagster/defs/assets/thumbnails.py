@@ -92,7 +92,7 @@ def thumbnails(
             path = media.local_file(urls[owner])
             facts: MediaFacts = video.facts if owner is None else probe(path)
             length = facts.duration_seconds
-            start, end = (0.0, length) if owner is None else _moment_in(clip_of[owner], length)
+            start, end = (0.0, length) if owner is None else moment_within(clip_of[owner], length)
             destination = scratch.subfolder("thumbnails") / f"{owner or 'video'}.jpg"
             choice = make_thumbnail(
                 path,
@@ -163,7 +163,7 @@ def thumbnails(
         )
 
 
-def _moment_in(clip: Clip, length: float) -> tuple[float, float]:
+def moment_within(clip: Clip, length: float) -> tuple[float, float]:
     """Where a clip shows its moment, in seconds of the clip; what is around it is another's."""
     start, end = clip.padding_left, length - clip.padding_right
     return (start, end) if 0 <= start < end else (0.0, length)
