@@ -18,6 +18,7 @@ from backfill import profile
 from comparison import Row, Rows
 from generated_media import looped, make_mp4
 from installation import PROJECT, Installation, installation
+from sqlalchemy import text
 
 LONG_SECONDS = 7200
 SHORT_SECONDS = 60
@@ -135,8 +136,6 @@ def ranges(rows: Rows, folder: Path) -> None:
 
 
 def _clip_sizes(place: Installation) -> list[int]:
-    from sqlalchemy import text
-
     from videomoments_dagster.configured_database import open_database
 
     with open_database(place.environment["DATABASE_URL"]).read() as session:
@@ -169,6 +168,9 @@ def _fetched_by_cutting_again(place: Installation, video: str) -> int:
     GoogleCloudStore.fetch = fetch  # type: ignore[method-assign]
     GoogleCloudStore.read_range = read_range  # type: ignore[method-assign]
     database = open_database(place.environment["DATABASE_URL"])
+    with database.transaction() as session:
+        session.execute(text("DELETE FROM clips"))
+        session.execute(text("DELETE FROM pipeline.materialisations WHERE asset = 'clips'"))
     from whole_runs import Quiet
 
     with opened_instance(load_settings()) as instance:
@@ -177,7 +179,6 @@ def _fetched_by_cutting_again(place: Installation, video: str) -> int:
             database,
             video=video,
             job="clips_only",
-            force=True,
             reporter=Quiet(),
         )
     if outcome.row.status != "completed":
