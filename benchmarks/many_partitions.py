@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -114,18 +115,41 @@ def _inbox_tick(place: Installation, instance: dg.DagsterInstance, *, round_: in
 
 def _schedule_tick(instance: dg.DagsterInstance) -> float:
     from videomoments_dagster.defs.resources import resources_for
+    from videomoments_dagster.defs.schedules import schedules_for
     from videomoments_dagster.settings import load_settings
 
-    backlog = resources_for(load_settings())["backlog"].process_config_and_initialize()
-    return seconds_of(lambda: backlog.due(instance))
+    settings = load_settings()
+    [schedule] = [one for one in schedules_for(settings) if one.name == "unfinished_videos"]
+    with dg.build_schedule_context(
+        instance=instance,
+        scheduled_execution_time=datetime.now(UTC),
+        resources={"backlog": resources_for(settings)["backlog"]},
+    ) as context:
+        return seconds_of(lambda: schedule(context))
 
 
 def _asset_page(port: int) -> float:
-    """What the UI asks for when the page of a partitioned asset is opened."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    """Opening the page of a partitioned asset in the UI, until it shows partitions.
+
+    In Chromium where there is one, which has the UI's scripts already; else what the page asks
+    the server for.
+    """
+    from chromium import chromium_executable, launched, opened_page
     from dev_process import asked
 
-    return seconds_of(lambda: asked(port, _PAGE))
+    executable = chromium_executable()
+    if executable is None:
+        print("no Chromium here: only the server's part of the page is timed")
+        return seconds_of(lambda: asked(port, _PAGE))
+    with launched(executable) as browser, opened_page(browser) as page:
+
+        def opened() -> None:
+            page.goto(f"http://127.0.0.1:{port}/assets/moments?view=partitions")
+            page.get_by_text("old-", exact=False).first.wait_for()
+
+        page.goto(f"http://127.0.0.1:{port}/assets/video")
+        page.get_by_text("video").first.wait_for()
+        return seconds_of(opened)
 
 
 _PAGE = """
@@ -133,7 +157,7 @@ _PAGE = """
     id description jobNames
     assetMaterializations(limit: 1) { runId timestamp }
     partitionStats { numMaterialized numMaterializing numPartitions numFailed }
-    partitionKeyConnection(limit: 1000) { results }
+    partitionKeyConnection(limit: 1000, ascending: true) { results }
     partitionKeysByDimension { name type partitionKeys }
     assetPartitionStatuses {
         __typename ... on DefaultPartitionStatuses { materializedPartitions failedPartitions }
