@@ -58,7 +58,7 @@ def ours(folder: Path, media: Path) -> None:
     from videomoments_dagster.media.probe import probe
     from videomoments_dagster.transcription.engine import TranscriptionRequest
 
-    request = TranscriptionRequest(media=media, facts=probe(media), scratch=folder)
+    request = TranscriptionRequest(media=media, facts=probe(media), captions=None, scratch=folder)
     transcript = _engine(folder).transcribe(request)
     if not transcript.words:
         raise SystemExit("nothing was heard")
