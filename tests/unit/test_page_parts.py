@@ -18,14 +18,13 @@ from videomoments_dagster.pages.addresses import (
     web_address,
 )
 from videomoments_dagster.pages.shown_text import (
-    clock,
-    clock_with_tenths,
     language_tag,
     length,
     one_line,
     size,
 )
 from videomoments_dagster.pages.spoken_words import spoken_segments
+from videomoments_dagster.pictures.clock import clock, clock_with_tenths
 from videomoments_dagster.records import Clip, Moment, Segment, Transcript, Word
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=20)

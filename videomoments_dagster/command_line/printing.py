@@ -24,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from videomoments_dagster.command_line.documents import Document, json_text
+from videomoments_dagster.pictures.clock import clock as whole_seconds
 
 if TYPE_CHECKING:
     from videomoments_dagster.command_line.doctor import Finding
@@ -122,11 +123,7 @@ def print_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
 
 def clock(seconds: float | None) -> str:
     """Write seconds as m:ss, or h:mm:ss from an hour on; "-" for None."""
-    if seconds is None:
-        return "-"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return "-" if seconds is None else whole_seconds(seconds)
 
 
 def place(url: str) -> str:

@@ -21,15 +21,6 @@ _LONGEST_CELL = 120
 Cell = str | int | float | bool
 
 
-def clock(seconds: float) -> str:
-    """Seconds as `m:ss.s`, or `h:mm:ss.s` from an hour on."""
-    tenths = round(seconds * 10)
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    shown = f"{rest / 10:04.1f}"
-    return f"{hours}:{minutes:02d}:{shown}" if hours else f"{minutes}:{shown}"
-
-
 def cut_off(text: str, longest: int = _LONGEST_CELL) -> str:
     """Text on one line, no longer than it may be."""
     line = " ".join(text.split())

@@ -23,8 +23,6 @@ from videomoments_dagster.pages import timeline
 from videomoments_dagster.pages.addresses import Address, web_address
 from videomoments_dagster.pages.contents import PageContents, Picture
 from videomoments_dagster.pages.shown_text import (
-    clock,
-    clock_with_tenths,
     language_tag,
     length,
     one_line,
@@ -32,6 +30,7 @@ from videomoments_dagster.pages.shown_text import (
     size,
 )
 from videomoments_dagster.pages.spoken_words import spoken_segments
+from videomoments_dagster.pictures.clock import clock, clock_with_tenths
 from videomoments_dagster.records import Clip, Moment
 from videomoments_dagster.sources.locations import redact
 

@@ -15,7 +15,6 @@ _NOT_SHOWN = re.compile(
 )
 _LINE_BREAKS = re.compile("\r\n?|[\u2028\u2029]")
 _SECONDS_PER_MINUTE = 60
-_SECONDS_PER_HOUR = 3600
 _KIBIBYTES_PER_MEBIBYTE = 1024
 _GAP = "\N{NO-BREAK SPACE}"
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
@@ -33,20 +32,6 @@ def shown(text: str) -> str:
 def one_line(text: str) -> str:
     """Give `text` as shown, on one line."""
     return " ".join(shown(text).split())
-
-
-def clock(seconds: float) -> str:
-    """Seconds as `m:ss`, or `h:mm:ss` from an hour on; rounded down, as players do."""
-    whole = max(0, int(seconds))
-    hours, rest = divmod(whole, _SECONDS_PER_HOUR)
-    minutes, rest = divmod(rest, _SECONDS_PER_MINUTE)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def clock_with_tenths(seconds: float) -> str:
-    """Likewise, with tenths of a second."""
-    tenths = max(0, round(seconds * 10))
-    return f"{clock(tenths // 10)}.{tenths % 10}"
 
 
 def length(seconds: float) -> str:

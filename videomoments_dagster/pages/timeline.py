@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from videomoments_dagster.pages.shown_text import clock
+from videomoments_dagster.pictures.clock import clock
 from videomoments_dagster.records import Clip, Moment, Word
 
 SPEECH_BINS = 200

@@ -12,6 +12,12 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def clock_with_tenths(seconds: float) -> str:
+    """Seconds as `m:ss.s`, or `h:mm:ss.s` from an hour on."""
+    tenths = max(0, round(seconds * 10))
+    return f"{clock(tenths // 10)}.{tenths % 10}"
+
+
 def tick_times(duration_seconds: float, *, at_most: int) -> list[int]:
     """Round times from 0 to the end, at equal distances.
 

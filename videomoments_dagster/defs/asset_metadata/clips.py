@@ -7,7 +7,8 @@ from typing import Any
 import dagster as dg
 
 from videomoments_dagster.defs.asset_metadata.links import browsable, local_path
-from videomoments_dagster.defs.tables import MAX_ROWS, clock, markdown_text, table
+from videomoments_dagster.defs.tables import MAX_ROWS, markdown_text, table
+from videomoments_dagster.pictures.clock import clock_with_tenths
 from videomoments_dagster.records import Clip, Clips, Moments
 
 _WAYS = {"copy": "copied", "encode": "encoded"}
@@ -39,8 +40,8 @@ def clips_told(clips: Clips, *, moments: Moments) -> dict[str, Any]:
             },
             (
                 (
-                    clock(clip.start_time),
-                    clock(clip.end_time),
+                    clock_with_tenths(clip.start_time),
+                    clock_with_tenths(clip.end_time),
                     round(clip.end_time - clip.start_time, 2),
                     round(clip.padding_left, 2),
                     round(clip.padding_right, 2),
@@ -68,7 +69,7 @@ def _links(clips: Clips) -> str:
 
 
 def _link(clip: Clip) -> str:
-    times = f"{clock(clip.start_time)} to {clock(clip.end_time)}"
+    times = f"{clock_with_tenths(clip.start_time)} to {clock_with_tenths(clip.end_time)}"
     opened = browsable(clip.cloud_url)
     if opened is not None:
         return f"[{times}](<{opened}>)"

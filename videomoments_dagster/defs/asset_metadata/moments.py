@@ -7,8 +7,9 @@ from typing import Any
 
 import dagster as dg
 
-from videomoments_dagster.defs.tables import clock, cut_off, markdown_text, table
+from videomoments_dagster.defs.tables import cut_off, markdown_text, table
 from videomoments_dagster.pictures.clock import clock as whole_seconds
+from videomoments_dagster.pictures.clock import clock_with_tenths
 from videomoments_dagster.pictures.timeline import (
     Bar,
     Timeline,
@@ -45,8 +46,8 @@ def moments_told(
             _COLUMNS,
             (
                 (
-                    clock(moment.start_time),
-                    clock(moment.end_time),
+                    clock_with_tenths(moment.start_time),
+                    clock_with_tenths(moment.end_time),
                     round(moment.end_time - moment.start_time, 1),
                     moment.score,
                     moment.title,
@@ -87,9 +88,9 @@ def refined_told(
             },
             (
                 (
-                    clock(one.start_time),
+                    clock_with_tenths(one.start_time),
                     None if parent is None else round(one.start_time - parent.start_time, 2),
-                    clock(one.end_time),
+                    clock_with_tenths(one.end_time),
                     None if parent is None else round(one.end_time - parent.end_time, 2),
                     round(one.end_time - one.start_time, 1),
                     one.score,
