@@ -68,8 +68,8 @@ class PartitionIOManager(dg.ConfigurableIOManager):
     def _refresh_page(self, context: dg.OutputContext) -> None:
         """Store the video's page if what it shows has changed; a failure is told and no more."""
         # Only this step needs the template engine.
+        from videomoments_dagster.defs.asset_metadata.links import link
         from videomoments_dagster.io_managers.stored_page import refresh_page
-        from videomoments_dagster.object_store.file_urls import path_of_file_url
 
         try:
             url = refresh_page(
@@ -79,10 +79,7 @@ class PartitionIOManager(dg.ConfigurableIOManager):
             context.log.warning("The page of this video could not be stored: %s", failure)
             context.add_output_metadata({"page": f"could not be stored: {failure}"})
             return
-        local = path_of_file_url(url)
-        context.add_output_metadata(
-            {"page": dg.MetadataValue.path(local) if local else dg.MetadataValue.url(url)}
-        )
+        context.add_output_metadata({"page": link(url)})
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Load what is stored for the partition of the step that asks for it."""
