@@ -6,12 +6,12 @@ Belongs here: making a JPEG smaller. Does not belong here: choosing or decoding 
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 import av
 
 from videomoments_dagster.failures import MediaFailed
+from videomoments_dagster.media.thumbnails import encoded_jpeg
 
 LONGEST_SIDE = 256
 _QUANTISER = "6"
@@ -37,15 +37,10 @@ def small_jpeg(content: bytes, *, longest_side: int = LONGEST_SIDE) -> tuple[byt
         # The encoder's colours come in blocks of two.
         width, height = (max(2, round(side * share / 2) * 2) for side in _sides(frames[0]))
         picture = frames[0].reformat(width=width, height=height, format="yuvj420p")
-        encoder: Any = av.CodecContext.create("mjpeg", "w")
-        encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
-        encoder.time_base = Fraction(1, 25)
-        encoder.options = {"qmin": _QUANTISER, "qmax": _QUANTISER, "flags": "+bitexact"}
-        picture.pts = 0
-        packets = [*encoder.encode(picture), *encoder.encode(None)]
+        small = encoded_jpeg(picture, quantiser=_QUANTISER)
     except (av.FFmpegError, IndexError, ValueError) as error:
         raise MediaFailed(f"a stored thumbnail cannot be decoded: {error}") from error
-    return b"".join(bytes(packet) for packet in packets), width, height
+    return small, width, height
 
 
 def _sides(frame: Any) -> tuple[int, int]:

@@ -144,7 +144,7 @@ def make_thumbnail(
     chosen = candidates[best_frame([candidate.luma for candidate in candidates])]
     partial = destination.with_name(f".{destination.name}.part")
     try:
-        partial.write_bytes(_jpeg(chosen.picture))
+        partial.write_bytes(encoded_jpeg(chosen.picture))
         partial.replace(destination)
     finally:
         partial.unlink(missing_ok=True)
@@ -376,7 +376,7 @@ def presented_jpeg(frame: Any, stream: Any, *, rotation: int) -> bytes:
         stream: The stream that it is of, still open.
         rotation: Clockwise degrees that a player turns it by.
     """
-    return _jpeg(_upright(frame, stream, rotation))
+    return encoded_jpeg(_upright(frame, stream, rotation))
 
 
 def _matrix(frame: Any) -> str:
@@ -384,14 +384,15 @@ def _matrix(frame: Any) -> str:
     return _MATRICES.get(int(frame.colorspace), guess)
 
 
-def _jpeg(picture: Any) -> bytes:
+def encoded_jpeg(picture: Any, *, quantiser: str = _JPEG_QUANTISER) -> bytes:
+    """A picture in the format yuvj420p as a JPEG; the same pixels always give the same bytes."""
     encoder: Any = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height = picture.width, picture.height
     encoder.pix_fmt = "yuvj420p"
     encoder.time_base = Fraction(1, 25)
     encoder.sample_aspect_ratio = Fraction(1)
     # Exact: without the encoder's name and version in the file.
-    encoder.options = {"qmin": _JPEG_QUANTISER, "qmax": _JPEG_QUANTISER, "flags": "+bitexact"}
+    encoder.options = {"qmin": quantiser, "qmax": quantiser, "flags": "+bitexact"}
     picture.pts = 0
     picture.time_base = encoder.time_base
     return b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode(None)])
