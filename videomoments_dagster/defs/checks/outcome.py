@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import dagster as dg
 
@@ -13,6 +14,17 @@ _SHOWN = 10
 
 WARN = dg.AssetCheckSeverity.WARN
 ERROR = dg.AssetCheckSeverity.ERROR
+
+
+@contextmanager
+def previews_accepted() -> Iterator[None]:
+    """Partitioned checks made without a warning.
+
+    Whoever starts this project can do nothing about Dagster calling them a preview.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        yield
 
 
 def partitioned_spec(
@@ -26,9 +38,7 @@ def partitioned_spec(
         description: What it looks at, and what to do when it fails.
         blocking: Whether assets downstream wait for it, and don't begin where it fails.
     """
-    with warnings.catch_warnings():
-        # Whoever starts this project can do nothing about Dagster calling them a preview.
-        warnings.simplefilter("ignore", dg.PreviewWarning)
+    with previews_accepted():
         return dg.AssetCheckSpec(
             name=name,
             asset=asset,

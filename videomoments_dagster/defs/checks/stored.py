@@ -5,7 +5,6 @@ And the job that runs them by themselves: Dagster's UI cannot run partitioned ch
 asset. Does not belong here: the rules (`videomoments_dagster.soundness`).
 """
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TypeVar
 
 import dagster as dg
 
-from videomoments_dagster.defs.checks.outcome import ERROR, outcome
+from videomoments_dagster.defs.checks.outcome import ERROR, outcome, previews_accepted
 from videomoments_dagster.defs.pools import ENCODING
 from videomoments_dagster.defs.reporting import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.failures import ObjectMissing, ResultMissing, VideoMomentsError
@@ -272,9 +271,7 @@ def _stored_check(asset: str, *, description: str, pool: str | None) -> dg.Asset
         with failures_reported(video=video, step=f"{NAME} of {asset}"):
             return _result(asset, Stored(video, results, object_store, media))
 
-    with warnings.catch_warnings():
-        # Whoever starts this project can do nothing about Dagster calling them a preview.
-        warnings.simplefilter("ignore", dg.PreviewWarning)
+    with previews_accepted():
         return dg.asset_check(
             asset=asset,
             name=NAME,
