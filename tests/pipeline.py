@@ -24,6 +24,17 @@ from videomoments_dagster.command_line.running import RunOutcome, run_job
 from videomoments_dagster.configured_database import open_database
 from videomoments_dagster.registration import add_source
 
+ASSETS = (
+    "video",
+    "transcript",
+    "generation_config",
+    "moments",
+    "refined_moments",
+    "clips",
+    "thumbnails",
+)
+"""All of them, spelled out: what is expected, not what the code says there is."""
+
 SENTENCES = {
     "bread": "The baker mixes flour and water and salt and lets the dough rise in a warm bowl.",
     "tides": "The moon pulls the ocean and the tide climbs the beach twice on every single day.",

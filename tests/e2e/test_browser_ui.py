@@ -14,21 +14,11 @@ import pytest
 import yaml
 from chromium import MISSING, chromium_executable
 from dev_process import COMMAND, START_SECONDS, dev, free_port, new_dev_home, says, until
-from pipeline import PROFILES, talk_captions
+from pipeline import ASSETS, PROFILES, talk_captions
 from postgres import fresh_database, rows_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
-
-ASSETS = (
-    "video",
-    "transcript",
-    "generation_config",
-    "moments",
-    "refined_moments",
-    "clips",
-    "thumbnails",
-)
 
 
 # The first test has to wait for `videomoments dev`.

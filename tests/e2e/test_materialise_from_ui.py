@@ -17,20 +17,10 @@ from typing import Any
 import psutil
 import pytest
 from dev_process import START_SECONDS, asked, dev, free_port, says, until
-from pipeline import PROFILES, talk_captions
+from pipeline import ASSETS, PROFILES, talk_captions
 from postgres import fresh_database, rows_of
 
 from videomoments_dagster.command_line.child_processes import marked
-
-ASSETS = (
-    "video",
-    "transcript",
-    "generation_config",
-    "moments",
-    "refined_moments",
-    "clips",
-    "thumbnails",
-)
 
 
 class SlowServer(http.server.ThreadingHTTPServer):

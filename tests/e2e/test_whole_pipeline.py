@@ -8,20 +8,12 @@ from pathlib import Path
 
 import pytest
 from media_samples import MediaSamples
-from pipeline import TALK_SECONDS, Pipeline, talk_captions
+from pipeline import ASSETS, TALK_SECONDS, Pipeline, talk_captions
 
 from videomoments_dagster.failures import IdentifierRejected, SourceRejected
 from videomoments_dagster.media import clip_cutting
 
-ALL_ASSETS = {
-    "video",
-    "transcript",
-    "generation_config",
-    "moments",
-    "refined_moments",
-    "clips",
-    "thumbnails",
-}
+ALL_ASSETS = set(ASSETS)
 
 
 def test_a_talk_becomes_moments_clips_and_thumbnails(pipeline: Pipeline, talk: str) -> None:
