@@ -7,7 +7,6 @@ UI. Does not belong here: thousands of runs (`backfill`).
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ import dagster as dg
 from comparison import Row, Rows, seconds_of
 from installation import Installation, installation
 from sqlalchemy import text
-from whole_runs import Quiet, add_videos
+from whole_runs import Quiet, add_videos, dev_server
 
 FEW = 100
 MANY = 25_000
@@ -207,18 +206,7 @@ def _listed(place: Installation) -> None:
 
 
 def _page(place: Installation) -> float:
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    from dev_process import dev, free_port, says, until
-
-    port = free_port()
-    wanted = {
-        name: value
-        for name, value in place.environment.items()
-        if name.startswith(("DATABASE_", "VIDEOMOMENTS_"))
-    }
-    with dev(place.home, port=port, **wanted) as process:
-        ready = says(place.home, f"http://127.0.0.1:{port}/assets")
-        until(ready, seconds=120, process=process, home=place.home)
+    with dev_server(place) as port:
         return statistics.median(_asset_page(port) for _ in range(3))
 
 

@@ -11,7 +11,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -170,20 +171,11 @@ def runs(rows: Rows, folder: Path) -> None:  # noqa: ARG001 - every part gets on
 def dev(rows: Rows, folder: Path) -> None:  # noqa: ARG001 - every part gets one
     """A full run that is launched in `videomoments dev` as the UI does it, until it is green."""
     sys.path.insert(0, str(PROJECT / "tests"))
-    from dev_process import asked, free_port, says, until
-    from dev_process import dev as started
+    from dev_process import asked
 
     with installation({"VIDEOMOMENTS_TRANSCRIPTION_ENGINE": "captions"}) as place:
         videos = add_videos(place)
-        port = free_port()
-        wanted = {
-            name: value
-            for name, value in place.environment.items()
-            if name.startswith(("DATABASE_", "VIDEOMOMENTS_"))
-        }
-        with started(place.home, port=port, **wanted) as process:
-            ready = says(place.home, f"http://127.0.0.1:{port}/assets")
-            until(ready, seconds=120, process=process, home=place.home)
+        with dev_server(place) as port:
             times = []
             for video in videos:
                 begun = time.perf_counter()
@@ -196,6 +188,25 @@ def dev(rows: Rows, folder: Path) -> None:  # noqa: ARG001 - every part gets one
     rows.add(
         Row("full of 10 s from the UI", statistics.median(times), "the promised limit", 12.0, 1.0)
     )
+
+
+@contextmanager
+def dev_server(place: Installation) -> Iterator[int]:
+    """Run `videomoments dev` over an installation; give the port of its UI when it is up."""
+    sys.path.insert(0, str(PROJECT / "tests"))
+    from dev_process import dev as started
+    from dev_process import free_port, says, until
+
+    port = free_port()
+    wanted = {
+        name: value
+        for name, value in place.environment.items()
+        if name.startswith(("DATABASE_", "VIDEOMOMENTS_"))
+    }
+    with started(place.home, port=port, **wanted) as process:
+        ready = says(place.home, f"http://127.0.0.1:{port}/assets")
+        until(ready, seconds=LONGEST, process=process, home=place.home)
+        yield port
 
 
 _LAUNCH = """
