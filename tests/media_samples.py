@@ -52,6 +52,7 @@ RECIPES: dict[str, list[str] | Callable[..., list[str]]] = {
         "2",
         *AAC,
     ],
+    "h264_interlaced.mp4": [*picture(4), *H264, "-flags", "+ildct+ilme", "-x264opts", "tff=1"],
     "h264_open_gop.mp4": [
         *picture(),
         *beeps(),

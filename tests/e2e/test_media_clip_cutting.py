@@ -10,11 +10,16 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from videomoments_dagster.failures import MediaFailed
-from videomoments_dagster.media import clip_cutting, clip_proof, stream_copy
+from videomoments_dagster.media import clip_cutting, clip_plan, clip_proof, stream_copy
 from videomoments_dagster.media.clip_cutting import ClipRequest, CutClip, cut_clip, cut_clips
+from videomoments_dagster.media.container import MediaFile
+from videomoments_dagster.media.first_frame import first_frame_by_decoding, first_frame_by_packets
 from videomoments_dagster.media.probe import probe
+from videomoments_dagster.records import MediaFacts
 
 pytest_plugins = ["media_samples"]
 
@@ -63,6 +68,11 @@ def source_pictures(path: Path) -> list[tuple[float, str, np.ndarray]]:
 @functools.cache
 def source_beeps(path: Path) -> list[float]:
     return beep_times(path)
+
+
+@functools.cache
+def probed(path: Path) -> MediaFacts:
+    return probe(path)
 
 
 def shown_index(times: list[float], seconds: float) -> int:
@@ -296,6 +306,65 @@ def test_the_short_probe_of_a_clip_finds_what_the_long_one_does(media_samples, t
             source, facts, start_time=start, end_time=start + 1.5, destination=tmp_path / "clip.mp4"
         )
         assert clip.facts == probe(clip.path)
+
+
+def test_a_copy_from_whole_keyframes_decodes_the_keyframe_only(
+    media_samples, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(clip_plan, "first_frame_by_decoding", None)
+    for name in ("h264_gop10_ntsc.mp4", "h264.mkv", "two_edits.mp4"):
+        source = media_samples.path(name)
+        facts = probe(source)
+        for start, end in WINDOWS:
+            clip = cut_clip(
+                source,
+                facts,
+                start_time=start,
+                end_time=end,
+                destination=tmp_path / "clip.mp4",
+                method="copy",
+            )
+            check(source, clip, copied=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "start"), [("h264_open_gop.mp4", 5.02), ("h264_interlaced.mp4", 1.234)]
+)
+def test_a_frame_behind_a_doubtful_keyframe_is_decoded(media_samples, name, start):
+    source = media_samples.path(name)
+    with MediaFile(source, probe(source)) as media:
+        assert first_frame_by_packets(media, start) is None
+        decoded = first_frame_by_decoding(media, start)
+    assert decoded.frames.shown.time == decoded.time
+
+
+def test_a_keyframe_that_does_not_decode_is_not_taken_at_its_word(media_samples, tmp_path):
+    broken = tmp_path / "broken.mp4"
+    data = bytearray(media_samples.path("h264_gop10_ntsc.mp4").read_bytes())
+    with av.open(str(media_samples.path("h264_gop10_ntsc.mp4"))) as container:
+        keyframe = next(p for p in container.demux(video=0) if p.is_keyframe and p.pts > 0)
+    slice_header = keyframe.pos + 5
+    data[slice_header : slice_header + 40] = bytes(40)
+    broken.write_bytes(data)
+    with MediaFile(broken, probe(broken)) as media:
+        assert first_frame_by_packets(media, 9.0) is not None
+        assert first_frame_by_packets(media, 11.0) is None
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(seconds=st.floats(0, 11.9))
+@pytest.mark.parametrize("name", ["h264_gop2.mp4", "h264_open_gop.mp4", "hevc.mp4"])
+def test_packets_tell_the_same_first_frame_as_decoding(media_samples, name, seconds):
+    source = media_samples.path(name)
+    with MediaFile(source, probed(source)) as media:
+        told = first_frame_by_packets(media, seconds)
+        decoded = first_frame_by_decoding(media, seconds)
+    if told is not None:
+        assert told.time == pytest.approx(decoded.time, abs=1e-6)
+        assert told.decoded == decoded.decoded
+        assert told.decoded_from == decoded.decoded_from
 
 
 def test_hidden_pictures_of_a_copy_are_compared_and_not_decoded_again(

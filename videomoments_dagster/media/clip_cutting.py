@@ -98,17 +98,22 @@ def cut_clip(
         MediaFailed: It could not be cut, or did not pass the proof.
     """
     with MediaFile(source, facts, threads=threads) as source_file:
-        try:
-            plan = plan_clip(
-                source_file,
-                start_time=start_time,
-                end_time=end_time,
-                threads=threads,
-                timeout_seconds=timeout_seconds,
-                cancelled=cancelled,
-            )
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise MediaFailed(f"'{source.name}' cannot be read for cutting: {error}") from error
+
+        def planned(*, copied: bool) -> ClipPlan:
+            try:
+                return plan_clip(
+                    source_file,
+                    start_time=start_time,
+                    end_time=end_time,
+                    copied=copied,
+                    threads=threads,
+                    timeout_seconds=timeout_seconds,
+                    cancelled=cancelled,
+                )
+            except (av.error.FFmpegError, OSError, ValueError) as error:
+                raise MediaFailed(f"'{source.name}' cannot be read for cutting: {error}") from error
+
+        plan = planned(copied=method != "encode")
         if method == "encode":
             return _attempt(plan, destination, "encode")
         try:
@@ -116,6 +121,8 @@ def cut_clip(
         except MediaFailed:
             if method == "copy" or (cancelled is not None and cancelled.is_set()):
                 raise
+        if plan.first is not None and plan.first.frames is None:
+            plan = planned(copied=False)
         return _attempt(plan, destination, "encode")
 
 

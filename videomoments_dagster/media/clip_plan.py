@@ -12,11 +12,12 @@ from pathlib import Path
 
 from videomoments_dagster.failures import MediaFailed
 from videomoments_dagster.media.container import MediaFile
-from videomoments_dagster.media.frame_access import (
-    Neighbourhood,
-    frame_at,
-    presented_times,
+from videomoments_dagster.media.first_frame import (
+    FirstFrame,
+    first_frame_by_decoding,
+    first_frame_by_packets,
 )
+from videomoments_dagster.media.frame_access import presented_times
 from videomoments_dagster.records import MediaFacts
 
 _SAMPLES_PER_PACKET = 1152
@@ -32,8 +33,8 @@ class ClipPlan:
         source_file: The file that it is cut from, open.
         start_time: Presented time in the source at which the clip starts, seconds.
         end_time: Presented time in the source at which it ends, seconds.
-        first: The frame that the source shows at `start_time`, with its neighbours; None for
-            a source without a picture.
+        first: The frame that the source shows at `start_time`; None for a source without a
+            picture.
         pictures: Presented times of the source's pictures, from the first one until `end_time`.
         threads: Threads that decoding and encoding may use.
         timeout_seconds: Wall-clock limit of each ffmpeg process.
@@ -43,7 +44,7 @@ class ClipPlan:
     source_file: MediaFile
     start_time: float
     end_time: float
-    first: Neighbourhood | None
+    first: FirstFrame | None
     pictures: tuple[float, ...]
     threads: int
     timeout_seconds: float
@@ -86,11 +87,22 @@ def plan_clip(
     *,
     start_time: float,
     end_time: float,
+    copied: bool,
     threads: int,
     timeout_seconds: float,
     cancelled: threading.Event | None,
 ) -> ClipPlan:
     """Look at the source where the clip is to start and end.
+
+    Args:
+        source_file: The file to cut from, open.
+        start_time: Presented time in seconds at which the clip starts.
+        end_time: Presented time in seconds at which it ends; cut to the video's duration.
+        copied: Whether its packets are to be copied. Then the first frame is decoded only where
+            packets leave a doubt.
+        threads: Threads that decoding and encoding may use.
+        timeout_seconds: Wall-clock limit of each ffmpeg process.
+        cancelled: Set to stop ffmpeg.
 
     Raises:
         MediaFailed: The times are not inside the source, or its picture there does not decode.
@@ -104,16 +116,18 @@ def plan_clip(
             f"A clip of {where} lies outside the source, which lasts {facts.duration_seconds:g} s"
         )
     end_time = min(end_time, facts.duration_seconds)
-    first: Neighbourhood | None = None
+    first: FirstFrame | None = None
     pictures: list[float] = []
     if facts.video is not None:
-        first = frame_at(source_file, start_time)
+        if copied:
+            first = first_frame_by_packets(source_file, start_time)
+        first = first or first_frame_by_decoding(source_file, start_time)
         if first is None:
             raise MediaFailed(f"No picture of '{source.name}' decodes at {start_time:.3f} s")
         pictures = presented_times(
             source_file,
             stream_index=facts.video.index,
-            start=first.shown.time,
+            start=first.time,
             end=end_time,
         )
     return ClipPlan(

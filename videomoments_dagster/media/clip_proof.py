@@ -12,12 +12,11 @@ import numpy as np
 
 from videomoments_dagster.media.clip_plan import ClipPlan
 from videomoments_dagster.media.container import MediaFile
+from videomoments_dagster.media.first_frame import FirstFrame, first_packets
 from videomoments_dagster.media.frame_access import (
     TIME_TOLERANCE_SECONDS,
-    Neighbourhood,
     Shown,
     difference,
-    first_packets,
     frame_at,
     identical,
     presented_times,
@@ -84,7 +83,10 @@ def _prove_first_frame(plan: ClipPlan, clip: MediaFile, *, copied: bool) -> None
     presented = frame_at(clip, 0.0)
     if presented is None:
         raise ProofFailed("its first frame does not decode")
-    found, wanted = presented.shown.frame, plan.first.shown
+    source = plan.first.frames or frame_at(plan.source_file, plan.start_time)
+    if source is None:
+        raise ProofFailed("the source's frame there does not decode")
+    found, wanted = presented.shown.frame, source.shown
     if copied:
         if not identical(found, wanted.frame):
             raise ProofFailed("its first frame is not the source's")
@@ -92,14 +94,14 @@ def _prove_first_frame(plan: ClipPlan, clip: MediaFile, *, copied: bool) -> None
     error = _difference(plan, wanted, found)
     if error > _ENCODED_DIFFERENCE_LIMIT:
         raise ProofFailed("its first frame does not look like the source's")
-    for neighbour in (plan.first.previous, plan.first.following):
+    for neighbour in (source.previous, source.following):
         if neighbour is None or difference(wanted.frame, neighbour.frame) < _SAME_PICTURE:
             continue
         if _difference(plan, neighbour, found) + _NEIGHBOUR_MARGIN < error:
             raise ProofFailed("its first frame looks more like the source's frame beside it")
 
 
-def _begins_with_the_same_packets(first: Neighbourhood, clip: MediaFile) -> bool:
+def _begins_with_the_same_packets(first: FirstFrame, clip: MediaFile) -> bool:
     """Whether a decoder gets for the clip's first frame what it got for the source's.
 
     Every byte of it, from the same packet on; then the pixels are the same as well, and decoding

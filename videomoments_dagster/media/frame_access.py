@@ -23,7 +23,7 @@ _SEEK_STEPS_SECONDS = (0.0, 1.0, 5.0, 20.0, 60.0, 300.0)
 _LARGEST_REORDERING_SECONDS = 2.0
 # 16 is the most that H.264 (A.3.1, max_dec_frame_buffering) and HEVC (A.4.2) let wait, and the
 # frame before the one that is wanted is wanted too.
-_LARGEST_REORDERING_FRAMES = 18
+LARGEST_REORDERING_FRAMES = 18
 _SKIPPABLE_CODECS = frozenset({"h264", "hevc"})
 _COMPARED_WIDTH = 320
 _PACKETS_AFTER_THE_END = 400
@@ -105,8 +105,8 @@ def _decode_towards(media: MediaFile, seconds: float, from_time: float) -> Neigh
     with media.decoding(video.codec) as container:
         stream: Any = container.streams[video.index]
         if from_time > 0:
-            _seek(container, stream, video.start_seconds + from_time)
-        given = _Given(origin=video.start_seconds)
+            seek_near(container, stream, video.start_seconds + from_time)
+        given = GivenPackets(origin=video.start_seconds)
         following: Shown | None = None
         for time, frame in _decoded(container, stream, given, seconds, video.codec):
             if time > latest:
@@ -117,14 +117,15 @@ def _decode_towards(media: MediaFile, seconds: float, from_time: float) -> Neigh
         if shown is None:
             return None
         return Neighbourhood(
-            previous, shown, following, from_time, given.up_to(shown.time, _setup(stream))
+            previous, shown, following, from_time, given.up_to(shown.time, setup_of(stream))
         )
 
 
-class _Given:
+class GivenPackets:
     """Notes what a decoder is given."""
 
     def __init__(self, *, origin: float) -> None:
+        """Start with nothing; `origin` is the container time in seconds that is presented as 0."""
         self.origin = origin
         self._digests: list[bytes] = []
         self._times: list[float | None] = []
@@ -149,35 +150,13 @@ def digest(packet: Any) -> bytes:
     return hashlib.blake2b(packet, digest_size=16).digest()
 
 
-def _setup(stream: Any) -> bytes:
+def setup_of(stream: Any) -> bytes:
+    """Give a stream's codec header; empty without one."""
     return bytes(stream.codec_context.extradata or b"")
 
 
-def first_packets(
-    media: MediaFile, *, stream_index: int, count: int
-) -> tuple[DecodedPackets, float | None]:
-    """Give the packets with which a stream begins, in order of decoding.
-
-    Returns:
-        At most `count` packets, and the presented time of the last of them in seconds; None for
-        one that is not presented.
-    """
-    digests: list[bytes] = []
-    with media.packets() as container:
-        stream: Any = container.streams[stream_index]
-        setup = _setup(stream)
-        for packet in container.demux(stream):
-            if packet.size == 0:
-                continue
-            digests.append(digest(packet))
-            if len(digests) == count:
-                shown = packet.pts is not None and not packet.is_discard
-                time = float(packet.pts * stream.time_base) - presented_origin(media.facts)
-                return DecodedPackets(setup, tuple(digests)), time if shown else None
-    return DecodedPackets(setup, tuple(digests)), None
-
-
-def _seek(container: InputContainer, stream: Any, seconds: float) -> None:
+def seek_near(container: InputContainer, stream: Any, seconds: float) -> None:
+    """Go to the keyframe before a container time in seconds."""
     if seconds <= 0:
         # A file is at its start when it is opened; some containers cannot seek at all.
         return
@@ -185,7 +164,7 @@ def _seek(container: InputContainer, stream: Any, seconds: float) -> None:
 
 
 def _decoded(
-    container: InputContainer, stream: Any, given: _Given, seconds: float, codec: str
+    container: InputContainer, stream: Any, given: GivenPackets, seconds: float, codec: str
 ) -> Iterator[tuple[float, Any]]:
     """Decode on, passing over frames that nothing refers to until near the wanted time."""
     origin = given.origin
@@ -212,7 +191,7 @@ def _reordering_seconds(stream: Any, codec: str) -> float:
     rate = stream.average_rate
     if codec not in _SKIPPABLE_CODECS or not rate:
         return _LARGEST_REORDERING_SECONDS
-    return min(float(_LARGEST_REORDERING_FRAMES / rate), _LARGEST_REORDERING_SECONDS)
+    return min(float(LARGEST_REORDERING_FRAMES / rate), _LARGEST_REORDERING_SECONDS)
 
 
 def presented_times(
@@ -235,7 +214,7 @@ def presented_times(
     with media.packets() as container:
         stream: Any = container.streams[stream_index]
         tick = float(stream.time_base)
-        _seek(container, stream, origin + start - _LARGEST_REORDERING_SECONDS)
+        seek_near(container, stream, origin + start - _LARGEST_REORDERING_SECONDS)
         earliest, latest = start - TIME_TOLERANCE_SECONDS, end - TIME_TOLERANCE_SECONDS
         for packet in container.demux(stream):
             # Thousands of packets: each property is a call, so each is asked for once.

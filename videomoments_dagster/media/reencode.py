@@ -74,7 +74,7 @@ def encode_clip(plan: ClipPlan, *, raw: Path, destination: Path) -> float:
 def _run(plan: ClipPlan, raw: Path) -> None:
     seek_to = plan.start_time
     if plan.first is not None:
-        seek_to = min(plan.first.shown.time, plan.first.decoded_from, plan.start_time)
+        seek_to = min(plan.first.time, plan.first.decoded_from, plan.start_time)
     source = ffmpeg.input(
         safe_input(plan.source),
         threads=plan.threads,
@@ -125,7 +125,7 @@ def _seek(seconds: float | None) -> dict[str, Any]:
 def _pictures(stream: Any, plan: ClipPlan) -> Any:
     origin = presented_origin(plan.facts)
     start = origin + plan.start_time
-    first = start if plan.first is None else min(start, origin + plan.first.shown.time)
+    first = start if plan.first is None else min(start, origin + plan.first.time)
     stream = (
         stream.filter("trim", start=f"{first - _BEFORE_THE_FRAME_SECONDS:.6f}")
         .filter("settb", f"1/{_CLOCK}")

@@ -84,7 +84,7 @@ def copy_clip(plan: ClipPlan, *, raw: Path, destination: Path) -> float:
         raise CopyImpossible(reason)
     start = plan.start_time
     if plan.first is not None:
-        start = plan.first.shown.time
+        start = plan.first.time
         if plan.start_time - start > plan.frame_seconds * 1.01 + 0.001:
             raise CopyImpossible("the frame shown at its start is held longer than a frame lasts")
     origin = presented_origin(plan.facts)
