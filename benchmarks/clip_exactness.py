@@ -6,93 +6,215 @@ the source, with nothing of the project's own proof. Does not belong here: cutti
 
 from __future__ import annotations
 
-import hashlib
+import math
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+from generated_media import FFMPEG, RATE
+from installation import Installation
+from sqlalchemy import text
 
-_RATE = 8000
+_SOUND_RATE = 8000
 _AUDIBLE = 0.1
+_SILENCE_SECONDS = 0.5
 _SOUND_SECONDS = 0.020
+_TIME_SECONDS = 0.0005
+_SMALL = (160, 90)
+_FRAMES_BESIDE = 2
+_DECODING_SECONDS = 1800.0
+_BOTH_CORES = 2
 
 
-def check_copy(source: Path, clip: Path, *, start: float, end: float, rate: float) -> None:
-    """Compare a copied clip with its source.
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A clip of a source with `RATE` pictures a second, the first of which is shown at 0.
 
-    Args:
-        source: The source; its first picture is shown at 0.
-        clip: The clip.
-        start: Presented time in the source at which it starts, seconds.
-        end: Presented time in the source at which it ends, seconds.
-        rate: Pictures a second.
+    Attributes:
+        path: The clip.
+        start: Presented time in the source at which it was to start, seconds.
+        end: Presented time in the source at which it was to end, seconds.
+    """
+
+    path: Path
+    start: float
+    end: float
+
+    @property
+    def first(self) -> int:
+        """Number of the source's picture that it has to begin with."""
+        return math.floor((self.start + _TIME_SECONDS) * RATE)
+
+    @property
+    def stop(self) -> int:
+        """Number of the source's first picture after it."""
+        return math.ceil((self.end - _TIME_SECONDS) * RATE)
+
+
+def check_copies(source: Path, cuts: Sequence[Cut]) -> None:
+    """Compare copied clips with their source: every pixel, every picture's time, every beep.
 
     Raises:
         SystemExit: A picture is not the source's, is missing or at another time, or a beep is
             more than 20 ms away.
     """
-    first = int(start * rate + 1e-6)
-    wanted = _pictures(source, first / rate, end - 1e-3)
-    found = _pictures(clip, 0.0, None)
-    if [digest for _, digest in wanted] != [digest for _, digest in found]:
-        raise SystemExit(
-            f"{clip.name}: its {len(found)} pictures are not the source's {len(wanted)}"
-        )
-    for (there, _), (here, _) in zip(wanted, found, strict=True):
-        if abs((there - wanted[0][0]) - here) > 0.5 / rate:
-            raise SystemExit(f"{clip.name}: a picture is shown at {here:.3f} s")
-    check_beeps(clip, start=first / rate)
+    first, stop = min(cut.first for cut in cuts), max(cut.stop for cut in cuts)
+    if stop - first > sum(cut.stop - cut.first for cut in cuts):
+        for cut in cuts:
+            check_copies(source, [cut])
+        return
+    wanted = [digest for _, digest in _hashed(source, first=first, stop=stop)]
+
+    def check(cut: Cut) -> None:
+        pictures = wanted[cut.first - first : cut.stop - first]
+        found = _hashed(cut.path)
+        if [digest for _, digest in found] != pictures:
+            raise SystemExit(
+                f"{cut.path.name}: its {len(found)} pictures are not the source's {len(pictures)}"
+            )
+        _check_times(cut, [time for time, _ in found])
+        _check_beeps(source, cut, begins_at=cut.first / RATE)
+
+    with ThreadPoolExecutor(max_workers=_BOTH_CORES) as pool:
+        list(pool.map(check, cuts))
 
 
-def check_beeps(clip: Path, *, start: float) -> None:
-    """Hear whether beeps start with each whole second of the source.
+def check_encoded(source: Path, cut: Cut) -> None:
+    """Compare an encoded clip with its source: each picture looks most like the one of its time.
 
     Raises:
-        SystemExit: One is more than 20 ms away.
+        SystemExit: A picture looks more like one beside it, is missing or at another time, or a
+            beep is more than 20 ms away.
     """
-    sound = _sound(clip)
-    loud = np.abs(sound) > _AUDIBLE
-    # A beep starts where half a second of silence ends.
-    starts = [
-        at / _RATE
-        for at in np.flatnonzero(loud)
-        if at > _RATE // 2 and not loud[max(0, at - _RATE // 2) : at].any()
-    ]
-    if len(starts) < len(sound) / _RATE - 3:
-        raise SystemExit(f"{clip.name}: {len(starts)} beeps in {len(sound) / _RATE:.0f} s")
-    for at in starts:
-        away = abs((start + at) - round(start + at))
+    begin = max(0, cut.first - _FRAMES_BESIDE)
+    wanted = _small(source, first=begin, stop=cut.stop + _FRAMES_BESIDE)
+    found = _small(cut.path)
+    times = [time for time, _ in _hashed(cut.path)]
+    if not len(found) == len(times) == cut.stop - cut.first:
+        raise SystemExit(
+            f"{cut.path.name}: {len(found)} pictures instead of {cut.stop - cut.first}"
+        )
+    for number, picture in enumerate(found):
+        at = cut.first + number - begin
+        near = range(max(0, at - _FRAMES_BESIDE), min(len(wanted), at + _FRAMES_BESIDE + 1))
+        if min(near, key=lambda index: _difference(wanted[index], picture)) != at:
+            raise SystemExit(f"{cut.path.name}: its picture {number} is another one of the source")
+    _check_times(cut, times, late=cut.start - cut.first / RATE)
+    _check_beeps(source, cut, begins_at=cut.start)
+
+
+def check_stored(place: Installation, sources: Mapping[str, Path]) -> None:
+    """Compare all copied clips that an installation has stored with their sources.
+
+    Args:
+        place: The installation.
+        sources: The file that each video was made of.
+
+    Raises:
+        SystemExit: There are none, or one is wrong; see `check_copies`.
+    """
+    from videomoments_dagster.configured_database import open_database
+    from videomoments_dagster.defs.resources import resources_for
+    from videomoments_dagster.settings import load_settings
+
+    query = """
+    SELECT videos.identifier, clips.cloud_url, clips.start_time, clips.end_time
+    FROM clips JOIN videos ON videos.id = clips.video_id
+    """
+    with open_database(place.environment["DATABASE_URL"]).read() as session:
+        rows = session.execute(text(query)).all()
+    store: Any = resources_for(load_settings())["object_store"].store
+    with tempfile.TemporaryDirectory() as folder:
+        for video, source in sources.items():
+            cuts = [
+                Cut(store.fetch(url, to=Path(folder) / f"{number}.mp4"), start, end)
+                for number, (identifier, url, start, end) in enumerate(rows)
+                if identifier == video
+            ]
+            if not cuts:
+                raise SystemExit(f"'{video}' has no clips to check")
+            check_copies(source, cuts)
+
+
+def _check_times(cut: Cut, times: Iterable[float], *, late: float = 0.0) -> None:
+    for number, time in enumerate(times):
+        if abs(max(0.0, number / RATE - late) - time) > _TIME_SECONDS:
+            raise SystemExit(f"{cut.path.name}: its picture {number} is shown at {time:.4f} s")
+
+
+def _check_beeps(source: Path, cut: Cut, *, begins_at: float) -> None:
+    """Hear whether beeps begin where the source has them."""
+    length = cut.end - begins_at
+    wanted = [at - begins_at for at in _beeps(source, start=begins_at, stop=cut.end)]
+    found = _beeps(cut.path, start=0.0, stop=length)
+    # What begins with a beep may begin within one.
+    inside = [at for at in wanted if _SILENCE_SECONDS < at < length - _SOUND_SECONDS]
+    if len(inside) < length - 3:
+        raise SystemExit(f"{source.name}: {len(inside)} beeps in {length:.0f} s")
+    for at in inside:
+        away = min(abs(at - other) for other in [*found, math.inf])
         if away > _SOUND_SECONDS:
-            raise SystemExit(f"{clip.name}: a beep is {away * 1000:.0f} ms away from its second")
+            raise SystemExit(f"{cut.path.name}: the beep at {at:.3f} s is {away:.3f} s away")
 
 
-def _pictures(path: Path, start: float, end: float | None) -> list[tuple[float, str]]:
-    found: list[tuple[float, str]] = []
+def _hashed(path: Path, *, first: int = 0, stop: int | None = None) -> list[tuple[float, str]]:
+    """The presented time in seconds and a hash of each picture, as ffmpeg decodes it."""
+    hashes = ["-enc_time_base", "demux", "-f", "framehash", "-hash", "murmur3"]
+    lines = _decoded(path, hashes, first=first, stop=stop).decode().splitlines()
+    [tick] = [line.split(": ")[1].split("/") for line in lines if line.startswith("#tb 0")]
+    rows = [line.split(",") for line in lines if not line.startswith("#")]
+    return [(int(row[2]) * int(tick[0]) / int(tick[1]), row[5].strip()) for row in rows]
+
+
+def _small(path: Path, *, first: int = 0, stop: int | None = None) -> np.ndarray:
+    """Small grey copies of the pictures, as (pictures, height, width)."""
+    width, height = _SMALL
+    grey = f"scale={width}:{height}:flags=area,format=gray"
+    data = _decoded(path, ["-vf", grey, "-f", "rawvideo"], first=first, stop=stop)
+    return np.frombuffer(data, np.uint8).reshape(-1, height, width)
+
+
+def _decoded(path: Path, output: list[str], *, first: int, stop: int | None) -> bytes:
+    # Between two pictures: ffmpeg gives the first one after it.
+    seek = ["-ss", f"{(first - 0.5) / RATE:.6f}"] if first > 0 else []
+    count = [] if stop is None else ["-frames:v", str(stop - first)]
+    copied = [] if seek else ["-copyts"]
+    source = ["-threads", "1", *seek, *copied, "-i", str(path)]
+    return subprocess.run(
+        [*FFMPEG, *source, "-map", "0:v", "-fps_mode", "passthrough", *count, *output, "-"],
+        check=True,
+        stdout=subprocess.PIPE,
+        timeout=_DECODING_SECONDS,
+    ).stdout
+
+
+def _difference(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.mean(np.abs(one.astype(np.int16) - other.astype(np.int16))))
+
+
+def _beeps(path: Path, *, start: float, stop: float) -> list[float]:
+    """Presented times in seconds at which half a second of silence ends."""
+    begin = start - 1.0
+    sound = np.zeros(round((stop - begin) * _SOUND_RATE), np.float32)
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=_SOUND_RATE)
     with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        if start > 0:
-            container.seek(int(start / stream.time_base), stream=stream)
+        stream = container.streams.audio[0]
+        if begin > 1:
+            container.seek(int((begin - 1) / stream.time_base), stream=stream)
         for frame in container.decode(stream):
-            time = float(frame.pts * stream.time_base)
-            if end is not None and time >= end:
-                break
-            if time > start - 1e-3:
-                digest = hashlib.blake2b(frame.to_ndarray().tobytes(), digest_size=16)
-                found.append((time, digest.hexdigest()))
-    return found
-
-
-def _sound(path: Path) -> np.ndarray:
-    """All of the sound, mono, from the presented start on."""
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=_RATE)
-    parts: list[np.ndarray] = []
-    with av.open(str(path)) as container:
-        for frame in container.decode(audio=0):
             for part in resampler.resample(frame):
-                at = round(float(part.pts * part.time_base) * _RATE)
-                there = sum(map(len, parts))
-                if at > there:
-                    parts.append(np.zeros(at - there, np.float32))
-                parts.append(part.to_ndarray().reshape(-1)[max(0, there - at) :])
-    return np.concatenate(parts)
+                at = round((float(part.pts * part.time_base) - begin) * _SOUND_RATE)
+                samples = part.to_ndarray().reshape(-1)[max(0, -at) :]
+                room = sound[max(0, at) : max(0, at) + len(samples)]
+                room[:] = samples[: len(room)]
+            if frame.time > stop:
+                break
+    loud = np.flatnonzero(np.abs(sound) > _AUDIBLE)
+    after_silence = np.diff(loud, prepend=-_SOUND_RATE) > _SILENCE_SECONDS * _SOUND_RATE
+    return [begin + at / _SOUND_RATE for at in loud[after_silence]]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import yaml
 from backfill import profile
+from clip_exactness import check_stored
 from comparison import Row, Rows
 from generated_media import looped, make_mp4
 from installation import PROJECT, Installation, installation
@@ -100,10 +101,12 @@ def memory(rows: Rows, folder: Path) -> None:
     short = make_mp4(folder / "short.mp4", seconds=SHORT_SECONDS, keyframe_seconds=2.0)
     long = looped(short, folder / "long.mp4", times=LONG_SECONDS // SHORT_SECONDS)
     with _place() as place:
-        peaks = [
-            _peak(place, _added(place, video, seconds=seconds))
+        files = {
+            _added(place, video, seconds=seconds): video
             for video, seconds in ((short, SHORT_SECONDS), (long, LONG_SECONDS))
-        ]
+        }
+        peaks = [_peak(place, video) for video in files]
+        check_stored(place, files)
     size = f"{long.stat().st_size / 1e9:.1f} GB"
     limit = peaks[0] + 100e6 / _MIB
     what = f"memory of full, 2 h ({size})"
@@ -131,6 +134,7 @@ def ranges(rows: Rows, folder: Path) -> None:
             raise SystemExit(done.stdout)
         fetched = _fetched_by_cutting_again(place, video)
         size = sum(_clip_sizes(place))
+        check_stored(place, {video: long})
     what = f"bytes fetched by clips_only, {CLIPS} clips of {long.stat().st_size / 1e9:.1f} GB"
     rows.add(Row(what, fetched / _MIB, "the clips' size", size / _MIB, 3.0, unit="MiB"))
 

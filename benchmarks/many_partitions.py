@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from clip_exactness import check_stored
 from comparison import Row, Rows, seconds_of
 from installation import Installation, installation
 from sqlalchemy import text
-from whole_runs import Quiet, add_videos, dev_server
+from whole_runs import Quiet, add_videos, added_files, dev_server
 
 FEW = 100
 MANY = 25_000
@@ -188,6 +189,7 @@ def _waits(videos: int) -> Waits:
                 )
                 for video in added[1:]
             ]
+        check_stored(place, added_files(place, added))
         listing = [seconds_of(lambda: _listed(place)) for _ in range(3)]
         page = _page(place)
     return Waits(

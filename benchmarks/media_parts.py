@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from clip_exactness import check_beeps, check_copy
+from clip_exactness import Cut, check_copies, check_encoded
 from comparison import Row, Rows, medians, seconds_of
 from generated_media import RATE, ffmpeg, looped, make_mp4, make_webm
 
@@ -66,6 +66,11 @@ def _cut(requests: list[ClipRequest], *, method: str) -> list[CutClip]:
     return clips
 
 
+def _as_cut(requests: list[ClipRequest]) -> list[Cut]:
+    """The clips that there are now, to be checked."""
+    return [Cut(one.destination, one.start_time, one.end_time) for one in requests]
+
+
 def _with_ffmpeg(source: Path, starts: list[float], *codecs: str) -> Callable[[], None]:
     def cut() -> None:
         for number, start in enumerate(starts):
@@ -94,8 +99,7 @@ def clips(rows: Rows, folder: Path) -> None:
         encoded = seconds_of(_with_ffmpeg(source, some, *encode)) * CLIPS / len(some)
         against = f"libx264 veryfast ({len(some)} clips, times {CLIPS // len(some)})"
         rows.add(Row(what, ours, against, encoded, 50, at_least=True))
-        for clip in _cut(requests, method="copy"):
-            check_copy(source, clip.path, start=clip.start_time, end=clip.end_time, rate=RATE)
+        check_copies(source, _as_cut(requests))
         print(f"{what}: all compared with the source, picture by picture and beep by beep")
 
 
@@ -117,8 +121,9 @@ def encoded_clips(rows: Rows, folder: Path) -> None:
             1.1,
         )
     )
-    for request in requests:
-        check_beeps(request.destination, start=request.start_time)
+    for cut in _as_cut(requests):
+        check_encoded(source, cut)
+    print("all compared with the source, picture by picture and beep by beep")
     decoded = _pictures_decoded(folder, requests[-1:])
     wanted = (CLIP_SECONDS + WEBM_KEYFRAME_SECONDS) * RATE
     rows.add(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +18,9 @@ from typing import Any
 
 import yaml
 from backfill import profile
+from clip_exactness import check_stored
 from comparison import RUNS, Row, Rows
-from imageio_ffmpeg import get_ffmpeg_exe
+from generated_media import make_mp4
 from installation import PROJECT, Installation, installation
 
 SECONDS = 10.0
@@ -77,25 +77,13 @@ def captions() -> str:
     )
 
 
-def make_video(path: Path) -> None:
-    """Ten seconds of 720p H.264 with AAC."""
-    subprocess.run(
-        [
-            *(get_ffmpeg_exe(), "-v", "error", "-f", "lavfi"),
-            *("-i", f"testsrc2=size=1280x720:rate=25:duration={SECONDS}", "-f", "lavfi"),
-            *("-i", f"sine=frequency=440:duration={SECONDS}", "-c:v", "libx264"),
-            *("-preset", "veryfast", "-g", "50", "-pix_fmt", "yuv420p", "-c:a", "aac", str(path)),
-        ],
-        check=True,
-    )
-
-
 def measure() -> WholeRuns:
     """Run them in an installation of their own."""
     with installation({"VIDEOMOMENTS_TRANSCRIPTION_ENGINE": "captions"}) as place:
-        add_videos(place)
+        videos = add_videos(place)
         warm, again, ffmpeg = _in_process(place)
         cold = [_timed(place) for _ in range(2)]
+        check_stored(place, added_files(place, videos))
     return WholeRuns(full=warm, ffmpeg=ffmpeg, again=again, cold=cold[0], cold_again=cold[1])
 
 
@@ -107,7 +95,7 @@ def add_videos(place: Installation) -> list[str]:
         environment["VIDEOMOMENTS_PROFILES"] = str(profiles)
     place.ran("db", "upgrade")
     source = place.home / "source.mp4"
-    make_video(source)
+    make_mp4(source, seconds=SECONDS, keyframe_seconds=2.0)
     for number in range(VIDEOS):
         path = place.home / f"video-{number}.mp4"
         path.write_bytes(source.read_bytes() + str(number).encode())
@@ -117,6 +105,11 @@ def add_videos(place: Installation) -> list[str]:
         if added.returncode != 0:
             raise SystemExit(added.stdout)
     return [f"video-{number}" for number in range(VIDEOS)]
+
+
+def added_files(place: Installation, videos: list[str]) -> dict[str, Path]:
+    """The files of videos that `add_videos` registered."""
+    return {video: place.home / f"{video}.mp4" for video in videos}
 
 
 def _in_process(place: Installation) -> tuple[float, float, float]:
@@ -185,6 +178,7 @@ def dev(rows: Rows, folder: Path) -> None:  # noqa: ARG001 - every part gets one
                         raise SystemExit(f"the run from the UI: {status}")
                     time.sleep(0.05)
                 times.append(time.perf_counter() - begun)
+        check_stored(place, added_files(place, videos))
     rows.add(
         Row("full of 10 s from the UI", statistics.median(times), "the promised limit", 12.0, 1.0)
     )
