@@ -6,10 +6,11 @@ the source, with nothing of the project's own proof. Does not belong here: cutti
 
 from __future__ import annotations
 
+import bisect
 import math
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 
 import av
 import numpy as np
-from generated_media import FFMPEG, RATE
+from generated_media import FFMPEG
 from installation import Installation
 from sqlalchemy import text
 
@@ -34,7 +35,7 @@ _BOTH_CORES = 2
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A clip of a source with `RATE` pictures a second, the first of which is shown at 0.
+    """A clip of a source the first picture of which is shown at 0.
 
     Attributes:
         path: The clip.
@@ -46,15 +47,13 @@ class Cut:
     start: float
     end: float
 
-    @property
-    def first(self) -> int:
-        """Number of the source's picture that it has to begin with."""
-        return math.floor((self.start + _TIME_SECONDS) * RATE)
+    def first(self, times: list[float]) -> int:
+        """Number of the source's picture that it has to begin with, of those at `times`."""
+        return bisect.bisect_right(times, self.start + _TIME_SECONDS) - 1
 
-    @property
-    def stop(self) -> int:
+    def stop(self, times: list[float]) -> int:
         """Number of the source's first picture after it."""
-        return math.ceil((self.end - _TIME_SECONDS) * RATE)
+        return bisect.bisect_left(times, self.end - _TIME_SECONDS)
 
 
 def check_copies(source: Path, cuts: Sequence[Cut]) -> None:
@@ -64,22 +63,29 @@ def check_copies(source: Path, cuts: Sequence[Cut]) -> None:
         SystemExit: A picture is not the source's, is missing or at another time, or a beep is
             more than 20 ms away.
     """
-    first, stop = min(cut.first for cut in cuts), max(cut.stop for cut in cuts)
-    if stop - first > sum(cut.stop - cut.first for cut in cuts):
+    _check_copies(source, _times(source), cuts)
+
+
+def _check_copies(source: Path, times: list[float], cuts: Sequence[Cut]) -> None:
+    lengths = [cut.stop(times) - cut.first(times) for cut in cuts]
+    begin, stop = min(cut.first(times) for cut in cuts), max(cut.stop(times) for cut in cuts)
+    if stop - begin > sum(lengths):
         for cut in cuts:
-            check_copies(source, [cut])
+            _check_copies(source, times, [cut])
         return
-    wanted = [digest for _, digest in _hashed(source, first=first, stop=stop)]
+    wanted = [digest for _, digest in _hashed(source, times, first=begin, stop=stop)]
 
     def check(cut: Cut) -> None:
-        pictures = wanted[cut.first - first : cut.stop - first]
+        first, stop = cut.first(times), cut.stop(times)
+        pictures = wanted[first - begin : stop - begin]
         found = _hashed(cut.path)
         if [digest for _, digest in found] != pictures:
             raise SystemExit(
                 f"{cut.path.name}: its {len(found)} pictures are not the source's {len(pictures)}"
             )
-        _check_times(cut, [time for time, _ in found])
-        _check_beeps(source, cut, begins_at=cut.first / RATE)
+        begins_at = times[first]
+        _check_times(cut, [time for time, _ in found], times[first:stop], begins_at=begins_at)
+        _check_beeps(source, cut, begins_at=begins_at)
 
     with ThreadPoolExecutor(max_workers=_BOTH_CORES) as pool:
         list(pool.map(check, cuts))
@@ -92,20 +98,20 @@ def check_encoded(source: Path, cut: Cut) -> None:
         SystemExit: A picture looks more like one beside it, is missing or at another time, or a
             beep is more than 20 ms away.
     """
-    begin = max(0, cut.first - _FRAMES_BESIDE)
-    wanted = _small(source, first=begin, stop=cut.stop + _FRAMES_BESIDE)
+    source_times = _times(source)
+    first, stop = cut.first(source_times), cut.stop(source_times)
+    begin = max(0, first - _FRAMES_BESIDE)
+    wanted = _small(source, source_times, first=begin, stop=stop + _FRAMES_BESIDE)
     found = _small(cut.path)
     times = [time for time, _ in _hashed(cut.path)]
-    if not len(found) == len(times) == cut.stop - cut.first:
-        raise SystemExit(
-            f"{cut.path.name}: {len(found)} pictures instead of {cut.stop - cut.first}"
-        )
+    if not len(found) == len(times) == stop - first:
+        raise SystemExit(f"{cut.path.name}: {len(found)} pictures instead of {stop - first}")
     for number, picture in enumerate(found):
-        at = cut.first + number - begin
+        at = first + number - begin
         near = range(max(0, at - _FRAMES_BESIDE), min(len(wanted), at + _FRAMES_BESIDE + 1))
         if min(near, key=lambda index: _difference(wanted[index], picture)) != at:
             raise SystemExit(f"{cut.path.name}: its picture {number} is another one of the source")
-    _check_times(cut, times, late=cut.start - cut.first / RATE)
+    _check_times(cut, times, source_times[first:stop], begins_at=cut.start)
     _check_beeps(source, cut, begins_at=cut.start)
 
 
@@ -142,9 +148,9 @@ def check_stored(place: Installation, sources: Mapping[str, Path]) -> None:
             check_copies(source, cuts)
 
 
-def _check_times(cut: Cut, times: Iterable[float], *, late: float = 0.0) -> None:
-    for number, time in enumerate(times):
-        if abs(max(0.0, number / RATE - late) - time) > _TIME_SECONDS:
+def _check_times(cut: Cut, times: list[float], of_source: list[float], *, begins_at: float) -> None:
+    for number, (time, there) in enumerate(zip(times, of_source, strict=True)):
+        if abs(max(0.0, there - begins_at) - time) > _TIME_SECONDS:
             raise SystemExit(f"{cut.path.name}: its picture {number} is shown at {time:.4f} s")
 
 
@@ -163,26 +169,52 @@ def _check_beeps(source: Path, cut: Cut, *, begins_at: float) -> None:
             raise SystemExit(f"{cut.path.name}: the beep at {at:.3f} s is {away:.3f} s away")
 
 
-def _hashed(path: Path, *, first: int = 0, stop: int | None = None) -> list[tuple[float, str]]:
-    """The presented time in seconds and a hash of each picture, as ffmpeg decodes it."""
+def _times(path: Path) -> list[float]:
+    """When each picture is presented, in seconds from the first one, ascending."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        ticks = sorted(
+            packet.pts
+            for packet in container.demux(stream)
+            if packet.pts is not None and not packet.is_discard
+        )
+    return [float((tick - ticks[0]) * stream.time_base) for tick in ticks]
+
+
+def _hashed(
+    path: Path, times: Sequence[float] = (), *, first: int = 0, stop: int | None = None
+) -> list[tuple[float, str]]:
+    """The presented time in seconds and a hash of each picture, as ffmpeg decodes it.
+
+    Args:
+        path: The file.
+        times: When each of its pictures is presented, where not all are wanted.
+        first: Number of the first one wanted; its time counts from there.
+        stop: Number of the first one after them.
+    """
     hashes = ["-enc_time_base", "demux", "-f", "framehash", "-hash", "murmur3"]
-    lines = _decoded(path, hashes, first=first, stop=stop).decode().splitlines()
+    lines = _decoded(path, hashes, times, first=first, stop=stop).decode().splitlines()
     [tick] = [line.split(": ")[1].split("/") for line in lines if line.startswith("#tb 0")]
     rows = [line.split(",") for line in lines if not line.startswith("#")]
     return [(int(row[2]) * int(tick[0]) / int(tick[1]), row[5].strip()) for row in rows]
 
 
-def _small(path: Path, *, first: int = 0, stop: int | None = None) -> np.ndarray:
-    """Small grey copies of the pictures, as (pictures, height, width)."""
+def _small(
+    path: Path, times: Sequence[float] = (), *, first: int = 0, stop: int | None = None
+) -> np.ndarray:
+    """Small grey copies of the pictures, as (pictures, height, width); see `_hashed`."""
     width, height = _SMALL
     grey = f"scale={width}:{height}:flags=area,format=gray"
-    data = _decoded(path, ["-vf", grey, "-f", "rawvideo"], first=first, stop=stop)
+    output = ["-vf", grey, "-f", "rawvideo"]
+    data = _decoded(path, output, times, first=first, stop=stop)
     return np.frombuffer(data, np.uint8).reshape(-1, height, width)
 
 
-def _decoded(path: Path, output: list[str], *, first: int, stop: int | None) -> bytes:
+def _decoded(
+    path: Path, output: list[str], times: Sequence[float], *, first: int, stop: int | None
+) -> bytes:
     # Between two pictures: ffmpeg gives the first one after it.
-    seek = ["-ss", f"{(first - 0.5) / RATE:.6f}"] if first > 0 else []
+    seek = ["-ss", f"{(times[first - 1] + times[first]) / 2:.6f}"] if first > 0 else []
     count = [] if stop is None else ["-frames:v", str(stop - first)]
     copied = [] if seek else ["-copyts"]
     source = ["-threads", "1", *seek, *copied, "-i", str(path)]
