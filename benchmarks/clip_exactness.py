@@ -172,13 +172,15 @@ def _check_beeps(source: Path, cut: Cut, *, begins_at: float) -> None:
 def _times(path: Path) -> list[float]:
     """When each picture is presented, in seconds from the first one, ascending."""
     with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        ticks = sorted(
+        stream: Any = container.streams.video[0]
+        # Read while the file is open: afterwards it is anything.
+        tick = float(stream.time_base)
+        presented = sorted(
             packet.pts
             for packet in container.demux(stream)
             if packet.pts is not None and not packet.is_discard
         )
-    return [float((tick - ticks[0]) * stream.time_base) for tick in ticks]
+    return [(pts - presented[0]) * tick for pts in presented]
 
 
 def _hashed(
