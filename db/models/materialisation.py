@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DateTime, ForeignKey, String, func, text
+from sqlalchemy import DateTime, ForeignKey, Index, String, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -16,7 +16,14 @@ class Materialisation(Base):
     """The last stored result of one asset for one video; unchanged inputs return it again."""
 
     __tablename__ = "materialisations"
-    __table_args__ = ({"schema": PIPELINE_SCHEMA},)
+    __table_args__ = (
+        Index(
+            "idx_materialisations_partial",
+            "video_id",
+            postgresql_where=text("fingerprint = ''"),
+        ),
+        {"schema": PIPELINE_SCHEMA},
+    )
 
     video_id: Mapped[int] = mapped_column(
         ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True, autoincrement=False

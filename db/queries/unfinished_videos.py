@@ -34,6 +34,9 @@ class VideoState:
     last_status: str | None
 
 
+# Whole results are the many and partial ones the few: so the many are counted in the primary key's
+# index alone, and the few are found by one of their own. An empty fingerprint stands for a result
+# that is there in part.
 _UNFINISHED = text(
     """
     SELECT sources.identifier
@@ -42,8 +45,12 @@ _UNFINISHED = text(
     WHERE videos.id IS NULL
     OR videos.id NOT IN (
         SELECT video_id FROM pipeline.materialisations
-        WHERE asset = ANY(:assets) AND fingerprint <> ''
+        WHERE asset = ANY(:assets)
         GROUP BY video_id HAVING count(*) >= cardinality(CAST(:assets AS text[]))
+    )
+    OR videos.id IN (
+        SELECT video_id FROM pipeline.materialisations
+        WHERE fingerprint = '' AND asset = ANY(:assets)
     )
     OR videos.id IN (
         SELECT run.video_id FROM pipeline_history AS run

@@ -13,7 +13,9 @@ from postgres import fresh_database
 from sqlalchemy import Connection, text
 
 from db import schema_state
+from db.queries import unfinished_videos
 from db.session import new_engine
+from videomoments_dagster.history.run_facts import JOB_ASSETS
 
 VIDEOS = 10_000
 LIBRARY = """
@@ -50,6 +52,11 @@ SELECT 'pipeline:' || v.id, v.id, c.first + v.id % 2000, 'full',
        CASE WHEN v.id % 200 = 0 THEN 'failed' ELSE 'completed' END,
        now() - v.id * interval '1 minute'
 FROM videos v, (SELECT min(id) AS first FROM generation_configs) c;
+INSERT INTO pipeline.materialisations (video_id, asset, fingerprint, data_version, details)
+SELECT id, asset, CASE WHEN id % 200 > 0 THEN repeat('f', 64) ELSE '' END, repeat('d', 64), '{}'
+FROM videos, unnest(ARRAY['video', 'transcript', 'generation_config', 'moments', 'refined_moments',
+                          'clips', 'thumbnails']) AS a (asset);
+INSERT INTO pipeline.sources (identifier, location) SELECT identifier, source_url FROM videos;
 """
 
 QUERIES = {
@@ -124,3 +131,14 @@ def test_every_documented_index_has_a_query(library: Connection) -> None:
         )
     )
     assert set(there) == set(QUERIES) | set(TWINS.values())
+
+
+@pytest.mark.parametrize("index", ["pk_materialisations", "idx_materialisations_partial"])
+def test_the_search_for_unfinished_videos_reads_indexes_of_what_there_is(
+    library: Connection, index: str
+) -> None:
+    query = text(f"EXPLAIN {unfinished_videos._UNFINISHED.text}")
+    given = {"assets": sorted(JOB_ASSETS["full"]), "failed": ["failed"]}
+    plan = "\n".join(library.scalars(query, given))
+    assert index in plan, plan
+    assert "Seq Scan on materialisations" not in plan, plan
