@@ -29,6 +29,7 @@ class ClipRows(StoredAsset[CutClips, Clips]):
     """Rows for new cuts; rows of kept clips are not touched."""
 
     name = "clips"
+    has_files = True
 
     def upload(self, store: ObjectStore, *, video: str, made: CutClips) -> Uploads:
         """Store the new cuts under keys with their hashes."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Row, bindparam, delete, func, select, text, update
 from sqlalchemy.orm import Session
 
 from db import models
@@ -43,20 +43,37 @@ _OF_VIDEO = (
     .where(_TABLE.c.video_id == bindparam("of_video"))
     .where(_TABLE.c.is_refined.is_(bindparam("refined")))
 )
+_VIDEOS = Base.metadata.tables["videos"]
+_CHOSEN = Base.metadata.tables["pipeline.selected_configs"]
 _LOCKED = (
-    select(
-        models.Video.id,
-        models.SelectedConfig.generation_config_id,
-        models.SelectedConfig.refinement_config_id,
-    )
-    .outerjoin(models.SelectedConfig, models.SelectedConfig.video_id == models.Video.id)
-    .where(models.Video.identifier == bindparam("identifier"))
+    select(_VIDEOS.c.id, _CHOSEN.c.generation_config_id, _CHOSEN.c.refinement_config_id)
+    .outerjoin(_CHOSEN, _CHOSEN.c.video_id == _VIDEOS.c.id)
+    .where(_VIDEOS.c.identifier == bindparam("identifier"))
     # Rows of `pipeline_history` may still be written meanwhile.
-    .with_for_update(key_share=True, of=models.Video)
+    .with_for_update(key_share=True, of=_VIDEOS)
 )
 
 
-_INSERT = insert(_TABLE).returning(*(_TABLE.c[name] for name in _SHOWN))
+# The rows as one array a column: a statement that is the same for any number of them.
+_NEW = {
+    "identifier": "text",
+    "start_time": "float8",
+    "end_time": "float8",
+    "title": "text",
+    "parent_id": "int",
+    "generation_model": "text",
+    "score": "int",
+    "scoring_model": "text",
+    "scored_at": "timestamp",
+}
+_INSERT = text(
+    f"""
+    INSERT INTO moments ({", ".join(_NEW)}, video_id, is_refined, generation_config_id)
+    SELECT new.*, :video_id, :is_refined, :generation_config_id
+    FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _NEW.items())}) AS new
+    RETURNING {", ".join(_SHOWN)}
+    """  # noqa: S608 - put together from what stands here
+)
 
 
 def _stored_moments(session: Session, *, video: str, refined: bool) -> list[Moment]:
@@ -97,7 +114,7 @@ class _Place:
 
 def _locked_place(session: Session, *, video: str, step: str) -> _Place:
     """The video's row, locked until the transaction ends, with the configs it has chosen."""
-    row = session.execute(_LOCKED, {"identifier": video}).one_or_none()
+    row = session.connection().execute(_LOCKED, {"identifier": video}).one_or_none()
     if row is None:
         raise missing_result(video=video, asset="video", step=step)
     if row.generation_config_id is None:
@@ -125,14 +142,14 @@ def _replace(
     parent_ids: Mapping[str, int],
 ) -> list[Moment]:
     """Insert, keep and delete moments; give those that are stored then, in order of time."""
-    rows = session.execute(_OF_VIDEO, {"of_video": video_id, "refined": refined})
+    # Past the ORM, which takes longer to run a statement than PostgreSQL.
+    connection = session.connection()
+    rows = connection.execute(_OF_VIDEO, {"of_video": video_id, "refined": refined})
     existing = {row.identifier: row for row in rows}
-    gone = [
-        row.id for row in existing.values() if row.identifier not in {m.identifier for m in wanted}
-    ]
+    parents = {moment.identifier: moment.parent_identifier for moment in wanted}
+    gone = [row.id for row in existing.values() if row.identifier not in parents]
     if gone:
         _delete(session, gone)
-    parents = {moment.identifier: moment.parent_identifier for moment in wanted}
     stored: list[Moment] = []
     new: list[dict[str, Any]] = []
     for moment in wanted:
@@ -154,10 +171,7 @@ def _replace(
                 {
                     **values,
                     "identifier": moment.identifier,
-                    "video_id": video_id,
-                    "is_refined": refined,
                     "generation_model": moment.generation_model,
-                    "generation_config_id": config_id,
                 }
             )
             continue
@@ -170,7 +184,15 @@ def _replace(
             ).one()
         stored.append(_moment(row, parent=moment.parent_identifier))
     if new:
-        inserted = session.execute(_INSERT, new)
+        inserted = connection.execute(
+            _INSERT,
+            {
+                **{name: [values[name] for values in new] for name in _NEW},
+                "video_id": video_id,
+                "is_refined": refined,
+                "generation_config_id": config_id,
+            },
+        )
         stored += [_moment(row, parent=parents[row.identifier]) for row in inserted]
     return sorted(
         stored, key=lambda moment: (moment.start_time, moment.end_time, moment.identifier)

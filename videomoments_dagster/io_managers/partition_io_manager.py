@@ -5,7 +5,7 @@ Does not belong here: any table (`<asset>_rows.py`).
 """
 
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 
@@ -16,6 +16,9 @@ from videomoments_dagster.object_store.interface import ObjectStore, StoredObjec
 from videomoments_dagster.progress import Progress
 from videomoments_dagster.resources.database import DatabaseResource
 from videomoments_dagster.resources.object_store import ObjectStoreResource
+
+if TYPE_CHECKING:
+    from videomoments_dagster.io_managers.stored_asset import StoredAsset, Uploads
 
 _HAS_A_PAGE = "clips"
 
@@ -48,11 +51,7 @@ class PartitionIOManager(dg.ConfigurableIOManager):
         asset = STORED_ASSETS[name]
         video = context.partition_key
         with failures_reported(video=video, step=name):
-            with progress_logged(context, "of its files are stored") as progress:
-                store = _told(
-                    self.object_store.store, progress, total=asset.size_of_files(obj.value)
-                )
-                uploads = asset.upload(store, video=video, made=obj.value)
+            uploads = self._uploaded(context, asset, obj.value) if asset.has_files else {}
             with self.database.transaction() as session:
                 written = asset.write(session, video=video, made=obj.value, uploads=uploads)
                 stored = remember(session, video=video, asset=asset, computed=obj, stored=written)
@@ -64,6 +63,14 @@ class PartitionIOManager(dg.ConfigurableIOManager):
         )
         if name == _HAS_A_PAGE:
             self._refresh_page(context)
+
+    def _uploaded(
+        self, context: dg.OutputContext, asset: "StoredAsset[Any, Any]", made: Any
+    ) -> "Uploads":
+        """Store the files of `made`, telling how far."""
+        with progress_logged(context, "of its files are stored") as progress:
+            store = _told(self.object_store.store, progress, total=asset.size_of_files(made))
+            return asset.upload(store, video=context.partition_key, made=made)
 
     def _refresh_page(self, context: dg.OutputContext) -> None:
         """Store the video's page if what it shows has changed; a failure is told and no more."""

@@ -23,6 +23,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from db import models
+from db.base import Base
 from videomoments_dagster.failures import ResultMissing
 from videomoments_dagster.object_store.interface import ObjectStore, StoredObject
 from videomoments_dagster.records import StoredResult
@@ -62,6 +63,8 @@ class StoredAsset(ABC, Generic[Made, Stored]):
     """Storage of one asset: rows, and objects where it has files."""
 
     name: ClassVar[str]
+    has_files: ClassVar[bool] = False
+    """Whether there is anything to `upload`."""
 
     def upload(self, store: ObjectStore, *, video: str, made: Made) -> Uploads:  # noqa: ARG002
         """Store the files of `made`; nothing for assets that are rows only."""
@@ -134,7 +137,9 @@ def first_missing(store: ObjectStore, urls: Collection[str]) -> str | None:
 
 _LOOKUPS_AT_ONCE = 8
 _COLUMNS = ("fingerprint", "data_version", "details")
-_INSERT_NOTE = insert(models.Materialisation).values(
+# The table and not the model: the ORM takes longer to run a statement than PostgreSQL.
+_NOTES = Base.metadata.tables["pipeline.materialisations"]
+_INSERT_NOTE = insert(_NOTES).values(
     video_id=select(models.Video.id)
     .where(models.Video.identifier == bindparam("of_video"))
     .scalar_subquery(),
@@ -143,7 +148,7 @@ _INSERT_NOTE = insert(models.Materialisation).values(
 )
 # Made once: SQLAlchemy takes longer to make a statement than PostgreSQL to run it.
 _NOTE = _INSERT_NOTE.on_conflict_do_update(
-    index_elements=[models.Materialisation.video_id, models.Materialisation.asset],
+    index_elements=[_NOTES.c.video_id, _NOTES.c.asset],
     set_={
         **{name: _INSERT_NOTE.excluded[name] for name in _COLUMNS},
         "updated_at": func.now(),
@@ -188,7 +193,7 @@ def _note(
     computed: Computed[Made],
     details: Mapping[str, object],
 ) -> None:
-    session.execute(
+    session.connection().execute(
         _NOTE,
         {
             "of_video": video,
@@ -197,7 +202,6 @@ def _note(
             "data_version": computed.data_version,
             "details": dict(details),
         },
-        execution_options={"synchronize_session": False},
     )
     # What was loaded of it before is out of date.
     session.expire_all()

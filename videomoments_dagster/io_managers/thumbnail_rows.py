@@ -26,6 +26,7 @@ class ThumbnailRows(StoredAsset[MadeThumbnails, Thumbnails]):
     """One row for the video itself and one for each clip."""
 
     name = "thumbnails"
+    has_files = True
 
     def upload(self, store: ObjectStore, *, video: str, made: MadeThumbnails) -> Uploads:
         """Store the new pictures under keys with their hashes."""

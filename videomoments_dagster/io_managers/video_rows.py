@@ -59,6 +59,7 @@ class VideoRows(StoredAsset[FetchedVideo, Video]):
     """One row and one object; the row's columns describe the file as presented."""
 
     name = "video"
+    has_files = True
 
     def upload(self, store: ObjectStore, *, video: str, made: FetchedVideo) -> Uploads:
         """Store the bytes under a key with their hash; the same bytes are not sent again."""
