@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, select, text, update
+from sqlalchemy import Row, delete, func, select, text, update
 from sqlalchemy.orm import Session
 
 from db import models
@@ -38,22 +38,22 @@ _SHOWN = (
     "scored_at",
 )
 # Statements are made once: SQLAlchemy takes longer to make one than PostgreSQL to run it.
-_OF_VIDEO = (
-    select(_TABLE.c.id, _TABLE.c.parent_id, *(_TABLE.c[name] for name in _SHOWN))
-    .where(_TABLE.c.video_id == bindparam("of_video"))
-    .where(_TABLE.c.is_refined.is_(bindparam("refined")))
+#
+# Two in one message, which saves the way there and back. They cannot be one: the second has to see
+# what was written by whoever held the lock. Rows of `pipeline_history` may still be written
+# meanwhile, so it is not FOR UPDATE.
+_LOCKED = text(
+    f"""
+    SELECT FROM videos WHERE identifier = :identifier FOR NO KEY UPDATE;
+    SELECT videos.id AS video_id, chosen.generation_config_id, chosen.refinement_config_id,
+           moments.id, moments.parent_id, moments.is_refined,
+           {", ".join(f"moments.{name}" for name in _SHOWN)}
+    FROM videos
+    LEFT JOIN pipeline.selected_configs AS chosen ON chosen.video_id = videos.id
+    LEFT JOIN moments ON moments.video_id = videos.id
+    WHERE videos.identifier = :identifier
+    """  # noqa: S608 - put together from what stands here
 )
-_VIDEOS = Base.metadata.tables["videos"]
-_CHOSEN = Base.metadata.tables["pipeline.selected_configs"]
-_LOCKED = (
-    select(_VIDEOS.c.id, _CHOSEN.c.generation_config_id, _CHOSEN.c.refinement_config_id)
-    .outerjoin(_CHOSEN, _CHOSEN.c.video_id == _VIDEOS.c.id)
-    .where(_VIDEOS.c.identifier == bindparam("identifier"))
-    # Rows of `pipeline_history` may still be written meanwhile.
-    .with_for_update(key_share=True, of=_VIDEOS)
-)
-
-
 # The rows as one array a column: a statement that is the same for any number of them.
 _NEW = {
     "identifier": "text",
@@ -105,21 +105,32 @@ def _moment(row: Row[Any], *, parent: str | None) -> Moment:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where moments go: the rows of their video and of its configs."""
+    """Where moments go: the rows of their video and of its configs, and the moments there."""
 
     video_id: int
     generation_config_id: int
     refinement_config_id: int
+    roots: Mapping[str, Row[Any]]
+    refined: Mapping[str, Row[Any]]
 
 
 def _locked_place(session: Session, *, video: str, step: str) -> _Place:
-    """The video's row, locked until the transaction ends, with the configs it has chosen."""
-    row = session.connection().execute(_LOCKED, {"identifier": video}).one_or_none()
-    if row is None:
+    """The video's row, locked until the transaction ends, with what hangs on it."""
+    # Past the ORM, which takes longer to run a statement than PostgreSQL.
+    rows = session.connection().execute(_LOCKED, {"identifier": video}).all()
+    if not rows:
         raise missing_result(video=video, asset="video", step=step)
-    if row.generation_config_id is None:
+    first = rows[0]
+    if first.generation_config_id is None:
         raise missing_result(video=video, asset="generation_config", step=step)
-    return _Place(row.id, row.generation_config_id, row.refinement_config_id)
+    there = [row for row in rows if row.id is not None]
+    return _Place(
+        first.video_id,
+        first.generation_config_id,
+        first.refinement_config_id,
+        roots={row.identifier: row for row in there if row.is_refined is False},
+        refined={row.identifier: row for row in there if row.is_refined is True},
+    )
 
 
 def _delete(session: Session, gone: Sequence[int]) -> None:
@@ -134,18 +145,14 @@ def _delete(session: Session, gone: Sequence[int]) -> None:
 
 def _replace(
     session: Session,
+    place: _Place,
     *,
-    video_id: int,
-    config_id: int,
     wanted: Sequence[Moment],
     refined: bool,
     parent_ids: Mapping[str, int],
 ) -> list[Moment]:
     """Insert, keep and delete moments; give those that are stored then, in order of time."""
-    # Past the ORM, which takes longer to run a statement than PostgreSQL.
-    connection = session.connection()
-    rows = connection.execute(_OF_VIDEO, {"of_video": video_id, "refined": refined})
-    existing = {row.identifier: row for row in rows}
+    existing = place.refined if refined else place.roots
     parents = {moment.identifier: moment.parent_identifier for moment in wanted}
     gone = [row.id for row in existing.values() if row.identifier not in parents]
     if gone:
@@ -184,13 +191,15 @@ def _replace(
             ).one()
         stored.append(_moment(row, parent=moment.parent_identifier))
     if new:
-        inserted = connection.execute(
+        inserted = session.connection().execute(
             _INSERT,
             {
                 **{name: [values[name] for values in new] for name in _NEW},
-                "video_id": video_id,
+                "video_id": place.video_id,
                 "is_refined": refined,
-                "generation_config_id": config_id,
+                "generation_config_id": place.refinement_config_id
+                if refined
+                else place.generation_config_id,
             },
         )
         stored += [_moment(row, parent=parents[row.identifier]) for row in inserted]
@@ -234,8 +243,7 @@ class RootMomentRows(_MomentRows):
         place = _locked_place(session, video=video, step=self.name)
         stored = _replace(
             session,
-            video_id=place.video_id,
-            config_id=place.generation_config_id,
+            place,
             wanted=made.moments,
             refined=False,
             parent_ids={},
@@ -263,14 +271,12 @@ class RefinedMomentRows(_MomentRows):
             ResultMissing: If a root moment is no longer stored.
         """
         place = _locked_place(session, video=video, step=self.name)
-        roots = session.execute(_OF_VIDEO, {"of_video": place.video_id, "refined": False})
-        parent_ids = {row.identifier: row.id for row in roots}
+        parent_ids = {root.identifier: root.id for root in place.roots.values()}
         if any(moment.parent_identifier not in parent_ids for moment in made.moments):
             raise missing_result(video=video, asset="moments", step=self.name)
         stored = _replace(
             session,
-            video_id=place.video_id,
-            config_id=place.refinement_config_id,
+            place,
             wanted=made.moments,
             refined=True,
             parent_ids=parent_ids,
