@@ -19,7 +19,7 @@ from videomoments_dagster.failures import ResultMissing, SourceUnavailable
 from videomoments_dagster.identity import moment_identifier
 from videomoments_dagster.io_managers.catalogue import STORED_ASSETS
 from videomoments_dagster.io_managers.partition_io_manager import PartitionIOManager
-from videomoments_dagster.io_managers.stored_asset import Computed, Unchanged, locked_video
+from videomoments_dagster.io_managers.stored_asset import Computed, Unchanged
 from videomoments_dagster.object_store.atomic_file import content_hash
 from videomoments_dagster.records import (
     AudioStream,
@@ -549,13 +549,16 @@ def test_eight_threads_that_store_moments_of_one_video_leave_the_set_of_one_of_t
     assert storage.load("moments").moments in sets
 
 
-def test_two_writers_of_one_video_write_one_after_the_other(storage: Storage) -> None:
+def test_a_second_writer_of_one_video_waits_and_sees_what_the_first_wrote(
+    storage: Storage,
+) -> None:
     storage.write_all()
     writer = threading.Thread(
         target=storage.write, args=("moments", Moments(moments=(root(0),))), daemon=True
     )
     with storage.database.transaction() as other:
-        locked_video(other, video="vid1", step="moments")
+        first = Moments(moments=(root(20),))
+        STORED_ASSETS["moments"].write(other, video="vid1", made=first, uploads={})
         writer.start()
         writer.join(0.5)
         assert writer.is_alive()
