@@ -8,7 +8,7 @@ clip and thumbnail), and those that are gone are deleted.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Row, delete, func, select, text, update
@@ -71,7 +71,6 @@ _INSERT = text(
     INSERT INTO moments ({", ".join(_NEW)}, video_id, is_refined, generation_config_id)
     SELECT new.*, :video_id, :is_refined, :generation_config_id
     FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _NEW.items())}) AS new
-    RETURNING {", ".join(_SHOWN)}
     """  # noqa: S608 - put together from what stands here
 )
 
@@ -153,8 +152,8 @@ def _replace(
 ) -> list[Moment]:
     """Insert, keep and delete moments; give those that are stored then, in order of time."""
     existing = place.refined if refined else place.roots
-    parents = {moment.identifier: moment.parent_identifier for moment in wanted}
-    gone = [row.id for row in existing.values() if row.identifier not in parents]
+    identifiers = {moment.identifier for moment in wanted}
+    gone = [row.id for row in existing.values() if row.identifier not in identifiers]
     if gone:
         _delete(session, gone)
     stored: list[Moment] = []
@@ -163,10 +162,11 @@ def _replace(
         # What may differ in a row of the same identifier. That stands for the times, but somebody
         # may have changed them by SQL; and their DELETE of a root, which is back by now, has set
         # its children's parent to null.
+        title = fitted(moment.title, TITLE_CHARACTERS)
         values = {
             "start_time": moment.start_time,
             "end_time": moment.end_time,
-            "title": fitted(moment.title, TITLE_CHARACTERS),
+            "title": title,
             "parent_id": parent_ids.get(moment.parent_identifier or ""),
             "score": moment.score,
             "scoring_model": moment.scoring_model,
@@ -181,6 +181,8 @@ def _replace(
                     "generation_model": moment.generation_model,
                 }
             )
+            # As it will be read: nothing but the title is fitted to its column.
+            stored.append(replace(moment, title=title))
             continue
         if any(getattr(row, name) != value for name, value in values.items()):
             row = session.execute(
@@ -191,7 +193,7 @@ def _replace(
             ).one()
         stored.append(_moment(row, parent=moment.parent_identifier))
     if new:
-        inserted = session.connection().execute(
+        session.connection().execute(
             _INSERT,
             {
                 **{name: [values[name] for values in new] for name in _NEW},
@@ -202,7 +204,6 @@ def _replace(
                 else place.generation_config_id,
             },
         )
-        stored += [_moment(row, parent=parents[row.identifier]) for row in inserted]
     return sorted(
         stored, key=lambda moment: (moment.start_time, moment.end_time, moment.identifier)
     )
