@@ -11,7 +11,7 @@ ffmpeg process would cost more than everything else here and could land on its n
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -241,12 +241,13 @@ def _collected(stretch: _Stretch, look: _Look) -> list[_Candidate]:
 def _keyframes(stretch: _Stretch, container: InputContainer, stream: Any) -> Iterator[_Candidate]:
     """The keyframes before the sample times, each once."""
     origin = presented_origin(stretch.facts)
+    decoded: set[int] = set()
     seen: set[float] = set()
     for moment in sample_times(stretch.start, stretch.end, stretch.samples):
         if stretch.late():
             return
         container.seek(int((origin + moment) / stream.time_base), stream=stream)
-        found = _first_keyframe(container, stream)
+        found = _first_keyframe(container, stream, decoded)
         if found is None:
             continue
         seconds = found[0] - origin
@@ -255,12 +256,19 @@ def _keyframes(stretch: _Stretch, container: InputContainer, stream: Any) -> Ite
             yield _candidate(stretch, stream, seconds, found[1])
 
 
-def _first_keyframe(container: InputContainer, stream: Any) -> tuple[float, Any] | None:
+def _first_keyframe(
+    container: InputContainer, stream: Any, decoded: set[int]
+) -> tuple[float, Any] | None:
+    """The next keyframe, unless its time is among those that were decoded before."""
     for tried, packet in enumerate(container.demux(stream)):
         if tried > _PACKETS_TRIED:
             return None
         if not packet.is_keyframe or packet.is_discard:
             continue
+        if packet.pts is not None:
+            if packet.pts in decoded:
+                return None
+            decoded.add(packet.pts)
         try:
             # Draining gives the frame at once, without the packets it would be reordered with.
             frames = [*packet.decode(), *stream.codec_context.decode(None)]
@@ -314,9 +322,28 @@ def _decoded_through(
 
 
 def _frames(stretch: _Stretch, container: InputContainer, stream: Any) -> Iterator[Any]:
+    """Decoded frames; what is past the end is decoded only where more of the stretch follows."""
+    end = presented_origin(stretch.facts) + stretch.end
+    held: list[Any] = []
     for packet in container.demux(stream):
         if stretch.late():
             return
+        # No frame is shown before it is decoded.
+        if packet.size and packet.dts is not None and packet.dts * stream.time_base >= end:
+            held.append(packet)
+            if len(held) < _FRAMES_PAST_THE_END:
+                continue
+            break
+        yield from _decoded([*held, packet] if packet.size else [packet])
+        held.clear()
+    else:
+        return
+    yield from stream.codec_context.decode(None)
+
+
+def _decoded(packets: Iterable[Any]) -> Iterator[Any]:
+    """Frames of those packets that decode; an empty packet is the end of the file."""
+    for packet in packets:
         try:
             yield from packet.decode()
         except av.error.FFmpegError:

@@ -77,7 +77,7 @@ def thumbnails(
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # no other is taken beside checks
     """Make the thumbnails that are missing."""
     from videomoments_dagster.defs.asset_metadata.thumbnails import SHEET, thumbnails_told
-    from videomoments_dagster.media.probe import probe
+    from videomoments_dagster.media.probe import probe_written
     from videomoments_dagster.media.thumbnails import make_thumbnail
 
     with failures_reported(video=video.identifier, step="thumbnails"):
@@ -90,7 +90,7 @@ def thumbnails(
 
         def make(owner: _Owner) -> ThumbnailFile:
             path = media.local_file(urls[owner])
-            facts: MediaFacts = video.facts if owner is None else probe(path)
+            facts: MediaFacts = video.facts if owner is None else probe_written(path)
             length = facts.duration_seconds
             start, end = (0.0, length) if owner is None else moment_within(clip_of[owner], length)
             destination = scratch.subfolder("thumbnails") / f"{owner or 'video'}.jpg"
