@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
 import yaml
 from dagster import DagsterInstance, DagsterRun
 from postgres import fresh_database
+from sqlalchemy import event
 
 from db.urls import normalised, rendered
 from videomoments_dagster import pooled_storage
@@ -74,6 +77,43 @@ def test_a_server_that_dropped_all_connections_is_asked_again_without_a_failure(
     work(instance)
     assert sessions(dagster_url, end_them=True) >= 1
     assert work(instance) == 2
+
+
+def test_a_partition_that_is_gone_is_known_to_be_gone(instance: DagsterInstance) -> None:
+    assert not instance.has_dynamic_partition("videos", "talk")
+    instance.add_dynamic_partitions("videos", ["talk"])
+    assert instance.has_dynamic_partition("videos", "talk")
+    instance.delete_dynamic_partition("videos", "talk")
+    assert not instance.has_dynamic_partition("videos", "talk")
+
+
+def test_what_another_process_did_to_a_partition_is_seen_soon(
+    instance: DagsterInstance, dagster_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance.add_dynamic_partitions("videos", ["talk"])
+    other = PooledPostgresStorage(rendered(normalised(dagster_url)))
+    now = time.monotonic()
+    assert instance.has_dynamic_partition("videos", "talk")
+    other.event_log_storage.delete_dynamic_partition("videos", "talk")
+    monkeypatch.setattr("time.monotonic", lambda: now + 60)
+    assert not instance.has_dynamic_partition("videos", "talk")
+    monkeypatch.undo()
+    other.event_log_storage.dispose()
+
+
+def test_the_schema_and_a_partition_are_not_asked_for_again_and_again(
+    instance: DagsterInstance,
+) -> None:
+    instance.add_dynamic_partitions("videos", ["talk"])
+    events: Any = instance.event_log_storage
+    asked: list[str] = []
+    event.listen(events._engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
+    for _ in range(5):
+        assert instance.has_dynamic_partition("videos", "talk")
+        assert events.has_asset_key_index_cols()
+        assert events.supports_asset_checks
+    # Tables twice, columns in two parts, and the partition.
+    assert len(asked) <= 5
 
 
 @pytest.mark.parametrize("file", FILES)
