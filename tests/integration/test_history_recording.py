@@ -423,10 +423,10 @@ def test_a_run_that_cannot_be_recorded_does_not_keep_the_others_from_it(
 def _break(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     real = recording.run_facts
 
-    def facts(instance: DagsterInstance, record: Any) -> Any:
+    def facts(instance: DagsterInstance, record: Any, **named: Any) -> Any:
         if record.dagster_run.run_id == broken:
             raise ZeroDivisionError("on purpose")
-        return real(instance, record)
+        return real(instance, record, **named)
 
     monkeypatch.setattr(recording, "run_facts", facts)
 

@@ -22,7 +22,14 @@ from videomoments_dagster.definitions import build_definitions
 from videomoments_dagster.defs.jobs import CONFIG_OF_JOB
 from videomoments_dagster.defs.run_tags import PROFILE_TAG, TRANSCRIPTION_TAG
 from videomoments_dagster.history.abandoned_runs import close_abandoned_runs
-from videomoments_dagster.history.dagster_runs import blocking_sentence, root_cause, run_facts
+from videomoments_dagster.history.dagster_runs import (
+    COUNTED_ASSETS,
+    RECORDED_EVENTS,
+    blocking_sentence,
+    recorded_events,
+    root_cause,
+    run_facts,
+)
 from videomoments_dagster.history.recording import record_run
 from videomoments_dagster.history.run_facts import JOB_ASSETS, HistoryRow, RunFacts, history_row
 
@@ -100,9 +107,10 @@ def run_job(
             run_id=run_id,
             raise_on_error=False,
         )
-    record_run(instance, database, run_id)
+    events = recorded_events(instance, run_id)
+    record_run(instance, database, run_id, events=events)
     record = instance.get_run_record_by_id(run_id)
-    facts = None if record is None else run_facts(instance, record)
+    facts = None if record is None else run_facts(instance, record, events=events)
     row = None if facts is None else history_row(facts)
     if facts is None or row is None:
         raise RuntimeError(f"Dagster has no record of the run {run_id} that just ended")
@@ -133,6 +141,8 @@ class _Follower:
         self._begun: set[str] = set()
         self._unchanged: set[str] = set()
         self._refused: dict[str, str] = {}
+        self._events: list[DagsterEvent] = []
+        self._has_row = False
 
     def __call__(self, entry: EventLogEntry) -> None:
         event, step = entry.dagster_event, entry.step_key
@@ -141,6 +151,8 @@ class _Follower:
             if step in self._begun:
                 self._reporter.step_said(step, entry.user_message)
             return
+        if event.event_type in RECORDED_EVENTS:
+            self._events.append(event)
         if step is None:
             return
         self._note(step, event)
@@ -153,7 +165,8 @@ class _Follower:
                 seconds=event.step_success_data.duration_ms / 1000,
                 unchanged=step in self._unchanged,
             )
-            self._record(step)
+            if step in COUNTED_ASSETS or not self._has_row:
+                self._record(step)
         elif event.event_type == DagsterEventType.STEP_UP_FOR_RETRY:
             self._reporter.step_said(step, _why(event.step_retry_data) + " It is tried again.")
         elif event.is_step_failure:
@@ -177,7 +190,8 @@ class _Follower:
         The closing call records the run in any case, and raises what keeps it from that.
         """
         try:
-            record_run(self._instance, self._database, self._run_id)
+            rows = record_run(self._instance, self._database, self._run_id, events=self._events)
+            self._has_row = self._has_row or rows > 0
         except DatabaseProblem as problem:
             self._reporter.step_said(step, f"The row of pipeline_history waits: {problem}")
 

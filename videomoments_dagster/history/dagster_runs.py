@@ -6,6 +6,7 @@ not belong here: what a row says (`run_facts`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from dagster import (
@@ -33,16 +34,34 @@ IN_FLIGHT = [
 ]
 """Dagster's statuses of runs that are waiting or under way."""
 
-_EVENTS = {
+RECORDED_EVENTS = {
     DagsterEventType.ASSET_MATERIALIZATION,
     DagsterEventType.STEP_FAILURE,
     DagsterEventType.RUN_FAILURE,
     DagsterEventType.ASSET_CHECK_EVALUATION,
 }
+"""What a run's facts are read from."""
+
+COUNTED_ASSETS = frozenset({"generation_config", "moments", "clips"})
+"""Those whose materialisation changes the row of a run that goes on."""
 
 
-def run_facts(instance: DagsterInstance, record: RunRecord) -> RunFacts | None:
-    """The facts of one run, or None for a run that is not one video's through our assets."""
+def recorded_events(instance: DagsterInstance, run_id: str) -> list[DagsterEvent]:
+    """The events of a run that its facts are read from, in order."""
+    found = instance.get_records_for_run(run_id, of_type=RECORDED_EVENTS).records
+    return [event for one in found if (event := one.event_log_entry.dagster_event) is not None]
+
+
+def run_facts(
+    instance: DagsterInstance, record: RunRecord, *, events: Iterable[DagsterEvent] | None = None
+) -> RunFacts | None:
+    """The facts of one run, or None for a run that is not one video's through our assets.
+
+    Args:
+        instance: Where the run is.
+        record: The run.
+        events: Its `RECORDED_EVENTS` so far, in order, where they are at hand; else they are read.
+    """
     run = record.dagster_run
     video = run.tags.get(PARTITION_TAG)
     assets = assets_of(record)
@@ -58,10 +77,7 @@ def run_facts(instance: DagsterInstance, record: RunRecord) -> RunFacts | None:
     refused: dict[str | None, str] = {}
     failed_step: str | None = None
     failure: str | None = None
-    for entry in instance.get_records_for_run(run.run_id, of_type=_EVENTS).records:
-        event = entry.event_log_entry.dagster_event
-        if event is None:
-            continue
+    for event in recorded_events(instance, run.run_id) if events is None else events:
         if event.is_step_materialization and event.asset_key is not None:
             metadata = event.step_materialization_data.materialization.metadata
             _note(noted, event.asset_key.to_user_string(), metadata)

@@ -7,11 +7,11 @@ the command line, and a rebuild. Does not belong here: what a row says (`run_fac
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 
-from dagster import DagsterInstance, RunRecord, RunsFilter
+from dagster import DagsterEvent, DagsterInstance, RunRecord, RunsFilter
 from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
@@ -50,7 +50,11 @@ class Recorded:
 
 
 def record_runs(
-    instance: DagsterInstance, database: Database, records: Iterable[RunRecord]
+    instance: DagsterInstance,
+    database: Database,
+    records: Iterable[RunRecord],
+    *,
+    events: Mapping[str, Sequence[DagsterEvent]] = MappingProxyType({}),
 ) -> Recorded:
     """Bring the rows of these runs up to date; each run in a transaction of its own.
 
@@ -59,6 +63,12 @@ def record_runs(
     video writes its first row.
 
     A run that cannot be recorded does not keep the others from it.
+
+    Args:
+        instance: Where the runs are.
+        database: Our database.
+        records: The runs.
+        events: Their `RECORDED_EVENTS` by run id, of those where they are at hand.
 
     Raises:
         DatabaseProblem: If the database cannot be worked with at all, which is no run's fault.
@@ -69,7 +79,7 @@ def record_runs(
     def attempt(record: RunRecord) -> _Outcome:
         run_id = record.dagster_run.run_id
         try:
-            outcome = _record(instance, database, record)
+            outcome = _record(instance, database, record, events.get(run_id))
         except DatabaseProblem:
             raise
         except Exception as error:
@@ -87,15 +97,30 @@ def record_runs(
     return Recorded(runs=len(written), failures=failures)
 
 
-def record_run(instance: DagsterInstance, database: Database, run_id: str) -> int:
+def record_run(
+    instance: DagsterInstance,
+    database: Database,
+    run_id: str,
+    *,
+    events: Sequence[DagsterEvent] | None = None,
+) -> int:
     """Bring the row of one run up to date, and say how many rows that concerned.
+
+    Args:
+        instance: Where the run is.
+        database: Our database.
+        run_id: The run.
+        events: Its `RECORDED_EVENTS` so far, where they are at hand.
 
     Raises:
         DatabaseProblem: If the database cannot be worked with.
         Exception: Whatever kept this run from being recorded.
     """
     recorded = record_runs(
-        instance, database, instance.get_run_records(RunsFilter(run_ids=[run_id]))
+        instance,
+        database,
+        instance.get_run_records(RunsFilter(run_ids=[run_id])),
+        events={} if events is None else {run_id: events},
     )
     if run_id in recorded.failures:
         raise recorded.failures[run_id]
@@ -135,11 +160,16 @@ class _Outcome:
     first_of_video: bool = False
 
 
-def _record(instance: DagsterInstance, database: Database, record: RunRecord) -> _Outcome:
+def _record(
+    instance: DagsterInstance,
+    database: Database,
+    record: RunRecord,
+    events: Sequence[DagsterEvent] | None,
+) -> _Outcome:
     if record.dagster_run.status.name in WAITING_STATUSES:
         # Thousands of these wait while a backfill runs; their events need not be read.
         return _Outcome()
-    facts = run_facts(instance, record)
+    facts = run_facts(instance, record, events=events)
     if facts is None:
         return _Outcome()
     if facts.identifier is None:
