@@ -53,4 +53,11 @@ def build_definitions(
     )
 
 
-defs = build_definitions()
+_settings = load_settings()
+defs = build_definitions(_settings)
+
+
+def current_definitions() -> dg.Definitions:
+    """`defs`, unless the settings have changed since; then definitions of their own."""
+    settings = load_settings()
+    return defs if settings is _settings else build_definitions(settings)

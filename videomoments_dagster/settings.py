@@ -11,7 +11,7 @@ Example:
 from __future__ import annotations
 
 import os
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -173,7 +173,7 @@ class Settings(DatabaseSettings):
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
 
-    @cached_property
+    @property
     def home_folder(self) -> Path:
         """`home` as an absolute path; relative ones are relative to the working directory."""
         return self.home.expanduser().absolute()
@@ -207,14 +207,14 @@ class Settings(DatabaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the settings from the environment.
+    """Read the settings from the environment; the same object while nothing there changes.
 
     Raises:
         SettingsRejected: If a variable holds something that its setting does not allow; the
             reason names the variable.
     """
     try:
-        return Settings()
+        return _settings_of(frozenset(os.environ.items()))
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0])
@@ -222,3 +222,9 @@ def load_settings() -> Settings:
             f"the setting {field.upper()} is invalid: {first['msg'].removeprefix('Value error, ')}",
             remedy=f"Set or unset the environment variable {field.upper()}",
         ) from None
+
+
+@lru_cache(maxsize=1)
+def _settings_of(_environment: frozenset[tuple[str, str]]) -> Settings:
+    # Reading fifty variables takes milliseconds, and each resource of a run wants them.
+    return Settings()

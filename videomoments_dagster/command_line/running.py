@@ -18,7 +18,7 @@ from dagster import DagsterEvent, DagsterEventType, DagsterInstance, EventLogEnt
 
 from db.errors import DatabaseProblem
 from db.session import Database
-from videomoments_dagster.definitions import build_definitions
+from videomoments_dagster.definitions import current_definitions
 from videomoments_dagster.defs.jobs import CONFIG_OF_JOB
 from videomoments_dagster.defs.run_tags import PROFILE_TAG, TRANSCRIPTION_TAG
 from videomoments_dagster.history.abandoned_runs import close_abandoned_runs
@@ -99,7 +99,7 @@ def run_job(
     follower = _Follower(reporter, instance, database, run_id)
     instance.add_event_listener(run_id, follower)
     with _terminated_as_interrupted():
-        build_definitions().resolve_job_def(job).execute_in_process(
+        current_definitions().resolve_job_def(job).execute_in_process(
             instance=instance,
             partition_key=video,
             run_config=_run_config(job, force=force),
