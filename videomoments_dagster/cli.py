@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ import click
 
 from videomoments_dagster.command_line.backfill_command import backfill_command
 from videomoments_dagster.command_line.export_command import export_command
+from videomoments_dagster.command_line.loading import loading
 from videomoments_dagster.command_line.report_command import report_command
 from videomoments_dagster.command_line.upkeep import upkeep_commands
 from videomoments_dagster.failures import VideoMomentsError
@@ -74,10 +75,12 @@ def main() -> None:
 @contextmanager
 def _opened() -> Iterator[tuple[Settings, Database, DagsterInstance]]:
     """Settings, our database with a current schema, and Dagster's instance."""
-    from videomoments_dagster.command_line.dagster_instance import opened_instance
+    with ExitStack() as until_the_end:
+        with loading():
+            from videomoments_dagster.command_line.dagster_instance import opened_instance
 
-    settings, database = _database()
-    with opened_instance(settings) as instance:
+            settings, database = _database()
+            instance = until_the_end.enter_context(opened_instance(settings))
         yield settings, database, instance
 
 
@@ -191,8 +194,9 @@ def run(
 
 def _check_profile(name: str | None) -> None:
     """Refuse an invalid file of profiles, or a name not in it, before anything is written."""
-    from videomoments_dagster.profiles import load_profiles, profile_named
-    from videomoments_dagster.settings import load_settings
+    with loading():
+        from videomoments_dagster.profiles import load_profiles, profile_named
+        from videomoments_dagster.settings import load_settings
 
     profiles = load_profiles(load_settings().profiles)
     if name is not None:
@@ -209,9 +213,10 @@ def _run(
     transcription: str | None = None,
     force: bool = False,
 ) -> int:
-    from videomoments_dagster.command_line.progress import RunReporter
-    from videomoments_dagster.command_line.running import run_job
-    from videomoments_dagster.registration import registered
+    with loading():
+        from videomoments_dagster.command_line.progress import RunReporter
+        from videomoments_dagster.command_line.running import run_job
+        from videomoments_dagster.registration import registered
 
     registered(instance, database, identifier)
     reporter = RunReporter()

@@ -6,6 +6,7 @@ belong here: any of those.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,3 +62,8 @@ def current_definitions() -> dg.Definitions:
     """`defs`, unless the settings have changed since; then definitions of their own."""
     settings = load_settings()
     return defs if settings is _settings else build_definitions(settings)
+
+
+# Code servers and processes of runs keep what they have imported by now: their collections of
+# garbage need not look through it each time.
+gc.freeze()
