@@ -156,16 +156,22 @@ def wait_for(
 
 
 @contextmanager
-def installation(settings: Mapping[str, str] | None = None) -> Iterator[Installation]:
+def installation(
+    settings: Mapping[str, str] | None = None, *, durable: bool = False
+) -> Iterator[Installation]:
     """Give a new installation with both its databases, and no part started; it is gone after.
 
     This process's environment is that of the installation for as long, so that what is called
     here works on the same databases.
+
+    Args:
+        settings: Environment of its processes, beside the databases.
+        durable: Whether its databases wait for the disk.
     """
     # A short path that other users may enter: PostgreSQL may run as another than this one.
     home = Path(tempfile.gettempdir()) / f"vm-{uuid.uuid4().hex[:10]}"
     home.mkdir(mode=0o755)
-    server = EmbeddedPostgres(home / "server", durable=False)
+    server = EmbeddedPostgres(home / "server", durable=durable)
     before = dict(os.environ)
     try:
         ours = server.acquire(database="videomoments")
