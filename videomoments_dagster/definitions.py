@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import dagster as dg
@@ -54,15 +55,17 @@ def build_definitions(
     )
 
 
-_settings = load_settings()
-defs = build_definitions(_settings)
+@lru_cache(maxsize=1)
+def _definitions_of(settings: Settings) -> dg.Definitions:
+    return build_definitions(settings)
 
 
 def current_definitions() -> dg.Definitions:
-    """`defs`, unless the settings have changed since; then definitions of their own."""
-    settings = load_settings()
-    return defs if settings is _settings else build_definitions(settings)
+    """Definitions of the settings as they are now; the same ones while those stay."""
+    return _definitions_of(load_settings())
 
+
+defs = current_definitions()
 
 # Code servers and processes of runs keep what they have imported by now: their collections of
 # garbage need not look through it each time.

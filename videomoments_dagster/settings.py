@@ -33,7 +33,7 @@ class Settings(DatabaseSettings):
             `load_settings` turns that into a sentence.
     """
 
-    model_config = SettingsConfigDict(extra="ignore")
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
 
     home: Annotated[Path, Field(validation_alias="VIDEOMOMENTS_HOME")] = Path(".videomoments")
     """Folder for everything embedded: database, objects, models, scratch, Dagster's instance."""
