@@ -118,7 +118,8 @@ def ranges(rows: Rows, folder: Path) -> None:
     sys.path.insert(0, str(PROJECT / "tests"))
     from gcs_emulator import BUCKET, google_storage
 
-    short = make_mp4(folder / "short.mp4", seconds=SHORT_SECONDS, keyframe_seconds=2.0)
+    # The emulator holds all objects in memory, and copies them there.
+    short = make_mp4(folder / "short.mp4", seconds=SHORT_SECONDS, keyframe_seconds=2.0, factor=32)
     long = looped(short, folder / "long.mp4", times=LONG_SECONDS // SHORT_SECONDS)
     with (
         google_storage() as storage,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import platform
 import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,17 +55,34 @@ def main() -> None:
     if unknown:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     rows = Rows()
-    for name, part in PARTS.items():
-        if not chosen or name in chosen:
-            # A folder that PostgreSQL's own user may enter.
-            with tempfile.TemporaryDirectory(prefix=f"videomoments-bench-{name}-") as folder:
-                part(rows, Path(folder))
+    failed = [
+        name
+        for name, part in PARTS.items()
+        if (not chosen or name in chosen) and not _went_well(name, part, rows)
+    ]
     console = Console(width=150)
     console.print(rows.table())
     console.print(
         f"{available_cores()} cores, {platform.machine()}, Python {platform.python_version()}. "
         f"{sum(row.reached for row in rows.rows)} of {len(rows.rows)} as promised."
     )
+    if failed:
+        raise SystemExit(f"Without figures, for what is said above: {', '.join(failed)}")
+
+
+def _went_well(name: str, part: Callable[[Rows, Path], None], rows: Rows) -> bool:
+    """Run a part; what is wrong with one costs nobody the others' figures."""
+    # A folder that PostgreSQL's own user may enter.
+    with tempfile.TemporaryDirectory(prefix=f"videomoments-bench-{name}-") as folder:
+        try:
+            part(rows, Path(folder))
+        except SystemExit as refusal:
+            print(f"{name}: {refusal}", flush=True)
+        except Exception:  # noqa: BLE001 - whatever it is, it is told, and the exit code says so
+            traceback.print_exc()
+        else:
+            return True
+    return False
 
 
 if __name__ == "__main__":
