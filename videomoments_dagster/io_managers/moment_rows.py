@@ -43,35 +43,41 @@ _SHOWN = (
 # what was written by whoever held the lock. Rows of `pipeline_history` may still be written
 # meanwhile, so it is not FOR UPDATE.
 _LOCKED = text(
-    f"""
+    """
     SELECT FROM videos WHERE identifier = :identifier FOR NO KEY UPDATE;
     SELECT videos.id AS video_id, chosen.generation_config_id, chosen.refinement_config_id,
-           moments.id, moments.parent_id, moments.is_refined,
-           {", ".join(f"moments.{name}" for name in _SHOWN)}
+           moments.id, moments.parent_id, moments.is_refined, moments.identifier,
+           moments.start_time, moments.end_time, moments.title, moments.generation_model,
+           moments.score, moments.scoring_model, moments.scored_at
     FROM videos
     LEFT JOIN pipeline.selected_configs AS chosen ON chosen.video_id = videos.id
     LEFT JOIN moments ON moments.video_id = videos.id
     WHERE videos.identifier = :identifier
-    """  # noqa: S608 - put together from what stands here
+    """
 )
 # The rows as one array a column: a statement that is the same for any number of them.
-_NEW = {
-    "identifier": "text",
-    "start_time": "float8",
-    "end_time": "float8",
-    "title": "text",
-    "parent_id": "int",
-    "generation_model": "text",
-    "score": "int",
-    "scoring_model": "text",
-    "scored_at": "timestamp",
-}
+_NEW = (
+    "identifier",
+    "start_time",
+    "end_time",
+    "title",
+    "parent_id",
+    "generation_model",
+    "score",
+    "scoring_model",
+    "scored_at",
+)
 _INSERT = text(
-    f"""
-    INSERT INTO moments ({", ".join(_NEW)}, video_id, is_refined, generation_config_id)
+    """
+    INSERT INTO moments (identifier, start_time, end_time, title, parent_id, generation_model,
+                         score, scoring_model, scored_at,
+                         video_id, is_refined, generation_config_id)
     SELECT new.*, :video_id, :is_refined, :generation_config_id
-    FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _NEW.items())}) AS new
-    """  # noqa: S608 - put together from what stands here
+    FROM unnest(CAST(:identifier AS text[]), CAST(:start_time AS float8[]),
+                CAST(:end_time AS float8[]), CAST(:title AS text[]), CAST(:parent_id AS int[]),
+                CAST(:generation_model AS text[]), CAST(:score AS int[]),
+                CAST(:scoring_model AS text[]), CAST(:scored_at AS timestamp[])) AS new
+    """
 )
 
 
