@@ -31,12 +31,14 @@ _SPEECH = (
 )
 
 _PEAK = """
-import resource, sys
+import sys
+sys.path.insert(0, {benchmarks!r})
+from memory_peak import peak_bytes
 from videomoments_dagster.cli import main
 try:
     main()
 finally:
-    print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, file=sys.stderr)
+    print("peak", peak_bytes(), file=sys.stderr)
 """
 
 
@@ -83,7 +85,7 @@ def _added(place: Installation, video: Path, *, seconds: int) -> str:
 
 def _peak(place: Installation, video: str) -> float:
     done = subprocess.run(
-        [sys.executable, "-c", _PEAK, "run", video],
+        [sys.executable, "-c", _PEAK.format(benchmarks=str(PROJECT / "benchmarks")), "run", video],
         check=False,
         env=place.environment,
         cwd=PROJECT,

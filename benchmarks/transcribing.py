@@ -23,12 +23,13 @@ _MIB = 1024**2
 
 # What a process took at most, of its own memory; the model is loaded in both.
 _PEAK = """
-import resource, sys
+import sys
 from pathlib import Path
 sys.path[:0] = {paths!r}
 import transcribing
+from memory_peak import peak_bytes
 transcribing.{way}(Path({folder!r}), Path({media!r}))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print(peak_bytes())
 """
 
 

@@ -137,7 +137,8 @@ def first_packets(
                 continue
             digests.append(digest(packet))
             if len(digests) == count:
-                shown = packet.pts is not None and not packet.is_discard
-                time = float(packet.pts * stream.time_base) - presented_origin(media.facts)
-                return DecodedPackets(setup, tuple(digests)), time if shown else None
+                found = DecodedPackets(setup, tuple(digests))
+                if packet.pts is None or packet.is_discard:
+                    return found, None
+                return found, float(packet.pts * stream.time_base) - presented_origin(media.facts)
     return DecodedPackets(setup, tuple(digests)), None
