@@ -226,3 +226,4 @@ def partitions(rows: Rows, folder: Path) -> None:  # noqa: ARG001 - every part g
         rows.add(Row(f"{MANY:,} partitions: {what}", ours, against, rival, 2.0))
     limit = "the promised limit"
     rows.add(Row(f"{MANY:,} partitions: asset page", many.page, limit, PAGE_SECONDS, 1.0))
+    print(f"the same page with {FEW} partitions: {few.page:.3g} s")
