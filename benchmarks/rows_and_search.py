@@ -10,6 +10,7 @@ import json
 import random
 import statistics
 import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 import dagster as dg
 from comparison import Row, Rows, seconds_of
 from installation import Installation, installation
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, PoolProxiedConnection, text
 
 VIDEOS = 10_000
 MOMENTS_EACH = 10
@@ -114,11 +115,12 @@ def written_rows(rows: Rows, folder: Path) -> None:
             )
 
         ours, bare, copies = 0.0, 0.0, []
-        for first in range(1, VIDEOS + 1, _PORTION):
-            videos = [f"video-{number}" for number in range(first, first + _PORTION)]
-            ours += seconds_of(lambda videos=videos: [write(video) for video in videos])
-            copies.append(_copied(twin, folder / "moments.copy"))
-            bare += _barely_written(twin, videos)
+        with closing(open_database(elsewhere).engine.raw_connection()) as other:
+            for first in range(1, VIDEOS + 1, _PORTION):
+                videos = [f"video-{number}" for number in range(first, first + _PORTION)]
+                ours += seconds_of(lambda videos=videos: [write(video) for video in videos])
+                copies.append(_copied(other, folder / "moments.copy"))
+                bare += _barely_written(other, videos)
         with open_database(place.environment["DATABASE_URL"]).read() as session:
             there = session.scalar(text("SELECT count(*) FROM moments"))
         place.server.release()
@@ -133,44 +135,32 @@ def written_rows(rows: Rows, folder: Path) -> None:
     )
 
 
-def _copied(twin: Installation, file: Path) -> float:
+def _copied(connection: PoolProxiedConnection, file: Path) -> float:
     """Seconds that one COPY of as many moments takes, indexes and foreign keys checked."""
-    from videomoments_dagster.configured_database import open_database
-
-    connection = open_database(twin.environment["DATABASE_URL"]).engine.raw_connection()
-    try:
-        cursor = connection.cursor()
-        if not file.exists():
-            cursor.execute(_MOMENTS, (MOMENTS_EACH - 1,))
-            with file.open("w") as copied:
-                cursor.copy_expert("COPY moments TO STDOUT", copied)
-        cursor.execute("TRUNCATE moments CASCADE")
-        connection.commit()
-        with file.open() as copied:
-            begun = time.perf_counter()
-            cursor.copy_expert("COPY moments FROM STDIN", copied)
-            connection.commit()
-            return time.perf_counter() - begun
-    finally:
-        connection.close()
-
-
-def _barely_written(twin: Installation, videos: list[str]) -> float:
-    """Seconds that the least takes that keeps each video's moments before the next's."""
-    from videomoments_dagster.configured_database import open_database
-
-    connection = open_database(twin.environment["DATABASE_URL"]).engine.raw_connection()
-    try:
-        cursor = connection.cursor()
-        cursor.execute("TRUNCATE moments CASCADE")
-        connection.commit()
+    cursor = connection.cursor()
+    if not file.exists():
+        cursor.execute(_MOMENTS, (MOMENTS_EACH - 1,))
+        with file.open("w") as copied:
+            cursor.copy_expert("COPY moments TO STDOUT", copied)
+    cursor.execute("TRUNCATE moments CASCADE")
+    connection.commit()
+    with file.open() as copied:
         begun = time.perf_counter()
-        for video in videos:
-            cursor.execute(f"{_MOMENTS} WHERE v.identifier = %s", (MOMENTS_EACH - 1, video))
-            connection.commit()
+        cursor.copy_expert("COPY moments FROM STDIN", copied)
+        connection.commit()
         return time.perf_counter() - begun
-    finally:
-        connection.close()
+
+
+def _barely_written(connection: PoolProxiedConnection, videos: list[str]) -> float:
+    """Seconds that the least takes that keeps each video's moments before the next's."""
+    cursor = connection.cursor()
+    cursor.execute("TRUNCATE moments CASCADE")
+    connection.commit()
+    begun = time.perf_counter()
+    for video in videos:
+        cursor.execute(f"{_MOMENTS} WHERE v.identifier = %s", (MOMENTS_EACH - 1, video))
+        connection.commit()
+    return time.perf_counter() - begun
 
 
 def _words(source: random.Random) -> list[str]:
