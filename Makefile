@@ -56,7 +56,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -p no:cacheprovider tests/integration/test_database_migrations.py
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/db/integration/test_database_migrations.py
 	$(BIN)/dagster definitions validate --workspace workspace.yaml --log-level warning
 
 bench: setup

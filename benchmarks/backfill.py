@@ -66,10 +66,10 @@ class Samples:
 
 def make_videos(place: Installation, count: int) -> None:
     """Register videos whose bytes all differ."""
-    from videomoments_dagster.command_line.dagster_instance import opened_instance
-    from videomoments_dagster.configured_database import open_database
-    from videomoments_dagster.registration import add_source
-    from videomoments_dagster.settings import load_settings
+    from videomoments_dagster.cli.dagster_instance import opened_instance
+    from videomoments_dagster.core.configured_database import open_database
+    from videomoments_dagster.core.settings import load_settings
+    from videomoments_dagster.moments.registration import add_source
 
     template = place.home / "template.mp4"
     subprocess.run(
@@ -137,7 +137,7 @@ def outcome(place: Installation, *, videos: int) -> dict[str, Any]:
     """What there is afterwards, in our tables and in Dagster's."""
     from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
-    from videomoments_dagster.configured_database import open_database
+    from videomoments_dagster.core.configured_database import open_database
 
     database = open_database(place.environment["DATABASE_URL"])
 

@@ -125,9 +125,9 @@ def check_stored(place: Installation, sources: Mapping[str, Path]) -> None:
     Raises:
         SystemExit: There are none, or one is wrong; see `check_copies`.
     """
-    from videomoments_dagster.configured_database import open_database
-    from videomoments_dagster.defs.resources import resources_for
-    from videomoments_dagster.settings import load_settings
+    from videomoments_dagster.core.configured_database import open_database
+    from videomoments_dagster.core.settings import load_settings
+    from videomoments_dagster.moments.resources.wiring import resources_for
 
     query = """
     SELECT videos.identifier, clips.cloud_url, clips.start_time, clips.end_time

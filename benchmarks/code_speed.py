@@ -14,8 +14,9 @@ from pathlib import Path
 
 from comparison import Row, Rows, medians, seconds_of
 
-from videomoments_dagster.moment_finding.extractive import find_moments
-from videomoments_dagster.records import GenerationConfig, Prompt, Segment, Transcript, Word
+from videomoments_dagster.moments.finding.extractive import find_moments
+from videomoments_dagster.moments.records import GenerationConfig, Prompt
+from videomoments_dagster.speech.transcript import Segment, Transcript, Word
 
 WORDS = 30_000
 

@@ -53,7 +53,7 @@ FROM moments m JOIN videos v ON v.id = m.video_id
 
 def filled(place: Installation) -> None:
     """Rows by SQL, and an empty file for each; then files that nobody refers to."""
-    from videomoments_dagster.configured_database import open_database
+    from videomoments_dagster.core.configured_database import open_database
 
     database = open_database(place.environment["DATABASE_URL"])
     root = place.home / "objects"

@@ -74,7 +74,12 @@ class Installation:
     def command(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the command `videomoments`."""
         return subprocess.Popen(
-            [sys.executable, "-c", "from videomoments_dagster.cli import main; main()", *arguments],
+            [
+                sys.executable,
+                "-c",
+                "from videomoments_dagster.cli.main import main; main()",
+                *arguments,
+            ],
             env=self.environment,
             cwd=PROJECT,
             stdout=subprocess.PIPE,

@@ -34,7 +34,7 @@ _PEAK = """
 import sys
 sys.path.insert(0, {benchmarks!r})
 from memory_peak import peak_bytes
-from videomoments_dagster.cli import main
+from videomoments_dagster.cli.main import main
 try:
     main()
 finally:
@@ -143,7 +143,7 @@ def ranges(rows: Rows, folder: Path) -> None:
 
 
 def _clip_sizes(place: Installation) -> list[int]:
-    from videomoments_dagster.configured_database import open_database
+    from videomoments_dagster.core.configured_database import open_database
 
     with open_database(place.environment["DATABASE_URL"]).read() as session:
         sizes = session.scalars(text("SELECT file_size_kb FROM clips")).all()
@@ -153,11 +153,11 @@ def _clip_sizes(place: Installation) -> list[int]:
 
 
 def _fetched_by_cutting_again(place: Installation, video: str) -> int:
-    from videomoments_dagster.command_line.dagster_instance import opened_instance
-    from videomoments_dagster.command_line.running import run_job
-    from videomoments_dagster.configured_database import open_database
-    from videomoments_dagster.object_store.google_cloud import GoogleCloudStore
-    from videomoments_dagster.settings import load_settings
+    from videomoments_dagster.cli.dagster_instance import opened_instance
+    from videomoments_dagster.cli.running import run_job
+    from videomoments_dagster.core.configured_database import open_database
+    from videomoments_dagster.core.objects.google_cloud import GoogleCloudStore
+    from videomoments_dagster.core.settings import load_settings
 
     counted: list[int] = []
     whole, part = GoogleCloudStore.fetch, GoogleCloudStore.read_range

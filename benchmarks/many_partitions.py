@@ -52,10 +52,10 @@ class Waits:
 
 def _filled(place: Installation, instance: dg.DagsterInstance, *, videos: int) -> None:
     """Videos that are done, each with a file in the inbox that is known."""
-    from db.queries.inbox_entries import note_entry
-    from videomoments_dagster.configured_database import open_database
-    from videomoments_dagster.history.run_facts import JOB_ASSETS
-    from videomoments_dagster.inbox.folder import list_folder
+    from videomoments_dagster.core.configured_database import open_database
+    from videomoments_dagster.moments.history.run_facts import JOB_ASSETS
+    from videomoments_dagster.moments.intake.folder import list_folder
+    from videomoments_dagster.moments.intake.inbox_entries import note_entry
 
     database = open_database(place.environment["DATABASE_URL"])
     with database.engine.begin() as connection:
@@ -94,9 +94,9 @@ def _set_time(file: Path, seconds: float) -> None:
 
 def _inbox_tick(place: Installation, instance: dg.DagsterInstance, *, round_: int) -> float:
     """A tick that finds some new videos among the known files."""
-    from videomoments_dagster.defs import inbox as sensor
-    from videomoments_dagster.defs.resources import resources_for
-    from videomoments_dagster.settings import load_settings
+    from videomoments_dagster.core.settings import load_settings
+    from videomoments_dagster.moments.automation import inbox_sensor as sensor
+    from videomoments_dagster.moments.resources.wiring import resources_for
 
     content = (place.home / "source.mp4").read_bytes()
     for number in range(NEW):
@@ -114,9 +114,9 @@ def _inbox_tick(place: Installation, instance: dg.DagsterInstance, *, round_: in
 
 
 def _schedule_tick(instance: dg.DagsterInstance) -> float:
-    from videomoments_dagster.defs.resources import resources_for
-    from videomoments_dagster.defs.schedules import schedules_for
-    from videomoments_dagster.settings import load_settings
+    from videomoments_dagster.core.settings import load_settings
+    from videomoments_dagster.moments.automation.schedules import schedules_for
+    from videomoments_dagster.moments.resources.wiring import resources_for
 
     settings = load_settings()
     [schedule] = [one for one in schedules_for(settings) if one.name == "unfinished_videos"]
@@ -167,10 +167,10 @@ _PAGE = """
 
 
 def _waits(videos: int) -> Waits:
-    from videomoments_dagster.command_line.dagster_instance import opened_instance
-    from videomoments_dagster.command_line.running import run_job
-    from videomoments_dagster.configured_database import open_database
-    from videomoments_dagster.settings import load_settings
+    from videomoments_dagster.cli.dagster_instance import opened_instance
+    from videomoments_dagster.cli.running import run_job
+    from videomoments_dagster.core.configured_database import open_database
+    from videomoments_dagster.core.settings import load_settings
 
     with installation({"VIDEOMOMENTS_TRANSCRIPTION_ENGINE": "captions"}) as place:
         added = add_videos(place)

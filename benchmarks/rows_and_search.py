@@ -59,7 +59,7 @@ FROM videos v, generation_configs c, generate_series(0, %s) n
 
 
 def _library(place: Installation) -> None:
-    from videomoments_dagster.configured_database import open_database
+    from videomoments_dagster.core.configured_database import open_database
 
     place.ran("db", "upgrade")
     with open_database(place.environment["DATABASE_URL"]).engine.begin() as connection:
@@ -70,13 +70,13 @@ def _library(place: Installation) -> None:
 
 def written_rows(rows: Rows, folder: Path) -> None:
     """A hundred thousand moments by the IO manager, a video at a time, against one COPY."""
-    from videomoments_dagster.configured_database import open_database
-    from videomoments_dagster.identity import digest
-    from videomoments_dagster.io_managers.partition_io_manager import PartitionIOManager
-    from videomoments_dagster.io_managers.stored_asset import Computed
-    from videomoments_dagster.records import Moment, Moments
-    from videomoments_dagster.resources.database import DatabaseResource
-    from videomoments_dagster.resources.object_store import ObjectStoreResource
+    from videomoments_dagster.base.fingerprints import digest
+    from videomoments_dagster.core.configured_database import open_database
+    from videomoments_dagster.core.io_manager import PartitionIOManager
+    from videomoments_dagster.core.resources.database_resource import DatabaseResource
+    from videomoments_dagster.core.resources.object_store_resource import ObjectStoreResource
+    from videomoments_dagster.core.storage import Computed
+    from videomoments_dagster.moments.records import Moment, Moments
 
     # Both wait for the disk, as they do where rows are to be kept.
     with installation(durable=True) as place:
@@ -201,8 +201,8 @@ def _say(connection: Connection, words: list[str], source: random.Random) -> Non
 
 def search(rows: Rows, folder: Path) -> None:  # noqa: ARG001 - every part gets one
     """The 95th percentile of searches for one to three words, common ones and rare ones."""
-    from db.queries.search import search_transcripts
-    from videomoments_dagster.configured_database import open_database
+    from videomoments_dagster.core.configured_database import open_database
+    from videomoments_dagster.moments.search import search_transcripts
 
     source = random.Random(5)  # noqa: S311
     words = _words(source)

@@ -42,7 +42,7 @@ def _model(folder: Path, *, tiny: bool) -> None:
 
 
 def _engine(folder: Path):  # noqa: ANN202 - imported where it is needed
-    from videomoments_dagster.transcription.faster_whisper_engine import FasterWhisperEngine
+    from videomoments_dagster.speech.faster_whisper_engine import FasterWhisperEngine
 
     return FasterWhisperEngine(
         model=MODEL_NAME,
@@ -57,7 +57,7 @@ def _engine(folder: Path):  # noqa: ANN202 - imported where it is needed
 def ours(folder: Path, media: Path) -> None:
     """Transcribe with the project's engine."""
     from videomoments_dagster.media.probe import probe
-    from videomoments_dagster.transcription.engine import TranscriptionRequest
+    from videomoments_dagster.speech.engine import TranscriptionRequest
 
     request = TranscriptionRequest(media=media, facts=probe(media), captions=None, scratch=folder)
     transcript = _engine(folder).transcribe(request)

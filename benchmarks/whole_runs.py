@@ -113,11 +113,11 @@ def added_files(place: Installation, videos: list[str]) -> dict[str, Path]:
 
 
 def _in_process(place: Installation) -> tuple[float, float, float]:
-    from videomoments_dagster.command_line.dagster_instance import opened_instance
-    from videomoments_dagster.command_line.running import run_job
-    from videomoments_dagster.configured_database import open_database
+    from videomoments_dagster.cli.dagster_instance import opened_instance
+    from videomoments_dagster.cli.running import run_job
+    from videomoments_dagster.core.configured_database import open_database
+    from videomoments_dagster.core.settings import load_settings
     from videomoments_dagster.media import ffmpeg as module
-    from videomoments_dagster.settings import load_settings
 
     database = open_database(place.environment["DATABASE_URL"])
     spent = 0.0

@@ -53,7 +53,7 @@ class DatabaseSettings(BaseSettings):
         Raises:
             UrlRejected: The URL is malformed or not PostgreSQL's.
         """
-        from db.urls import normalised, rendered
+        from db.urls import normalised, rendered  # noqa: PLC0415
 
         if "database_sync_url" in self.model_fields_set:
             return rendered(normalised(self.database_sync_url))

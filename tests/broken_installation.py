@@ -22,7 +22,7 @@ from pipeline import PROFILES, talk_captions
 from sqlalchemy import text
 
 from db.session import Database
-from videomoments_dagster.object_store.local_folder import LocalFolderStore
+from videomoments_dagster.core.objects.local_folder import LocalFolderStore
 
 ASSETS = (
     "video",
@@ -40,7 +40,7 @@ STALLING = """
 import pathlib, sys, time
 asset, marker, go = sys.argv[1:4]
 del sys.argv[1:4]
-import videomoments_dagster.io_managers.stored_asset as module
+import videomoments_dagster.core.storage as module
 remember = module.remember
 
 def stalled(session, **named):
@@ -52,7 +52,7 @@ def stalled(session, **named):
             time.sleep(0.05)
 
 module.remember = stalled
-from videomoments_dagster.cli import main
+from videomoments_dagster.cli.main import main
 main()
 """
 

@@ -24,6 +24,8 @@ pytest_plugins = [
     "dev_process",
     "broken_installation",
     "chromium",
+    "imitated_runs",
+    "stored_records",
 ]
 
 SLOW_FIXTURES = {"postgres_server", "media_samples", "pipeline", "talk_video", "broken", "chromium"}

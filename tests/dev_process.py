@@ -24,14 +24,20 @@ from typing import Any
 import psutil
 import pytest
 
-from videomoments_dagster.command_line.child_processes import marked
+from videomoments_dagster.cli.child_processes import marked
 
 # Generous: the machine may be busy with the other workers' tests.
 START_SECONDS = 150
 STOP_SECONDS = 60
 
 # What the `videomoments` script does, with this interpreter.
-COMMAND = (sys.executable, "-P", "-c", "from videomoments_dagster.cli import main; main()", "dev")
+COMMAND = (
+    sys.executable,
+    "-P",
+    "-c",
+    "from videomoments_dagster.cli.main import main; main()",
+    "dev",
+)
 
 
 @pytest.fixture

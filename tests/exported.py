@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from videomoments_dagster.exports.material import Material, material_of
+from videomoments_dagster.moments.exports.material import Material, material_of
 
 
 def moment_document(number: int, start: float, end: float, **fields: Any) -> dict[str, Any]:

@@ -16,9 +16,9 @@ import pytest
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from stored_records import Storage, configs
 
-from videomoments_dagster.history.run_facts import JOB_ASSETS
-from videomoments_dagster.identity import config_hash
-from videomoments_dagster.partitions import VIDEOS
+from videomoments_dagster.moments.history.run_facts import JOB_ASSETS
+from videomoments_dagster.moments.identity import config_hash
+from videomoments_dagster.moments.partitions import VIDEOS
 
 METADATA: dict[str, Mapping[str, Any]] = {
     "generation_config": {"config_hash": config_hash(configs().generation)},

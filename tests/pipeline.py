@@ -20,9 +20,9 @@ from media_samples import AAC, H264, MediaSamples, beeps, picture
 from sqlalchemy import text
 
 from db.session import Database
-from videomoments_dagster.command_line.running import RunOutcome, run_job
-from videomoments_dagster.configured_database import open_database
-from videomoments_dagster.registration import add_source
+from videomoments_dagster.cli.running import RunOutcome, run_job
+from videomoments_dagster.core.configured_database import open_database
+from videomoments_dagster.moments.registration import add_source
 
 ASSETS = (
     "video",

@@ -18,32 +18,28 @@ import pytest
 from sqlalchemy import text
 
 from db.session import Database
-from videomoments_dagster.identity import digest, moment_identifier
-from videomoments_dagster.io_managers.partition_io_manager import PartitionIOManager
-from videomoments_dagster.io_managers.stored_asset import Computed
-from videomoments_dagster.object_store.atomic_file import content_hash
-from videomoments_dagster.records import (
-    AudioStream,
+from videomoments_dagster.base.files import content_hash
+from videomoments_dagster.base.fingerprints import digest
+from videomoments_dagster.core.io_manager import PartitionIOManager
+from videomoments_dagster.core.resources.database_resource import DatabaseResource
+from videomoments_dagster.core.resources.object_store_resource import ObjectStoreResource
+from videomoments_dagster.core.storage import Computed
+from videomoments_dagster.media.facts import AudioStream, MediaFacts, SubtitleStream, VideoStream
+from videomoments_dagster.moments.identity import moment_identifier
+from videomoments_dagster.moments.records import (
     ClipFile,
     CutClips,
     FetchedVideo,
     GenerationConfig,
     MadeThumbnails,
-    MediaFacts,
     Moment,
     Moments,
     Prompt,
     ScoringConfig,
-    Segment,
     SelectedConfigs,
-    SubtitleStream,
     ThumbnailFile,
-    Transcript,
-    VideoStream,
-    Word,
 )
-from videomoments_dagster.resources.database import DatabaseResource
-from videomoments_dagster.resources.object_store import ObjectStoreResource
+from videomoments_dagster.speech.transcript import Segment, Transcript, Word
 
 FACTS = MediaFacts(
     container="mov,mp4,m4a,3gp,3g2,mj2",

@@ -6,29 +6,28 @@ belong here: any of those.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import dagster as dg
 
-from videomoments_dagster.defs.abandoned_runs import abandoned_runs
-from videomoments_dagster.defs.assets.clips import clips
-from videomoments_dagster.defs.assets.generation_config import generation_config
-from videomoments_dagster.defs.assets.moments import moments
-from videomoments_dagster.defs.assets.refined_moments import refined_moments
-from videomoments_dagster.defs.assets.thumbnails import thumbnails
-from videomoments_dagster.defs.assets.transcript import transcript
-from videomoments_dagster.defs.assets.video import video
-from videomoments_dagster.defs.checks.stored import CHECK_STORED_RESULTS, STORED_CHECKS
-from videomoments_dagster.defs.housekeeping import HOUSEKEEPING
-from videomoments_dagster.defs.inbox import inbox
-from videomoments_dagster.defs.jobs import JOBS
-from videomoments_dagster.defs.resources import resources_for
-from videomoments_dagster.defs.schedules import schedules_for
-from videomoments_dagster.defs.sensors import SENSORS
-from videomoments_dagster.settings import Settings, load_settings
+from videomoments_dagster.core.settings import Settings, load_settings
+from videomoments_dagster.moments.assets.clips import clips
+from videomoments_dagster.moments.assets.generation_config import generation_config
+from videomoments_dagster.moments.assets.moments import moments
+from videomoments_dagster.moments.assets.refined_moments import refined_moments
+from videomoments_dagster.moments.assets.thumbnails import thumbnails
+from videomoments_dagster.moments.assets.transcript import transcript
+from videomoments_dagster.moments.assets.video import video
+from videomoments_dagster.moments.automation.abandoned_run_sensor import abandoned_runs
+from videomoments_dagster.moments.automation.housekeeping import HOUSEKEEPING
+from videomoments_dagster.moments.automation.inbox_sensor import inbox
+from videomoments_dagster.moments.automation.jobs import JOBS
+from videomoments_dagster.moments.automation.schedules import schedules_for
+from videomoments_dagster.moments.automation.sensors import SENSORS
+from videomoments_dagster.moments.checks.stored_checks import CHECK_STORED_RESULTS, STORED_CHECKS
+from videomoments_dagster.moments.resources.wiring import resources_for
 
 ASSETS = [video, transcript, generation_config, moments, refined_moments, clips, thumbnails]
 
@@ -66,7 +65,3 @@ def current_definitions() -> dg.Definitions:
 
 
 defs = current_definitions()
-
-# Code servers and processes of runs keep what they have imported by now: their collections of
-# garbage need not look through it each time.
-gc.freeze()

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from topic_boundaries.measures import NEAR_SECONDS
 from topic_boundaries.readers import DividedText
 from topic_boundaries.segmenters import LANGUAGE
-from videomoments_dagster.moment_finding.extractive import find_moments
-from videomoments_dagster.profiles import load_profiles, profile_named
-from videomoments_dagster.records import Segment
-from videomoments_dagster.transcription.engine import transcript_from
+from videomoments_dagster.moments.finding.extractive import find_moments
+from videomoments_dagster.moments.profiles import load_profiles, profile_named
+from videomoments_dagster.speech.engine import transcript_from
+from videomoments_dagster.speech.transcript import Segment
 
 LEVEL = "fine"
 

@@ -16,6 +16,8 @@ from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
+import httpx2
+
 from videomoments_dagster.language_models.model_registry import LanguageModel
 from videomoments_dagster.language_models.received_json import well_formed
 from videomoments_dagster.language_models.server_problems import (
@@ -28,7 +30,6 @@ from videomoments_dagster.language_models.server_problems import (
 )
 
 if TYPE_CHECKING:
-    import httpx2
     from openai import AsyncOpenAI
 
 _LONGEST_RESPONSE = 8 * 1024 * 1024
@@ -81,7 +82,6 @@ class ChatClient:
         The package is imported here: it costs more than half a second, which only those runs need
         that ask a model.
         """
-        import httpx2  # noqa: PLC0415
         from openai import AsyncOpenAI, Omit  # noqa: PLC0415
 
         seconds = self._model.request_seconds
@@ -154,7 +154,6 @@ class ChatClient:
         )
 
     async def _post(self, body: Mapping[str, Any]) -> httpx2.Response:
-        import httpx2  # noqa: PLC0415
 
         if self._client is None:
             raise RuntimeError("the client is not open")
@@ -165,7 +164,6 @@ class ChatClient:
     def _failed(
         self, error: Exception, *, body: Mapping[str, Any], started_at: datetime, began: float
     ) -> Exchange:
-        import httpx2  # noqa: PLC0415
         import openai  # noqa: PLC0415
 
         seconds = time.monotonic() - began
@@ -199,7 +197,6 @@ class ChatClient:
 
 
 def _client_errors() -> tuple[type[Exception], ...]:
-    import httpx2  # noqa: PLC0415
     from openai import OpenAIError  # noqa: PLC0415
 
     # Reading the body of a response that came in pieces may fail outside the client's own frame.
@@ -212,8 +209,6 @@ class _ResponseTooLong(Exception):
 
 async def _bound_response(response: httpx2.Response) -> None:
     """Let a response end with a failure where it is longer than any answer."""
-    import httpx2  # noqa: PLC0415
-
     if not isinstance(response.stream, httpx2.AsyncByteStream):
         raise TypeError("a response of the asynchronous client has an asynchronous stream")
     whole: httpx2.AsyncByteStream = response.stream

@@ -20,8 +20,9 @@ import anyio
 import anyio.from_thread
 import anyio.to_thread
 
-from videomoments_dagster.failures import LanguageModelRefused
-from videomoments_dagster.identity import digest
+from videomoments_dagster.base.failures import LanguageModelRefused
+from videomoments_dagster.base.fingerprints import digest
+from videomoments_dagster.base.progress import Progress
 from videomoments_dagster.language_models.answer_schema import answer_schema
 from videomoments_dagster.language_models.answer_text import AnswerRejected, validated_answer
 from videomoments_dagster.language_models.chat_client import ChatClient, Exchange
@@ -47,7 +48,6 @@ from videomoments_dagster.language_models.request_form import (
     without_images,
 )
 from videomoments_dagster.language_models.server_problems import Consequence, Problem
-from videomoments_dagster.progress import Progress
 
 _KEY_REVISION = "1"
 """Part of every key; another value lets all kept answers be asked for again."""

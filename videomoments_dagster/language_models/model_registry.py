@@ -1,7 +1,7 @@
 """The registry of language models: named servers and models, read from one validated file.
 
 Belongs here: the file's shape, its checks, and finding a model by its name. Does not belong here:
-asking a model (`interview`), or which model a profile uses (`videomoments_dagster.profiles`).
+asking a model (`interview`), or which model a profile uses.
 
 An entry in `models.yaml`:
 
@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from videomoments_dagster.failures import SettingsRejected
-from videomoments_dagster.identity import digest
+from videomoments_dagster.base.failures import SettingsRejected
+from videomoments_dagster.base.fingerprints import digest
 
 SHIPPED_MODELS = Path(__file__).with_name("models.yaml")
 

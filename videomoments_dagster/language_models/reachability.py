@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 
 import anyio.from_thread
+import httpx2
 
-from videomoments_dagster.failures import LanguageModelRefused
+from videomoments_dagster.base.failures import LanguageModelRefused
 from videomoments_dagster.language_models.model_registry import LanguageModel
 from videomoments_dagster.language_models.server_problems import nobody_answers, problem_of_status
 
@@ -32,8 +33,6 @@ def check_reachable(model: LanguageModel, *, key: str | None) -> None:
         LanguageModelRefused: If no connection can be made, nothing comes within ten seconds, or
             the key is refused.
     """
-    import httpx2  # noqa: PLC0415 - costs time that only those runs need that ask a model
-
     # The questions' own HTTP library, which has its own idea of certificates and proxies.
     try:
         with anyio.from_thread.start_blocking_portal() as portal:
@@ -48,8 +47,6 @@ def check_reachable(model: LanguageModel, *, key: str | None) -> None:
 
 async def _status(model: LanguageModel, key: str | None) -> int:
     """The status of the server's answer; its body is not waited for."""
-    import httpx2  # noqa: PLC0415
-
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
         # The library's limits are for each read: a server that drips would never reach them.

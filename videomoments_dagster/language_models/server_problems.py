@@ -57,7 +57,7 @@ class Problem:
     message: str = ""
 
 
-def problem_of_status(  # noqa: PLR0911 - one a kind of answer
+def problem_of_status(  # noqa: PLR0911 - a sentence for each
     model: LanguageModel, status: int, payload: Any
 ) -> Problem:
     """What is wrong when a server answers with a status that is no success."""

@@ -20,7 +20,7 @@ import av
 import numpy as np
 
 from videomoments_dagster.media.container import open_packets, presented_origin
-from videomoments_dagster.records import MediaFacts
+from videomoments_dagster.media.facts import MediaFacts
 
 _HEADER = 16
 _MOST_BOXES = 64

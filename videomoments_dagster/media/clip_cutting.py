@@ -19,7 +19,7 @@ from typing import Literal
 
 import av
 
-from videomoments_dagster.failures import (
+from videomoments_dagster.base.failures import (
     MediaFailed,
     ScratchExhausted,
     SourceRejected,
@@ -28,10 +28,10 @@ from videomoments_dagster.failures import (
 from videomoments_dagster.media.clip_plan import ClipPlan, plan_clip
 from videomoments_dagster.media.clip_proof import ProofFailed, prove_clip
 from videomoments_dagster.media.container import MediaFile
+from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.probe import probe_written
 from videomoments_dagster.media.reencode import encode_clip
 from videomoments_dagster.media.stream_copy import CopyImpossible, copy_clip
-from videomoments_dagster.records import MediaFacts
 
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT})
 

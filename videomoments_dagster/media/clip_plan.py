@@ -10,15 +10,15 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from videomoments_dagster.failures import MediaFailed
+from videomoments_dagster.base.failures import MediaFailed
 from videomoments_dagster.media.container import MediaFile
+from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.first_frame import (
     FirstFrame,
     first_frame_by_decoding,
     first_frame_by_packets,
 )
 from videomoments_dagster.media.frame_access import presented_times
-from videomoments_dagster.records import MediaFacts
 
 _SAMPLES_PER_PACKET = 1152
 _USUAL_FRAME_SECONDS = 0.04

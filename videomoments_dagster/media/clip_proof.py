@@ -12,6 +12,7 @@ import numpy as np
 
 from videomoments_dagster.media.clip_plan import ClipPlan
 from videomoments_dagster.media.container import MediaFile
+from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.first_frame import FirstFrame, first_packets
 from videomoments_dagster.media.frame_access import (
     TIME_TOLERANCE_SECONDS,
@@ -22,7 +23,6 @@ from videomoments_dagster.media.frame_access import (
     presented_times,
 )
 from videomoments_dagster.media.sound_alignment import sound_offset
-from videomoments_dagster.records import MediaFacts
 
 _SOUND_TOLERANCE_SECONDS = 0.020
 _ENCODED_DIFFERENCE_LIMIT = 20.0

@@ -15,9 +15,8 @@ from typing import Any, Self
 import av
 from av.container import InputContainer
 
+from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.ffmpeg import input_options, safe_input
-from videomoments_dagster.media.memory import return_large_blocks
-from videomoments_dagster.records import MediaFacts
 
 _IO_TIMEOUT_SECONDS = 60.0
 MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
@@ -38,7 +37,6 @@ def open_media(path: Path, source: MediaFacts | str | None = None) -> InputConta
         av.error.FFmpegError: It is no media file, or one of a kind that is not allowed.
         OSError: It cannot be read.
     """
-    return_large_blocks()
     return av.open(
         safe_input(path),
         mode="r",
@@ -64,7 +62,6 @@ def open_packets(path: Path, source: MediaFacts) -> InputContainer:
     """
     if source.container != MP4:
         return open_media(path, source)
-    return_large_blocks()
     return av.open(
         safe_input(path),
         mode="r",

@@ -22,8 +22,8 @@ from typing import Any
 
 import ffmpeg
 
-from videomoments_dagster.failures import EngineUnavailable, MediaFailed
-from videomoments_dagster.records import MediaFacts
+from videomoments_dagster.base.failures import EngineUnavailable, MediaFailed
+from videomoments_dagster.media.facts import MediaFacts
 
 MEDIA_DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2",

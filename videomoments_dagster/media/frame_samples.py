@@ -11,11 +11,11 @@ from pathlib import Path
 
 import av
 
-from videomoments_dagster.failures import MediaFailed
+from videomoments_dagster.base.failures import MediaFailed
 from videomoments_dagster.media.container import MediaFile, open_media
+from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.frame_access import frame_at
 from videomoments_dagster.media.thumbnails import presented_jpeg
-from videomoments_dagster.records import MediaFacts
 
 
 class FrameSamples:

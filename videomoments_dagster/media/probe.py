@@ -18,12 +18,12 @@ import av
 from av.container import InputContainer
 from av.stream import Disposition
 
-from videomoments_dagster.failures import SourceRejected
+from videomoments_dagster.base.failures import SourceRejected
 from videomoments_dagster.media import timeline
 from videomoments_dagster.media.container import MP4, MediaFile, open_media, open_packets
+from videomoments_dagster.media.facts import AudioStream, MediaFacts, SubtitleStream, VideoStream
 from videomoments_dagster.media.sniffing import what_it_is_instead
 from videomoments_dagster.media.truncation import is_fragmented_mp4, why_incomplete
-from videomoments_dagster.records import AudioStream, MediaFacts, SubtitleStream, VideoStream
 
 _TEXT_SUBTITLES = frozenset(
     {"mov_text", "subrip", "srt", "webvtt", "ass", "ssa", "text", "ttml", "subviewer", "microdvd"}

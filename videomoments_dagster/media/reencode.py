@@ -16,7 +16,7 @@ from typing import Any
 
 import ffmpeg
 
-from videomoments_dagster.failures import MediaFailed
+from videomoments_dagster.base.failures import MediaFailed
 from videomoments_dagster.media.clip_plan import ClipPlan
 from videomoments_dagster.media.container import presented_origin
 from videomoments_dagster.media.edit_list import (
@@ -25,9 +25,9 @@ from videomoments_dagster.media.edit_list import (
     present,
     read_tracks,
 )
+from videomoments_dagster.media.facts import AudioStream
 from videomoments_dagster.media.ffmpeg import input_options, run_ffmpeg, safe_input
 from videomoments_dagster.media.frame_access import TIME_TOLERANCE_SECONDS
-from videomoments_dagster.records import AudioStream
 
 _CLOCK = 90_000
 _BEFORE_THE_FRAME_SECONDS = 0.0004

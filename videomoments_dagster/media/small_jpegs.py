@@ -10,7 +10,7 @@ from typing import Any
 
 import av
 
-from videomoments_dagster.failures import MediaFailed
+from videomoments_dagster.base.failures import MediaFailed
 from videomoments_dagster.media.thumbnails import encoded_jpeg
 
 LONGEST_SIDE = 256

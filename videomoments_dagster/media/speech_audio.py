@@ -1,7 +1,7 @@
 """The sound of a file as speech engines want it, on the presented timeline.
 
 Belongs here: decoding to 16 kHz mono, and reading the result without loading it whole. Does not
-belong here: what is done with it (`videomoments_dagster.transcription`).
+belong here: what is done with it (`videomoments_dagster.speech`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from videomoments_dagster.failures import MediaFailed
+from videomoments_dagster.base.failures import MediaFailed
 from videomoments_dagster.media.container import open_media
+from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.ffmpeg import input_options, run_ffmpeg, safe_input
-from videomoments_dagster.records import MediaFacts
 
 SPEECH_RATE = 16_000
 """Samples per second of the audio that speech engines get."""

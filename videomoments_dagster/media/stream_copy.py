@@ -17,7 +17,7 @@ from typing import Any
 
 import ffmpeg
 
-from videomoments_dagster.failures import MediaFailed
+from videomoments_dagster.base.failures import MediaFailed
 from videomoments_dagster.media.clip_plan import ClipPlan
 from videomoments_dagster.media.container import MP4, presented_origin
 from videomoments_dagster.media.edit_list import (
@@ -27,8 +27,8 @@ from videomoments_dagster.media.edit_list import (
     present,
     read_tracks,
 )
+from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.ffmpeg import input_options, run_ffmpeg, safe_input
-from videomoments_dagster.records import MediaFacts
 
 _CONTAINERS = frozenset({MP4, "matroska,webm", "flv"})
 _PICTURE_CODECS = frozenset({"h264", "hevc", "av1"})

@@ -22,15 +22,15 @@ import av.filter
 import numpy as np
 from av.container import InputContainer
 
-from videomoments_dagster.failures import MediaFailed
+from videomoments_dagster.base.failures import MediaFailed
 from videomoments_dagster.media.container import open_media, presented_origin
+from videomoments_dagster.media.facts import MediaFacts, VideoStream
 from videomoments_dagster.media.frame_quality import (
     PRESENTABLE_EXPOSURE,
     Luma,
     best_frame,
     exposure,
 )
-from videomoments_dagster.records import MediaFacts, VideoStream
 
 LONG_SIDE = 640
 SHORT_SIDE = 360

@@ -21,7 +21,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from videomoments_dagster.failures import SourceRejected
+from videomoments_dagster.base.failures import SourceRejected
 from videomoments_dagster.sources.network_addresses import (
     Network,
     address_of,

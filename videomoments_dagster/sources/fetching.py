@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from videomoments_dagster.object_store.atomic_file import content_hash
+from videomoments_dagster.base.files import content_hash
+from videomoments_dagster.sources.google_object import download_object
 from videomoments_dagster.sources.limits import FetchLimits, Progress
 from videomoments_dagster.sources.local_file import hash_local_file
 from videomoments_dagster.sources.locations import (
@@ -23,6 +24,8 @@ from videomoments_dagster.sources.locations import (
     local_path_of,
 )
 from videomoments_dagster.sources.names import safe_extension, title_of
+from videomoments_dagster.sources.page import download_page
+from videomoments_dagster.sources.web import download
 
 __all__ = ["LocalSource", "content_hash", "fetch_source"]
 
@@ -84,8 +87,6 @@ def fetch_source(
     digest = hashlib.sha256(location.encode("utf-8", "surrogatepass")).hexdigest()
     stem = scratch / f"source-{digest[:16]}"
     if kind is SourceKind.PAGE:
-        from videomoments_dagster.sources.page import download_page  # noqa: PLC0415 - see above
-
         page = download_page(location, to_stem=stem, limits=bounds, progress=progress)
         return LocalSource(
             path=page.path,
@@ -97,8 +98,6 @@ def fetch_source(
     name = file_name_of(location)
     to = stem.with_name(stem.name + safe_extension(name))
     if kind is SourceKind.GOOGLE:
-        from videomoments_dagster.sources.google_object import download_object  # noqa: PLC0415 - see above
-
         sums = download_object(
             location, to=to, gcs_client=gcs_client, limits=bounds, progress=progress
         )
@@ -109,7 +108,6 @@ def fetch_source(
             size_bytes=sums.size_bytes,
             suggested_title=title_of(name),
         )
-    from videomoments_dagster.sources.web import download  # noqa: PLC0415 - see above
 
     fetched = download(location, to=to, limits=bounds, progress=progress)
     return LocalSource(

@@ -1,7 +1,7 @@
 """Sources in Google Cloud Storage: any object that the credentials may read.
 
 Belongs here: what Google's answers mean for a source. Does not belong here: the project's own
-objects (`videomoments_dagster.object_store`).
+objects (`videomoments_dagster.core.objects`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from videomoments_dagster.failures import SourceRejected, SourceUnavailable, VideoMomentsError
-from videomoments_dagster.object_store.addresses import parse_google_url
-from videomoments_dagster.object_store.google_transfer import (
+from videomoments_dagster.base.failures import SourceRejected, SourceUnavailable, VideoMomentsError
+from videomoments_dagster.core.objects.addresses import parse_google_url
+from videomoments_dagster.core.objects.google_transfer import (
     Checksums,
     TransferLimits,
     brief_reason,

@@ -11,8 +11,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from videomoments_dagster.failures import SourceRejected, SourceUnavailable
-from videomoments_dagster.object_store.atomic_file import blocks_of
+from videomoments_dagster.base.failures import SourceRejected, SourceUnavailable
+from videomoments_dagster.base.files import blocks_of
 from videomoments_dagster.sources.limits import Progress
 
 _KINDS = (

@@ -11,8 +11,8 @@ from enum import Enum
 from pathlib import Path, PurePosixPath
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from videomoments_dagster.failures import SourceRejected
-from videomoments_dagster.object_store.file_urls import path_of_file_url
+from videomoments_dagster.base.failures import SourceRejected
+from videomoments_dagster.core.objects.file_urls import path_of_file_url
 
 YTDLP_PREFIX = "ytdlp:"
 

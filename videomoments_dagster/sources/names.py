@@ -12,7 +12,7 @@ import unicodedata
 from pathlib import PurePosixPath
 from urllib.parse import parse_qs, urlsplit
 
-from videomoments_dagster.failures import SourceRejected
+from videomoments_dagster.base.failures import SourceRejected
 from videomoments_dagster.sources.locations import (
     YTDLP_PREFIX,
     SourceKind,

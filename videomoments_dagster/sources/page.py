@@ -25,13 +25,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from videomoments_dagster.failures import (
+from videomoments_dagster.base.failures import (
     EngineUnavailable,
     ScratchExhausted,
     SourceRejected,
     SourceUnavailable,
 )
-from videomoments_dagster.object_store.atomic_file import scratch_errors
+from videomoments_dagster.base.files import scratch_errors
 from videomoments_dagster.sources import page_process
 from videomoments_dagster.sources.connections import NO_SUCH_HOST, refusal, require_allowed_host
 from videomoments_dagster.sources.limits import FetchLimits, Progress

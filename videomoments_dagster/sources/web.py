@@ -24,12 +24,8 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 
-from videomoments_dagster.failures import SourceRejected, SourceUnavailable
-from videomoments_dagster.object_store.atomic_file import (
-    part_path,
-    removed_afterwards,
-    scratch_errors,
-)
+from videomoments_dagster.base.failures import SourceRejected, SourceUnavailable
+from videomoments_dagster.base.files import part_path, removed_afterwards, scratch_errors
 from videomoments_dagster.sources.connections import NO_SUCH_HOST, checked_session
 from videomoments_dagster.sources.limits import FetchLimits, Progress
 from videomoments_dagster.sources.locations import redact

@@ -1,0 +1,1 @@
+"""Models of the system of moments, schema `public`: one file a table."""

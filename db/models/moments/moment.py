@@ -1,0 +1,87 @@
+"""Table `moments`: stretches of a video worth watching, roots and their refined children."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    false,
+    func,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from db.base import Base, CreatedAt
+
+if TYPE_CHECKING:
+    from db.models.moments.clip import Clip
+    from db.models.moments.generation_config import GenerationConfig
+    from db.models.moments.video import Video
+
+
+class Moment(Base):
+    """A moment. The length is `end_time - start_time` and never stored.
+
+    No check demands a parent of a refined moment: deleting a root sets its children's `parent_id`
+    to null, which such a check would forbid.
+    """
+
+    __tablename__ = "moments"
+    __table_args__ = (
+        UniqueConstraint("identifier", name="idx_moments_identifier"),
+        CheckConstraint("end_time > start_time", name="end_after_start"),
+        CheckConstraint("score >= 0 AND score <= 10", name="score_range"),
+        Index("idx_moments_video_id", "video_id"),
+        Index("idx_moments_is_refined", "is_refined"),
+        Index("idx_moments_parent_id", "parent_id"),
+        Index("idx_moments_score", "score", postgresql_where=text("score IS NOT NULL")),
+        Index("idx_moments_timestamps", "start_time", "end_time"),
+    )
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    identifier: Mapped[str] = mapped_column(
+        String(20), comment="Business identifier, derived from what the moment is"
+    )
+    video_id: Mapped[int] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"))
+    start_time: Mapped[float] = mapped_column(Float, comment="Seconds of the presented timeline")
+    end_time: Mapped[float] = mapped_column(Float, comment="Seconds of the presented timeline")
+    title: Mapped[str] = mapped_column(String(500))
+    is_refined: Mapped[bool | None] = mapped_column(Boolean, server_default=false())
+    parent_id: Mapped[int | None] = mapped_column(
+        ForeignKey("moments.id", ondelete="SET NULL"), comment="Root moment that this one refines"
+    )
+    generation_model: Mapped[str | None] = mapped_column(
+        String(100), comment="Engine or model that found it"
+    )
+    generation_config_id: Mapped[int | None] = mapped_column(
+        ForeignKey("generation_configs.id", ondelete="CASCADE")
+    )
+    score: Mapped[int | None] = mapped_column(
+        Integer, comment="0 (dull) to 10 (best); null before scoring"
+    )
+    scoring_model: Mapped[str | None] = mapped_column(String(100))
+    scored_at: Mapped[datetime | None] = mapped_column(DateTime(), comment="UTC")
+    created_at: Mapped[CreatedAt]
+    # An upsert sets this itself: SQLAlchemy applies `onupdate` to UPDATE, not to ON CONFLICT.
+    updated_at: Mapped[datetime | None] = mapped_column(
+        DateTime(),
+        server_default=func.now(),
+        onupdate=func.now(),
+        comment="When the row was last changed, UTC",
+    )
+
+    video: Mapped[Video] = relationship(back_populates="moments")
+    parent: Mapped[Moment | None] = relationship(back_populates="children", remote_side="Moment.id")
+    children: Mapped[list[Moment]] = relationship(back_populates="parent", passive_deletes="all")
+    generation_config: Mapped[GenerationConfig | None] = relationship(back_populates="moments")
+    clip: Mapped[Clip | None] = relationship(back_populates="moment", passive_deletes="all")

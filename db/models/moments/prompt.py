@@ -1,0 +1,32 @@
+"""Table `prompts`: the two texts that a model is given, once for each distinct pair."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from db.base import Base, CreatedAt
+
+if TYPE_CHECKING:
+    from db.models.moments.generation_config import GenerationConfig
+
+
+class Prompt(Base):
+    """A pair of prompt texts. Never updated."""
+
+    __tablename__ = "prompts"
+    __table_args__ = (UniqueConstraint("prompt_hash", name="idx_prompts_hash"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    user_prompt: Mapped[str] = mapped_column(Text)
+    system_prompt: Mapped[str] = mapped_column(Text)
+    prompt_hash: Mapped[str] = mapped_column(
+        String(64), comment="SHA-256 over both prompts, hexadecimal"
+    )
+    created_at: Mapped[CreatedAt]
+
+    generation_configs: Mapped[list[GenerationConfig]] = relationship(
+        back_populates="prompt", passive_deletes="all"
+    )

@@ -1,0 +1,65 @@
+"""Table `videos`: the central entity, one row a video."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import BigInteger, Float, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from db.base import Base, CreatedAt
+
+if TYPE_CHECKING:
+    from db.models.moments.clip import Clip
+    from db.models.moments.moment import Moment
+    from db.models.moments.pipeline_history import PipelineHistory
+    from db.models.moments.thumbnail import Thumbnail
+    from db.models.moments.transcript import Transcript
+
+
+class Video(Base):
+    """A video whose bytes are in the object store.
+
+    Deleting one deletes all that hangs on it, in the database itself: `passive_deletes="all"`
+    keeps the mapper from doing the same work a second time in another order.
+    """
+
+    __tablename__ = "videos"
+    __table_args__ = (
+        UniqueConstraint("identifier", name="idx_videos_identifier"),
+        Index("idx_videos_source_url", "source_url"),
+        Index("idx_videos_created_at", "created_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    identifier: Mapped[str] = mapped_column(
+        String(255), comment="Business identifier; the partition key"
+    )
+    source_url: Mapped[str | None] = mapped_column(
+        Text, comment="Where the bytes came from: a URL or an absolute local path"
+    )
+    cloud_url: Mapped[str] = mapped_column(Text, comment="Where the bytes are")
+    title: Mapped[str | None] = mapped_column(String(500), comment="Human-readable title")
+    duration_seconds: Mapped[float | None] = mapped_column(
+        Float, comment="Presented duration, seconds"
+    )
+    file_size_kb: Mapped[int | None] = mapped_column(BigInteger, comment="File size, kilobytes")
+    video_codec: Mapped[str | None] = mapped_column(String(50), comment="Such as h264")
+    audio_codec: Mapped[str | None] = mapped_column(String(50), comment="Such as aac")
+    resolution: Mapped[str | None] = mapped_column(
+        String(20), comment="Width x height as presented, rotation applied"
+    )
+    frame_rate: Mapped[float | None] = mapped_column(Float, comment="Frames per second")
+    created_at: Mapped[CreatedAt]
+
+    transcripts: Mapped[list[Transcript]] = relationship(
+        back_populates="video", passive_deletes="all"
+    )
+    moments: Mapped[list[Moment]] = relationship(back_populates="video", passive_deletes="all")
+    clips: Mapped[list[Clip]] = relationship(back_populates="video", passive_deletes="all")
+    thumbnails: Mapped[list[Thumbnail]] = relationship(
+        back_populates="video", passive_deletes="all"
+    )
+    pipeline_runs: Mapped[list[PipelineHistory]] = relationship(
+        back_populates="video", passive_deletes="all"
+    )

@@ -1,0 +1,1 @@
+"""Models of our own tables, schema `pipeline`: one file a table."""

@@ -1,0 +1,166 @@
+"""The page of a video in a real browser, opened from the disk as whoever was sent it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from chromium import MISSING, chromium_executable
+from pipeline import SENTENCES, TALK_SECONDS, new_pipeline, talk_captions
+from postgres import fresh_database
+
+from videomoments_dagster.cli.main import main
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+HOSTILE_TITLE = "<script>alert(1)</script>"
+
+DESKTOP = {"viewport": {"width": 1280, "height": 900}}
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+
+
+@dataclass(frozen=True)
+class WrittenPage:
+    """The page of the talk, under a title that is a script.
+
+    Attributes:
+        address: The file, as a browser opens it.
+        moments: Title, start and end of each moment, in seconds, by time.
+    """
+
+    address: str
+    moments: list[tuple[str, float, float]]
+
+
+@pytest.fixture(scope="module")
+def written(
+    postgres_server: str,
+    migrated_template: str,
+    talk_video: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[WrittenPage]:
+    if chromium_executable() is None:
+        pytest.skip(MISSING)
+    folder = tmp_path_factory.mktemp("page")
+    captions, output = folder / "talk.srt", folder / "talk.html"
+    captions.write_text(talk_captions())
+    with (
+        fresh_database(postgres_server, template=migrated_template) as url,
+        pytest.MonkeyPatch.context() as environment,
+        new_pipeline(url, folder / "home", environment) as pipeline,
+    ):
+        talk = pipeline.add(talk_video, captions=str(captions), title=HOSTILE_TITLE)
+        assert pipeline.run(talk).row.status == "completed"
+        main(["report", talk, "--output", str(output)], standalone_mode=False)
+        moments = pipeline.rows(
+            "SELECT title, start_time, end_time FROM moments WHERE NOT is_refined ORDER BY 2"
+        )
+        assert len(moments) >= 3
+        yield WrittenPage(output.as_uri(), moments)
+
+
+def player(page: Page) -> Locator:
+    return page.get_by_label(HOSTILE_TITLE, exact=True)
+
+
+def wait_for_player(page: Page, *, start: float, end: float) -> None:
+    """Wait until what is shown is between the two, in seconds."""
+    page.wait_for_function(
+        "([video, start, end]) => !video.seeking && video.readyState >= 2"
+        " && video.currentTime >= start && video.currentTime < end",
+        arg=[player(page).element_handle(), start, end],
+    )
+
+
+def current(items: Locator) -> Locator:
+    """The one that is marked, for those who see it and for those who hear it."""
+    return items.and_(items.page.locator("[aria-current=true]"))
+
+
+def test_a_click_on_a_moment_moves_the_player_to_it(written: WrittenPage, page: Page) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(written.address)
+    moments = page.get_by_role("region", name="Moments").get_by_role("listitem")
+    expect(moments).to_have_count(len(written.moments))
+    for number in (-1, 0):
+        title, start, end = written.moments[number]
+        moments.nth(number).get_by_role("button", name=title).click()
+        wait_for_player(page, start=start - 0.05, end=end)
+        expect(current(moments)).to_have_count(1)
+        expect(current(moments)).to_contain_text(title)
+
+
+def test_a_click_on_the_timeline_moves_the_player_too(written: WrittenPage, page: Page) -> None:
+    page.goto(written.address)
+    _, start, end = written.moments[1]
+    bars = page.get_by_role("group", name="Timeline").get_by_role("link")
+    bars.nth(1).click()
+    wait_for_player(page, start=start - 0.05, end=end)
+
+
+def test_the_transcript_follows_the_player_and_moves_it_on_a_click(
+    written: WrittenPage, page: Page
+) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(written.address)
+    transcript = page.get_by_role("region", name="Transcript")
+    lines = transcript.get_by_role("listitem")
+    for seconds, topic in ((50, "trains"), (34, "bees"), (3, "bread")):
+        player(page).evaluate("(video, seconds) => { video.currentTime = seconds }", seconds)
+        expect(current(lines)).to_have_count(1)
+        expect(current(lines)).to_contain_text(SENTENCES[topic])
+        expect(current(lines)).to_be_in_viewport()
+    transcript.get_by_role("button", name="0:18", exact=True).click()
+    wait_for_player(page, start=17.9, end=TALK_SECONDS)
+    expect(current(lines)).to_contain_text(SENTENCES["tides"])
+
+
+def test_a_title_that_is_a_script_is_shown_and_not_run(written: WrittenPage, page: Page) -> None:
+    from playwright.sync_api import expect
+
+    said: list[str] = []
+    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(written.address)
+    expect(page.get_by_role("heading", level=1)).to_have_text(HOSTILE_TITLE)
+    expect(page).to_have_title(HOSTILE_TITLE)
+    page.get_by_role("region", name="Moments").get_by_role("button").first.click()
+    wait_for_player(page, start=0, end=TALK_SECONDS)
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param({**device, "color_scheme": colours}, id=f"{name}-{colours}")
+        for name, device in (("desktop", DESKTOP), ("phone", PHONE))
+        for colours in ("light", "dark")
+    ],
+    indirect=True,
+)
+def test_nothing_on_the_page_keeps_people_from_using_it(written: WrittenPage, page: Page) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+    from playwright.sync_api import expect
+
+    page.goto(written.address)
+    # As it looks in use: something is current, and what is folded is open.
+    player(page).evaluate("video => { video.currentTime = 34 }")
+    expect(current(page.get_by_role("listitem")).first).to_be_visible()
+    for folded in page.get_by_role("group").and_(page.locator("details")).all():
+        folded.evaluate("details => { details.open = true }")
+    found = Axe().run(page).response
+    assert len(found["passes"]) > 10
+    serious: list[Any] = [
+        (one["impact"], one["id"], [node["target"] for node in one["nodes"]])
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+    # Nothing is wider than the screen.
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0

@@ -1,0 +1,87 @@
+"""What engines look for in folders: models and captions."""
+
+import pytest
+from whisper_model import make_whisper_model
+
+from videomoments_dagster.base.failures import EngineUnavailable
+from videomoments_dagster.speech.captions_engine import captions_beside
+from videomoments_dagster.speech.whisper_models import REQUIRED_FILES, model_folder
+
+
+def test_a_folder_that_holds_a_model_is_taken(tmp_path):
+    model = make_whisper_model(tmp_path / "mine")
+    assert model_folder(str(model), models_folder=tmp_path / "models") == model
+
+
+def test_a_model_placed_under_its_name_is_taken(tmp_path):
+    model = make_whisper_model(tmp_path / "small")
+    assert model_folder("small", models_folder=tmp_path) == model
+
+
+def test_a_model_in_the_hub_s_cache_is_taken(tmp_path, monkeypatch):
+    repository = tmp_path / "models--Systran--faster-whisper-base"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("abc123")
+    model = make_whisper_model(repository / "snapshots" / "abc123")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert model_folder("base", models_folder=tmp_path / "models") == model
+
+
+@pytest.mark.parametrize("name", [*REQUIRED_FILES, "vocabulary.json"])
+def test_a_model_that_lacks_a_file_is_refused_with_the_file_s_name(tmp_path, name):
+    model = make_whisper_model(tmp_path / "small")
+    (model / name).unlink()
+    with pytest.raises(EngineUnavailable, match=name) as failure:
+        model_folder("small", models_folder=tmp_path)
+    assert "hf download Systran/faster-whisper-small --local-dir" in failure.value.remedy
+
+
+def test_a_model_of_another_format_is_refused_with_that_reason(tmp_path):
+    folder = tmp_path / "small"
+    folder.mkdir()
+    (folder / "model.safetensors").touch()
+    with pytest.raises(EngineUnavailable, match="another format"):
+        model_folder("small", models_folder=tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1\noid sha"])
+def test_weights_that_are_none_are_refused(tmp_path, content):
+    model = make_whisper_model(tmp_path / "small")
+    (model / "model.bin").write_bytes(content)
+    with pytest.raises(EngineUnavailable, match="holds no weights"):
+        model_folder("small", models_folder=tmp_path)
+
+
+def test_a_damaged_config_is_refused(tmp_path):
+    model = make_whisper_model(tmp_path / "small")
+    (model / "config.json").write_text("{")
+    with pytest.raises(EngineUnavailable, match="damaged"):
+        model_folder("small", models_folder=tmp_path)
+
+
+def test_a_folder_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(EngineUnavailable, match="does not exist") as failure:
+        model_folder(str(tmp_path / "nowhere"), models_folder=tmp_path)
+    assert str(tmp_path / "nowhere") in failure.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["talk.srt", "talk.vtt"], "talk.srt"),
+        (["talk.vtt", "talk.en.srt"], "talk.vtt"),
+        (["talk.de.srt", "talk.en-US.vtt"], "talk.en-US.vtt"),
+        (["talk.fr.vtt", "talk.de.vtt"], "talk.de.vtt"),
+        (["talk.en.sdh.SRT"], "talk.en.sdh.SRT"),
+        (["talk2.srt", "talk.txt", "talk.notes-of-mine.srt", "other.srt"], None),
+        ([], None),
+    ],
+)
+def test_captions_beside_the_media_are_found_by_their_name(tmp_path, names, found):
+    for name in names:
+        (tmp_path / name).touch()
+    assert captions_beside(tmp_path / "talk.mp4") == (tmp_path / found if found else None)
+
+
+def test_no_folder_has_no_captions(tmp_path):
+    assert captions_beside(tmp_path / "nowhere" / "talk.mp4") is None

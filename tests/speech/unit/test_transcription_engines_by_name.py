@@ -1,0 +1,137 @@
+"""Engines are made by name, and say what determines their results."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from videomoments_dagster.base.failures import EngineUnavailable, SettingsRejected
+from videomoments_dagster.speech.engines import (
+    DEFAULT_ENGINE,
+    ENGINE_NAMES,
+    TranscriptionOptions,
+    engine_named,
+)
+from videomoments_dagster.speech.language_codes import two_letter
+from videomoments_dagster.speech.pocketsphinx_engine import (
+    PocketsphinxEngine,
+    grouped,
+    shared_out,
+    spoken_words,
+)
+from videomoments_dagster.speech.transcript import Word
+from videomoments_dagster.speech.whisper_models import repository_of, service_name
+
+OPTIONS = TranscriptionOptions(models_folder=Path("models"))
+
+
+@pytest.mark.parametrize("name", ENGINE_NAMES)
+def test_every_engine_knows_its_name_and_tells_its_settings_as_json(name):
+    engine = engine_named(name, OPTIONS)
+    assert engine.name == name
+    assert json.loads(json.dumps(engine.settings)) == engine.settings
+    assert 0 < len(engine.service) <= 50
+
+
+def test_the_default_is_faster_whisper_with_the_small_model():
+    assert DEFAULT_ENGINE == "faster-whisper"
+    assert engine_named(DEFAULT_ENGINE, OPTIONS).service == "faster-whisper:small"
+
+
+def test_an_unknown_engine_is_refused_and_the_known_ones_are_listed():
+    with pytest.raises(SettingsRejected, match="'whisperx'") as failure:
+        engine_named("whisperx", OPTIONS)
+    assert "faster-whisper, captions, pocketsphinx" in failure.value.remedy
+
+
+def test_what_changes_the_words_changes_the_settings_and_where_it_runs_does_not():
+    def settings(**options):
+        options = TranscriptionOptions(models_folder=Path("models"), **options)
+        return engine_named("faster-whisper", options).settings
+
+    assert settings() == settings(device="cuda", cpu_threads=3)
+    for change in (
+        {"whisper_model": "base"},
+        {"compute_type": "int8"},
+        {"language": "de"},
+        {"vad": False},
+        {"batch_size": 8},
+        {"beam_size": 1},
+        {"temperatures": (0.0,)},
+    ):
+        assert settings() != settings(**change), change
+
+
+def test_batching_without_vad_is_refused():
+    options = TranscriptionOptions(models_folder=Path("models"), batch_size=4, vad=False)
+    with pytest.raises(SettingsRejected, match="VAD"):
+        engine_named("faster-whisper", options).check()
+
+
+def test_pocketsphinx_that_is_absent_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(EngineUnavailable, match="not installed") as failure:
+        PocketsphinxEngine().check()
+    assert 'pip install "videomoments-dagster[pocketsphinx]"' in failure.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("model", "repository"),
+    [
+        ("small", "Systran/faster-whisper-small"),
+        ("distil-large-v3", "Systran/faster-distil-whisper-large-v3"),
+        ("turbo", "mobiuslabsgmbh/faster-whisper-large-v3-turbo"),
+        ("someone/their-model", "someone/their-model"),
+    ],
+)
+def test_a_model_has_a_repository_to_fetch_it_from(model, repository):
+    assert repository_of(model) == repository
+
+
+def test_the_service_is_named_without_folders():
+    assert service_name("/srv/models/my-whisper/") == "faster-whisper:my-whisper"
+
+
+def test_marks_and_noises_of_the_decoder_are_no_words():
+    heard = [("<s>", 0.0, 0.1), ("read(2)", 0.1, 0.4), ("[NOISE]", 0.4, 0.5), ("it", 0.5, 0.6)]
+    assert spoken_words(heard, offset=10.0) == [
+        Word("read", pytest.approx(10.1), pytest.approx(10.4)),
+        Word("it", pytest.approx(10.5), pytest.approx(10.6)),
+    ]
+
+
+lengths = st.lists(st.floats(0.1, 20), max_size=40)
+
+
+@given(lengths)
+def test_groups_hold_every_utterance_once_and_in_order(seconds):
+    utterances = [(100.0 * i, 100.0 * i + length) for i, length in enumerate(seconds)]
+    groups = grouped(utterances)
+    assert [i for group in groups for i in group] == list(range(len(seconds)))
+    for group in groups[:-1]:
+        assert 30 <= sum(seconds[i] for i in group) < 50
+
+
+@given(lengths, st.integers(1, 8))
+def test_work_is_shared_out_evenly_and_each_piece_once(seconds, processes):
+    shares = shared_out(seconds, processes)
+    assert sorted(i for share in shares for i in share) == list(range(len(seconds)))
+    assert all(shares)
+    loads = [sum(seconds[i] for i in share) for share in shares]
+    if len(loads) > 1:
+        assert max(loads) - min(loads) <= max(seconds)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [("eng", "en"), ("en-US", "en"), ("pt_BR", "pt"), ("ger", "de"), ("und", None), (None, None)],
+)
+def test_language_codes_become_two_letters(code, expected):
+    assert two_letter(code) == expected
+
+
+def test_an_unknown_code_is_kept_unless_known_ones_are_wanted():
+    assert two_letter("tlh") == "tlh"
+    assert two_letter("final", known_only=True) is None

@@ -1,0 +1,27 @@
+"""Times and texts as people read them."""
+
+from __future__ import annotations
+
+
+def clock(seconds: float) -> str:
+    """Seconds as `m:ss`, or `h:mm:ss` from an hour on; a started second does not count."""
+    minutes, rest = divmod(int(max(0.0, seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def clock_with_tenths(seconds: float) -> str:
+    """Seconds as `m:ss.s`, or `h:mm:ss.s` from an hour on."""
+    tenths = max(0, round(seconds * 10))
+    return f"{clock(tenths // 10)}.{tenths % 10}"
+
+
+def folded(text: object, *, longest: int | None = None) -> str:
+    """Text on one line, white space folded; cut with an ellipsis where it is longer than allowed.
+
+    Args:
+        text: Anything; its `str`.
+        longest: Most characters; None for any number.
+    """
+    line = " ".join(str(text).split())
+    return line if longest is None or len(line) <= longest else line[: longest - 1] + "\u2026"

@@ -1,0 +1,212 @@
+"""Dagster's instance on this machine: its home folder and its own database.
+
+Belongs here: making both ready before anything of Dagster is used, and opening the instance. Does
+not belong here: our database and its schema (`db`), or what Dagster runs.
+
+Dagster keeps an `alembic_version` of its own, so its tables are in another database than ours.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from dagster import DagsterInstance
+
+from db.creation import ensure_database_exists
+from db.errors import described
+from db.urls import normalised, rendered
+from videomoments_dagster.base.failures import DatabaseUnavailable, SettingsRejected
+from videomoments_dagster.core.configured_database import database_url
+from videomoments_dagster.core.pools import FIRST_LIMITS
+from videomoments_dagster.core.settings import Settings
+
+URL_VARIABLE = "VIDEOMOMENTS_DAGSTER_DATABASE_URL"
+HOME_VARIABLE = "DAGSTER_HOME"
+CONFIG_FILE = "dagster.yaml"
+DATABASE_SUFFIX = "_dagster"
+
+# PostgreSQL cuts longer names off, silently.
+_LONGEST_DATABASE_NAME = 63
+
+# One of each of Dagster's three storages; each storage makes its tables where this one is missing.
+_MAIN_TABLES = ("runs", "event_logs", "jobs")
+_CREATION_LOCK = 7_286_417_305_118_602_372
+_CREATION_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class InstancePlace:
+    """Where Dagster's instance is.
+
+    Attributes:
+        home: Dagster's home folder, with a `dagster.yaml`.
+        database_url: Database of Dagster's own storage, in psycopg2's spelling; None where the
+            folder's `dagster.yaml` is somebody's own and does not ask for it.
+    """
+
+    home: Path
+    database_url: str | None
+
+    def environment(self) -> dict[str, str]:
+        """Give the variables by which Dagster, here or in a child process, finds the instance."""
+        found = {HOME_VARIABLE: str(self.home)}
+        return found if self.database_url is None else {**found, URL_VARIABLE: self.database_url}
+
+
+def prepare_instance(settings: Settings) -> InstancePlace:
+    """Make Dagster's home folder and database ready, and tell this process's environment.
+
+    Where all is there already, this costs one connection and no import of Dagster. Any number of
+    processes may do it at once.
+
+    Args:
+        settings: Where state lives.
+
+    Raises:
+        db.errors.DatabaseProblem: The server cannot be reached, or refused.
+        SettingsRejected: The home folder cannot be made.
+    """
+    home = settings.dagster_home
+    ours = _place_config(home)
+    url = dagster_database_url(settings) if ours else None
+    place = InstancePlace(home=home, database_url=url)
+    os.environ.update(place.environment())
+    if url is not None:
+        _ensure_tables(url)
+    return place
+
+
+@contextmanager
+def opened_instance(settings: Settings) -> Iterator[DagsterInstance]:
+    """Prepare Dagster's instance and open it for the length of the block.
+
+    Raises:
+        db.errors.DatabaseProblem: The server cannot be reached, or refused.
+        SettingsRejected: The home folder cannot be made.
+    """
+    prepare_instance(settings)
+
+    with DagsterInstance.get() as instance:
+        yield instance
+
+
+def dagster_database_url(settings: Settings) -> str:
+    """Give the URL of Dagster's own database, starting the embedded server where it is meant.
+
+    It is the configured one, else `<our database>_dagster` on the same server.
+
+    Raises:
+        db.errors.DatabaseProblem: A URL is malformed, or the embedded server cannot be started.
+    """
+    if settings.dagster_database_url:
+        return rendered(normalised(settings.dagster_database_url))
+    ours = normalised(database_url(settings))
+    room = _LONGEST_DATABASE_NAME - len(DATABASE_SUFFIX)
+    name = f"{(ours.database or '')[:room]}{DATABASE_SUFFIX}"
+    return rendered(ours.set(database=name))
+
+
+def _place_config(home: Path) -> bool:
+    """Copy our `dagster.yaml` to where none is; give whether the one there uses our database."""
+    config = home / CONFIG_FILE
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not config.exists():
+            shipped = resources.files("videomoments_dagster.instance").joinpath(CONFIG_FILE)
+            _write_whole(config, shipped.read_text(encoding="utf-8"))
+        return URL_VARIABLE in config.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsRejected(
+            f"Dagster's home folder {home} cannot be used: {error.strerror or error}",
+            remedy=f"Set {HOME_VARIABLE} or VIDEOMOMENTS_HOME to a folder that can be written to",
+        ) from error
+
+
+def _write_whole(path: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    unfinished = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _ensure_tables(url: str) -> None:
+    """Let Dagster make its tables, in one process at a time.
+
+    Two processes that find none would both make them, and one would fail.
+    """
+    if _has_tables(url):
+        return
+    ensure_database_exists(url)
+    connection = _connect(url)
+    try:
+        with connection.cursor() as cursor:
+            _take_turn(cursor, url)
+            if not _has_tables(url):
+                # Opening the instance is what makes the tables.
+                with DagsterInstance.get() as instance:
+                    for pool, limit in FIRST_LIMITS.items():
+                        instance.event_log_storage.set_concurrency_slots(pool, limit)
+    finally:
+        connection.close()
+
+
+def _take_turn(cursor: Any, url: str) -> None:
+    deadline = time.monotonic() + _CREATION_SECONDS
+    while True:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_CREATION_LOCK])
+        if cursor.fetchone()[0]:
+            return
+        if time.monotonic() > deadline:
+            raise DatabaseUnavailable(
+                f"somebody else has been making Dagster's tables in {described(normalised(url))}"
+                f" for {_CREATION_SECONDS} seconds",
+                remedy="Wait for it to end, or end it, and try again",
+            )
+        time.sleep(0.1)
+
+
+def _has_tables(url: str) -> bool:
+    try:
+        connection = _connect(url)
+    except psycopg2.OperationalError:
+        # No such database, or no server: `ensure_database_exists` tells the two apart.
+        return False
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM unnest(%s) AS name WHERE to_regclass(name) IS NOT NULL",
+                [[*_MAIN_TABLES, "instance_info", "alembic_version"]],
+            )
+            return bool(cursor.fetchone()[0] == len(_MAIN_TABLES) + 2)
+    finally:
+        connection.close()
+
+
+def _connect(url: str) -> Any:
+    """Connect with psycopg2 itself, which is there in milliseconds.
+
+    Raises:
+        psycopg2.OperationalError: The server or the database is not there.
+    """
+    target = normalised(url)
+    connection: Any = psycopg2.connect(
+        rendered(target.set(drivername="postgresql")),
+        # What the URL itself says wins.
+        connect_timeout=int(str(target.query.get("connect_timeout", 10))),
+        application_name="videomoments-dagster-instance",
+    )
+    connection.autocommit = True
+    return connection

@@ -1,0 +1,319 @@
+"""The whole of it on one machine: database, migrations, code server, webserver and daemon.
+
+Belongs here: what is started in which order, and the end of all of it. Does not belong here: how
+processes are kept together (`child_processes`), or Dagster's instance (`dagster_instance`).
+
+The code server is shared by the webserver and the daemon, and reloads the code when the UI asks
+for it. It comes first: a webserver that finds none shows a broken location until it looks again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+from filelock import FileLock, Timeout
+
+import videomoments_dagster
+from db.schema_state import upgrade
+from videomoments_dagster.base.failures import SettingsRejected, VideoMomentsError
+from videomoments_dagster.cli.child_processes import Child, ChildGroup, kill_marked
+from videomoments_dagster.cli.dagster_instance import prepare_instance
+from videomoments_dagster.core.configured_database import database_url
+from videomoments_dagster.core.run_tags import CODE_LOCATION
+from videomoments_dagster.core.settings import Settings
+
+MODULE = "videomoments_dagster.definitions"
+LOG_FILE = "server.log"
+
+_START_SECONDS = 180.0
+_POLL_SECONDS = 0.2
+
+# For the log, not before one's eyes: the sensor's tick every few seconds, each event of each run.
+_ROUTINE = (
+    "SensorDaemon - INFO",
+    " - dagster - DEBUG",
+    "Instance is configured with the following daemons",
+)
+
+
+class DevServerFailed(VideoMomentsError):
+    """A part of the development server did not start, or ended by itself."""
+
+
+def serve(settings: Settings, *, host: str = "127.0.0.1", port: int = 3000) -> int:
+    """Start everything, say where the UI is, and stop everything when asked to.
+
+    Ctrl-C, SIGTERM and a closed terminal ask for it. Runs in progress are interrupted and end as
+    failed.
+
+    Args:
+        settings: Where state lives.
+        host: Address that the webserver listens on.
+        port: Port that it listens on; 0 for any free one.
+
+    Returns:
+        The exit status: 0 after having been asked to stop.
+
+    Raises:
+        DevServerFailed: A part did not start, or ended by itself; all others are stopped.
+        SettingsRejected: The port is in use, or another `videomoments dev` has this home.
+        db.errors.DatabaseProblem: The database cannot be started, reached or migrated.
+    """
+    folder = settings.home_folder / "dev"
+    with _signals_interrupt(), contextlib.suppress(KeyboardInterrupt), _only_one(folder):
+        port = _checked_port(host, port)
+        _write_note(folder, host=host, port=port)
+        inbox = _inbox(settings)
+        click.echo("Starting the database ...")
+        url = database_url(settings)
+        upgrade(url)
+        place = prepare_instance(settings)
+        environment = {
+            **os.environ,
+            **place.environment(),
+            # Both, because the second wins where both are set.
+            "DATABASE_URL": url,
+            "DATABASE_SYNC_URL": url,
+            "VIDEOMOMENTS_HOME": str(settings.home_folder),
+        }
+        with (
+            _short_folder(str(folder)) as sockets,
+            _stopped_afterwards(
+                ChildGroup(mark=str(folder), log=folder / LOG_FILE, quiet=_ROUTINE)
+            ) as group,
+        ):
+            _start_all(group, environment, sockets=sockets, host=host, port=port)
+            click.echo(f"\nThe UI is at {_address(host, port)}/assets - Ctrl-C stops everything.")
+            click.echo(f"Videos that are put into {inbox} are taken in.\n")
+            _watch(group)
+    click.echo("Stopped.")
+    return 0
+
+
+def _inbox(settings: Settings) -> str:
+    """The inbox; the usual folder is made, since it is named to the user."""
+    if not settings.inbox:
+        with contextlib.suppress(OSError):
+            Path(settings.inbox_root).mkdir(parents=True, exist_ok=True)
+    return settings.inbox_root
+
+
+def _start_all(
+    group: ChildGroup, environment: dict[str, str], *, sockets: Path, host: str, port: int
+) -> None:
+    code_socket = sockets / "code"
+    workspace = sockets / "workspace.yaml"
+    server = {"grpc_server": {"socket": str(code_socket), "location_name": CODE_LOCATION}}
+    # JSON is YAML.
+    workspace.write_text(json.dumps({"load_from": [server]}), encoding="utf-8")
+    click.echo("Loading the definitions ...")
+    group.start(
+        "code",
+        "dagster",
+        "code-server",
+        "start",
+        f"--socket={code_socket}",
+        f"--module-name={MODULE}",
+        f"--location-name={CODE_LOCATION}",
+        # It becomes part of the import path; the caller's folder has no business there.
+        f"--working-directory={Path(videomoments_dagster.__file__).parents[1]}",
+        "--log-level=warning",
+        # Runs are launched with this interpreter, not with whatever `dagster` is on the PATH.
+        "--use-python-environment-entry-point",
+        environment=environment,
+    )
+    _until(lambda: _connects(code_socket), group, what="code server")
+    click.echo("Starting the webserver and the daemon ...")
+    group.start(
+        "webserver",
+        "dagster_webserver",
+        f"--host={host}",
+        f"--port={port}",
+        f"--workspace={workspace}",
+        "--dagster-log-level=warning",
+        environment=environment,
+    )
+    group.start(
+        "daemon", "dagster._daemon", "run", f"--workspace={workspace}", environment=environment
+    )
+    _until(lambda: _answers(f"{_address(host, port)}/server_info"), group, what="webserver")
+
+
+def _watch(group: ChildGroup) -> NoReturn:
+    while True:
+        _fail_if_ended(group)
+        time.sleep(_POLL_SECONDS)
+
+
+def _until(ready: Callable[[], bool], group: ChildGroup, *, what: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not ready():
+        _fail_if_ended(group)
+        if time.monotonic() > deadline:
+            raise DevServerFailed(
+                f"the {what} did not answer within {_START_SECONDS:.0f} s",
+                remedy=f"See {group.log}",
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _fail_if_ended(group: ChildGroup) -> None:
+    child = group.ended()
+    if child is not None:
+        raise DevServerFailed(
+            f"the {child.name} ended by itself{_how(child)}", remedy=f"See {group.log}"
+        )
+
+
+def _how(child: Child) -> str:
+    child.finish_reading()
+    status = child.process.returncode
+    how = f" (signal {-status})" if status < 0 else f" (status {status})"
+    said = [line for line in child.last_lines if line.strip()]
+    return f"{how}: {said[-1].strip()}" if said else how
+
+
+def _connects(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(2)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def _answers(url: str) -> bool:
+    # Not through a proxy that the environment may name.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=5) as response:
+            return bool(response.status == 200)  # noqa: PLR2004
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def _address(host: str, port: int) -> str:
+    reached = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+
+
+def _checked_port(host: str, port: int) -> int:
+    """Make sure that the port can be listened on, and choose one for 0."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind) as probe:
+            # As the webserver does: a port whose connections are closing is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            chosen: int = probe.getsockname()[1]
+    except (OSError, OverflowError) as error:
+        raise SettingsRejected(
+            f"port {port} on {host} cannot be listened on: {getattr(error, 'strerror', error)}",
+            remedy="End what uses it, or choose another with --port",
+        ) from None
+    return chosen
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Be the only server of this home, and end what one that was killed left behind."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock")
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise SettingsRejected(
+            f"`videomoments dev` runs already{_note(folder)}",
+            remedy="Use that one, or stop it first",
+        ) from None
+    except OSError as error:
+        raise SettingsRejected(
+            f"the folder {folder} cannot be used: {error.strerror or error}",
+            remedy="Set VIDEOMOMENTS_HOME to a folder that can be written to",
+        ) from error
+    try:
+        kill_marked(str(folder))
+        yield
+    finally:
+        lock.release()
+
+
+def _write_note(folder: Path, *, host: str, port: int) -> None:
+    note = {"address": _address(host, port), "process": os.getpid()}
+    (folder / "running.json").write_text(json.dumps(note), encoding="utf-8")
+
+
+def _note(folder: Path) -> str:
+    try:
+        note = json.loads((folder / "running.json").read_text(encoding="utf-8"))
+        return f" at {note['address']} (process {note['process']})"
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+@contextmanager
+def _short_folder(mark: str) -> Iterator[Path]:
+    """Give a folder for sockets, whose paths must fit into 108 bytes.
+
+    What a killed server of the same mark left is removed; the caller is the only one of its mark.
+    """
+    prefix = f"videomoments-{hashlib.sha256(os.fsencode(mark)).hexdigest()[:12]}-"
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _stopped_afterwards(group: ChildGroup) -> Iterator[ChildGroup]:
+    try:
+        yield group
+    finally:
+        # From here on nothing interrupts: half a stop would leave processes behind.
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        with contextlib.suppress(OSError):
+            click.echo("Stopping ...")
+        group.stop(first=["daemon"])
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """Let every polite request to end arrive as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    # What is ignored already stays so: `nohup` means it.
+    heeded = [one for one in _SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

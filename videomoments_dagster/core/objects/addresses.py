@@ -1,0 +1,112 @@
+"""The object storage root as a setting: what it may look like, and which store it means.
+
+Belongs here: parsing of roots and of `gs://` addresses. Does not belong here: where the setting
+is read from (`videomoments_dagster.resources`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from videomoments_dagster.base.failures import SettingsRejected
+from videomoments_dagster.core.objects.file_urls import path_of_file_url
+from videomoments_dagster.core.objects.google_cloud import GoogleCloudStore
+from videomoments_dagster.core.objects.interface import ObjectStore
+from videomoments_dagster.core.objects.keys import check_key
+from videomoments_dagster.core.objects.local_folder import LocalFolderStore
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
+_FORMS = "Use a folder, file:///absolute/folder, or gs://bucket/prefix"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderAddress:
+    """A root in a local folder."""
+
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleAddress:
+    """A root in, or an object of, Google Cloud Storage.
+
+    Attributes:
+        bucket: Name of the bucket.
+        path: What follows the bucket and its slash; empty for the whole bucket.
+    """
+
+    bucket: str
+    path: str
+
+
+def parse_root(root: str) -> FolderAddress | GoogleAddress:
+    """Parse an object storage root.
+
+    Args:
+        root: `file:///folder`, a plain folder (`~` and relative paths are made absolute), or
+            `gs://bucket[/prefix]`.
+
+    Raises:
+        SettingsRejected: It is none of them.
+    """
+    scheme = _SCHEME.match(root)
+    if not root.strip() or "\0" in root:
+        raise _rejected(root, "is empty" if not root.strip() else "has a NUL character")
+    if scheme is None:
+        return FolderAddress(Path(os.path.abspath(Path(root).expanduser())))  # noqa: PTH100
+    if scheme[1].lower() == "file":
+        return FolderAddress(_folder_of_url(root))
+    if scheme[1].lower() == "gs":
+        address = parse_google_url(root)
+        if address is None:
+            raise _rejected(root, "has no valid bucket name")
+        prefix = address.path.rstrip("/")
+        try:
+            return GoogleAddress(bucket=address.bucket, path=prefix and check_key(prefix))
+        except ValueError as error:
+            raise _rejected(root, "has an invalid prefix") from error
+    raise _rejected(root, f"has the unsupported scheme {scheme[1]}://")
+
+
+def parse_google_url(url: str) -> GoogleAddress | None:
+    """Split `gs://bucket/path`; None when it has no valid bucket.
+
+    Paths are taken literally, as Google's own tools do: `%`, `#` and `?` are part of a name.
+    """
+    rest = url[len("gs://") :] if url.lower().startswith("gs://") else ""
+    bucket, _, path = rest.partition("/")
+    return GoogleAddress(bucket, path) if _BUCKET.fullmatch(bucket) else None
+
+
+def object_store_at(root: str, *, gcs_client: Callable[[], Any]) -> ObjectStore:
+    """Give the object store that a root means; nothing is opened yet.
+
+    Args:
+        root: See `parse_root`.
+        gcs_client: Makes a `google.cloud.storage.Client`; called at most once, when a `gs://`
+            root is first used.
+
+    Raises:
+        SettingsRejected: The root is invalid.
+    """
+    address = parse_root(root)
+    if isinstance(address, FolderAddress):
+        return LocalFolderStore(address.folder)
+    return GoogleCloudStore(gcs_client, bucket=address.bucket, prefix=address.path)
+
+
+def _folder_of_url(root: str) -> Path:
+    path = path_of_file_url(root)
+    if path is None or ".." in Path(path).parts:
+        raise _rejected(root, "does not name an absolute folder of this machine")
+    return Path(path)
+
+
+def _rejected(root: str, reason: str) -> SettingsRejected:
+    return SettingsRejected(f"the object storage root '{root}' {reason}", remedy=_FORMS)

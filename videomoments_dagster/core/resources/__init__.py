@@ -1,0 +1,1 @@
+"""Resources that assets of every system may ask for."""

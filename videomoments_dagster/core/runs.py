@@ -1,0 +1,124 @@
+"""Closes the records of runs whose process is gone.
+
+Belongs here: telling such runs from living ones, and failing them. Does not belong here: how a run
+says that it lives (`db.run_claims`), or when somebody looks (`defs.abandoned_runs`, the command
+line).
+
+Dagster fails a run whose process died if its code server saw it die. After a power cut, or where a
+run was a process of the command line, nobody did: the record says STARTED for ever, and keeps its
+place in the queue.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+
+from db.run_claims import living_runs
+from db.session import Database
+from videomoments_dagster.core.run_tags import CODE_LOCATION
+from videomoments_dagster.moments.history.dagster_runs import PARTITION_TAG, assets_of
+
+PATIENCE_SECONDS = 90.0
+"""How long a run may seem dead: PostgreSQL may restart, a step of its own may be starting."""
+
+MESSAGE = "The process of this run is gone: it was killed, or its machine went down."
+
+_ONE_LOOK_SECONDS = 4.0
+"""Longer than a living run takes to be seen again after the database was away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a look at the runs found.
+
+    Attributes:
+        silent_since: Runs that seem dead, and since when, in seconds since 1970.
+        closed: Ids of those that were dead for long enough, and are failed now.
+    """
+
+    silent_since: Mapping[str, float]
+    closed: tuple[str, ...]
+
+
+def watch_runs(
+    instance: DagsterInstance,
+    database: Database,
+    *,
+    silent_since: Mapping[str, float],
+    now: float,
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> Watch:
+    """Look at all runs of videos that are under way, and fail those that are long dead.
+
+    Args:
+        instance: Dagster's instance.
+        database: Our database.
+        silent_since: What the look before found.
+        now: Seconds since 1970.
+        patience_seconds: How long a run may seem dead.
+    """
+    silent = _silent(database, _started(instance))
+    since = {run.run_id: silent_since.get(run.run_id, now) for run in silent}
+    dead = [run for run in silent if now - since[run.run_id] >= patience_seconds]
+    closed = _fail(instance, dead)
+    return Watch(
+        silent_since={run_id: at for run_id, at in since.items() if run_id not in closed},
+        closed=closed,
+    )
+
+
+def close_abandoned_runs(instance: DagsterInstance, database: Database) -> tuple[str, ...]:
+    """Fail runs whose process is gone; for somebody who is about to run something.
+
+    Takes a few seconds where there is one, for a second look, and none where there is none. Runs of
+    other videos count too: a dead one may have a pool's last place.
+
+    Returns:
+        Ids of the runs that were failed.
+    """
+    silent = _silent(database, _started(instance))
+    if not silent:
+        return ()
+    time.sleep(_ONE_LOOK_SECONDS)
+    started = {run.run_id for run in _started(instance)}
+    still = _silent(database, [run for run in silent if run.run_id in started])
+    return _fail(instance, still)
+
+
+def _started(instance: DagsterInstance) -> list[DagsterRun]:
+    """Runs of videos through our assets that are under way."""
+    records = instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.STARTED]))
+    return [
+        record.dagster_run
+        for record in records
+        if PARTITION_TAG in record.dagster_run.tags
+        and assets_of(record)
+        and _is_ours(record.dagster_run)
+    ]
+
+
+def _is_ours(run: DagsterRun) -> bool:
+    """Whether a run is one of this project; another's job may be called the same.
+
+    Runs of the command line were launched from no code location.
+    """
+    origin = run.remote_job_origin
+    return origin is None or origin.location_name == CODE_LOCATION
+
+
+def _silent(database: Database, runs: Iterable[DagsterRun]) -> list[DagsterRun]:
+    found = list(runs)
+    living = living_runs(database, [run.run_id for run in found])
+    return [run for run in found if run.run_id not in living]
+
+
+def _fail(instance: DagsterInstance, runs: Sequence[DagsterRun]) -> tuple[str, ...]:
+    for run in runs:
+        instance.report_run_failed(run, MESSAGE)
+        # Dagster's daemon would do it some time later; without one, nobody else would.
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    return tuple(run.run_id for run in runs)

@@ -1,1 +1,0 @@
-"""Everything that Dagster sees, one concept a file."""

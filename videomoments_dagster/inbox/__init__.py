@@ -1,6 +1,0 @@
-"""The inbox: a folder, a prefix of a bucket, or a manifest, from which videos come by themselves.
-
-Belongs here: listing what lies there, telling what is new, whole and not known already. Does not
-belong here: how a source is registered (`videomoments_dagster.registration`), or when somebody
-looks (`videomoments_dagster.defs.inbox`).
-"""

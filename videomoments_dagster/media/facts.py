@@ -1,0 +1,97 @@
+"""What probing finds in a media file.
+
+Times are seconds on the *presented timeline* of the file: the first frame that a player shows is 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class VideoStream:
+    """The picture stream that is worked on (the first that is not cover art).
+
+    Attributes:
+        index: Index of the stream in its container.
+        codec: ffmpeg's codec name, such as "h264".
+        width: Presented width in pixels: rotation applied, non-square pixels kept as coded.
+        height: Presented height in pixels, as above.
+        rotation: Clockwise rotation in degrees that a player applies: 0, 90, 180 or 270.
+        frame_rate: Average frames per second; None where the container does not say.
+        start_seconds: Container time of the first presented frame, seconds.
+        time_base: Denominator of the stream's clock, ticks per second (90000, 12800, ...).
+    """
+
+    index: int
+    codec: str
+    width: int
+    height: int
+    rotation: int
+    frame_rate: float | None
+    start_seconds: float
+    time_base: int
+
+    @property
+    def resolution(self) -> str:
+        """Width and height as presented, such as "1080x1920"."""
+        return f"{self.width}x{self.height}"
+
+
+@dataclass(frozen=True, slots=True)
+class AudioStream:
+    """The sound stream that is worked on (the default one, else the first).
+
+    Attributes:
+        index: Index of the stream in its container.
+        codec: ffmpeg's codec name, such as "aac".
+        sample_rate: Samples per second.
+        channels: Number of channels.
+        start_seconds: Container time of the first sample, seconds.
+    """
+
+    index: int
+    codec: str
+    sample_rate: int
+    channels: int
+    start_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SubtitleStream:
+    """A text subtitle stream inside the container.
+
+    Attributes:
+        index: Index of the stream in its container.
+        codec: ffmpeg's codec name, such as "mov_text", "subrip" or "webvtt".
+        language: ISO 639 code as tagged, or None.
+    """
+
+    index: int
+    codec: str
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFacts:
+    """What probing found in a media file.
+
+    Attributes:
+        container: ffmpeg's demuxer name, such as "mov,mp4,m4a,3gp,3g2,mj2".
+        duration_seconds: Presented duration, measured from the packets where the header and the
+            data disagree.
+        size_bytes: Size of the file.
+        video: The picture stream, or None for audio only (cover art does not count).
+        audio: The sound stream, or None.
+        subtitles: Text subtitle streams in container order.
+        ignore_edit_list: Whether the container's edit list contradicts its data and every reader
+            must pass over it (`media.ffmpeg.input_options` does).
+    """
+
+    container: str
+    duration_seconds: float
+    size_bytes: int
+    video: VideoStream | None
+    audio: AudioStream | None
+    subtitles: tuple[SubtitleStream, ...] = ()
+    ignore_edit_list: bool = False

@@ -1,0 +1,63 @@
+"""The sensor that takes in what lies in the inbox.
+
+Belongs here: how much a tick does, its cursor, and its run requests. Does not belong here: what is
+new (`videomoments_dagster.moments.intake`).
+"""
+
+import dagster as dg
+from dagster import RunsFilter
+
+from videomoments_dagster.moments.resources.inbox_resource import InboxResource
+
+ARRIVALS_PER_TICK = 100
+SECONDS_PER_TICK = 20.0
+"""Dagster ends a tick after 60 s; half of that is left for one slow file and the listing."""
+
+_SHOWN = 10
+
+
+@dg.sensor(
+    name="inbox",
+    job_name="full",
+    minimum_interval_seconds=10,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="""Takes in new videos from the inbox and runs `full` for each, once.
+
+Reads the folder or bucket of VIDEOMOMENTS_INBOX (unless set, the folder `inbox` in
+VIDEOMOMENTS_HOME) and the manifest of VIDEOMOMENTS_INBOX_MANIFEST. A file counts when nobody
+has written to it for some seconds; `talk.srt` beside `talk.mp4` is taken for its captions. The same
+bytes under another name are recognised, and what is no video is noted once; the tick says both.
+It writes a registration for each new video. Many files are worked through some at a time. If it
+fails, the inbox could not be listed: nothing is lost, and the next tick looks again.""",
+)
+def inbox(context: dg.SensorEvaluationContext, inbox: InboxResource) -> dg.SensorResult:
+    """Register what is new, and ask for the runs that are not there yet."""
+    instance = context.instance
+    taken = inbox.take_in(
+        instance,
+        after=context.cursor or "",
+        most=ARRIVALS_PER_TICK,
+        seconds=SECONDS_PER_TICK,
+    )
+    wanted = inbox.wanted_runs(
+        lambda run_key: bool(
+            instance.get_run_ids(RunsFilter(tags={"dagster/run_key": run_key}), limit=1)
+        ),
+        most=ARRIVALS_PER_TICK,
+    )
+    sentences = [
+        *(f"{location} has the same bytes as '{name}'" for location, name in taken.duplicates),
+        *(f"{location} was not taken in: {why}" for location, why in taken.rejected),
+    ]
+    for sentence in sentences:
+        context.log.warning("%s.", sentence.rstrip("."))
+    requests = [
+        dg.RunRequest(run_key=run.run_key, partition_key=run.identifier, job_name="full")
+        for run in wanted
+    ]
+    said = None
+    if not requests:
+        more = len(sentences) - _SHOWN
+        said = "; ".join(sentences[:_SHOWN]) or "Nothing new."
+        said += f"; and {more} more" if more > 0 else ""
+    return dg.SensorResult(run_requests=requests, skip_reason=said, cursor=taken.after)

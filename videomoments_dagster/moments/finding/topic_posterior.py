@@ -1,0 +1,223 @@
+"""How likely it is, at every place of a text, that the subject changes there.
+
+Belongs here: the statistical model of a text with topics, and the probabilities that follow from
+it. Does not belong here: which boundaries are drawn (`topic_segmentation`).
+
+The model: a topic is a stretch of units whose words come from one distribution, which is
+integrated out (J. Eisenstein and R. Barzilay, "Bayesian Unsupervised Topic Segmentation", EMNLP
+2008), with the prior that Utiyama and Isahara use (ACL 2001): every word once. A word counts once
+a unit. Topics begin anywhere with the same chance; how many there are is not known, so several
+expectations are tried, and each weighs as much as the text bears it out. All sums over
+segmentations are done by the forward-backward recursion for segments (as in P. Fearnhead, "Exact
+and efficient Bayesian inference for multiple changepoint problems", Statistics and Computing 16,
+2006).
+
+People who talk repeat themselves for reasons other than the subject, and the model takes every
+repetition for evidence. So the evidence is tempered (P. Grünwald and T. van Ommen, "Inconsistency
+of Bayesian Inference for Misspecified Linear Models, and a Proposal for Repairing It", Bayesian
+Analysis 12, 2017), the more, the less of what is said are content words: the density of content
+words (J. Ure, "Lexical density and register differentiation", 1971) is that of writing in prepared
+texts, and half of it in meetings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from videomoments_dagster.moments.finding.speech import Floats
+
+_PRIOR_USES = 1.0
+_EXPECTED_TOPICS = (2, 4, 8, 16)
+_DENSITY_OF_WRITING = 0.4
+_TEMPERING = 2.0
+# Beyond this many earlier uses of a term, one more hardly changes what it tells.
+_MOST_EARLIER_USES = 300
+_NEGLIGIBLE = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryChances:
+    """What the model says of windows of `width` units and one: from unit i to unit i + width.
+
+    Attributes:
+        width: Half the expected length of a topic, in units.
+        none: For each i, how likely there is no boundary in its window.
+        one: For each i, how likely there is exactly one.
+    """
+
+    width: int
+    none: Floats
+    one: Floats
+
+
+def boundary_chances(
+    units: Sequence[Sequence[str]], *, lexical_density: float
+) -> BoundaryChances | None:
+    """Work out how likely topics change where.
+
+    Args:
+        units: The index terms of each unit (sentence, utterance, turn), in order.
+        lexical_density: Share of content words among all words of the text, 0 to 1.
+
+    Returns:
+        The chances; None for texts that are too short to have topics, or have no terms.
+    """
+    count = len(units)
+    terms = [list(dict.fromkeys(unit)) for unit in units]
+    if count < 4 or not any(terms):  # noqa: PLR2004 - two topics of two units
+        return None
+    density = max(lexical_density, _NEGLIGIBLE)
+    temperature = max(1.0, (_DENSITY_OF_WRITING / density) ** _TEMPERING)
+    evidence = _evidence(terms) / np.float32(temperature)
+    sums = [_Sums(evidence, count=count, expected=expected) for expected in _EXPECTED_TOPICS]
+    support = np.array([one.log_evidence for one in sums])
+    weights = np.exp(support - support.max())
+    weights /= weights.sum()
+    topics = float(weights @ np.array([one.topics for one in sums]))
+    width = int(np.clip(round(count / (2 * topics)), 2, count - 1))
+    none = np.zeros(count - width)
+    one = np.zeros(count - width)
+    for weight, of_sums in zip(weights.tolist(), sums, strict=True):
+        if weight >= _NEGLIGIBLE:
+            none += weight * of_sums.no_boundary(width)
+            one += weight * of_sums.one_boundary(width)
+    return BoundaryChances(width=width, none=none, one=one)
+
+
+def _evidence(units: Sequence[Sequence[str]]) -> npt.NDArray[np.float32]:
+    """The log likelihood of every segment.
+
+    Returns:
+        Row `stop`, column `start`: the segment of units from `start` up to, not including, `stop`.
+    """
+    count = len(units)
+    vocabulary = len({term for unit in units for term in unit})
+    words_before = np.concatenate(([0], np.cumsum([len(unit) for unit in units])))
+    normaliser = np.concatenate(
+        ([0.0], np.cumsum(np.log(np.arange(words_before[-1]) + _PRIOR_USES * vocabulary)))
+    )
+    gain = np.diff(np.log(np.arange(_MOST_EARLIER_USES + 2) + _PRIOR_USES))
+    evidence = np.full((count + 1, count), -np.inf, dtype=np.float32)
+    repetition = np.zeros(count)
+    uses: dict[str, list[int]] = {}
+    for current, terms in enumerate(units):
+        at: list[int] = []
+        added: list[Floats] = []
+        for term in terms:
+            earlier = uses.setdefault(term, [])
+            recent = earlier[-_MOST_EARLIER_USES:]
+            at.extend(reversed(recent))
+            added.append(gain[: len(recent)])
+            earlier.append(current)
+        if at:
+            steps = np.bincount(np.array(at), weights=np.concatenate(added), minlength=current + 1)
+            # An earlier use counts for every start up to it.
+            repetition[: current + 1] += np.cumsum(steps[::-1])[::-1]
+        lengths = words_before[current + 1] - words_before[: current + 1]
+        evidence[current + 1, : current + 1] = repetition[: current + 1] - normaliser[lengths]
+    return evidence
+
+
+class _Sums:
+    """Sums over all segmentations of a text, for one expected number of topics.
+
+    Attributes:
+        log_evidence: How well this expectation bears the text out.
+        topics: How many topics there are then, on average.
+    """
+
+    def __init__(self, evidence: npt.NDArray[np.float32], *, count: int, expected: int) -> None:
+        self._evidence = evidence
+        self._count = count
+        chance = min((expected - 1) / (count - 1), 0.5)
+        odds = float(np.log(chance / (1 - chance)))
+        # What a place costs as an edge of a segment: the text's own two ends cost nothing.
+        self._cost = np.full(count + 1, odds)
+        self._cost[[0, count]] = 0.0
+        self._before = self._sums_before()
+        self._after = self._sums_after()
+        self._whole = float(self._before[count])
+        self.log_evidence = self._whole + (count - 1) * float(np.log1p(-chance))
+        self._boundary = np.exp(self._before + self._cost + self._after - self._whole)
+        self.topics = 1.0 + float(self._boundary[1:count].sum())
+
+    def _sums_before(self) -> Floats:
+        """For each place, the log sum over segmentations of what is before it."""
+        before = np.full(self._count + 1, -np.inf)
+        before[0] = 0.0
+        for stop in range(1, self._count + 1):
+            before[stop] = _log_sum(before[:stop] + self._cost[:stop] + self._evidence[stop, :stop])
+        return before
+
+    def _sums_after(self) -> Floats:
+        """For each place, the log sum over segmentations of what is after it."""
+        after = np.full(self._count + 1, -np.inf)
+        after[self._count] = 0.0
+        for start in range(self._count - 1, -1, -1):
+            stops = slice(start + 1, None)
+            after[start] = _log_sum(self._evidence[stops, start] + self._cost[stops] + after[stops])
+        return after
+
+    def _ending_at(self, stop: int) -> Floats:
+        """How likely each segment is that ends at a place, by its start."""
+        starts = slice(stop)
+        return np.asarray(
+            np.exp(
+                self._before[starts]
+                + self._cost[starts]
+                + self._evidence[stop, starts]
+                + self._cost[stop]
+                + self._after[stop]
+                - self._whole
+            )
+        )
+
+    def no_boundary(self, width: int) -> Floats:
+        """For each unit i, how likely i and i + width are in one segment."""
+        steps = np.zeros(self._count + 1)
+        for stop in range(width + 1, self._count + 1):
+            # From its start on, a segment holds both ends of a window until `width` before its end.
+            covering = self._ending_at(stop)[: stop - width]
+            steps[: stop - width] += covering
+            steps[stop - width] -= covering.sum()
+        return np.asarray(np.cumsum(steps)[: self._count - width])
+
+    def one_boundary(self, width: int) -> Floats:
+        """For each unit i, how likely exactly one boundary lies between i and i + width."""
+        windows = self._count - width
+        chances = np.zeros(windows)
+        for place in range(1, self._count):
+            first, stop = max(0, place - width), min(place, windows)
+            if self._boundary[place] < _NEGLIGIBLE or stop <= first:
+                continue
+            begun = np.cumsum(self._ending_at(place))
+            # Given the boundary, the segments on its two sides do not depend on each other.
+            chances[first:stop] += (
+                self._boundary[place]
+                * (begun[first:stop] / max(begun[-1], _TINY))
+                * self._reaching(place)[first + width - place : stop + width - place]
+            )
+        return chances
+
+    def _reaching(self, start: int) -> Floats:
+        """How likely a segment that starts at a place holds each unit from there on."""
+        stops = slice(start + 1, None)
+        ends = np.exp(
+            self._evidence[stops, start]
+            + self._cost[stops]
+            + self._after[stops]
+            - self._after[start]
+        )
+        return np.asarray(np.cumsum(ends[::-1])[::-1])
+
+
+_TINY = 1e-300
+
+
+def _log_sum(values: Floats) -> float:
+    highest = float(values.max())
+    return highest + float(np.log(np.exp(values - highest).sum()))

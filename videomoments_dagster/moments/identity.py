@@ -1,0 +1,72 @@
+"""Hashes and derived identifiers: what makes two things the same.
+
+Belongs here: pure functions from values to hexadecimal digests, and the rule for video
+identifiers. Does not belong here: rows, objects, or making an identifier from a file name or URL
+(`videomoments_dagster.sources`).
+
+All digests are SHA-256 (FIPS 180-4) over one canonical serialisation: the JSON text of a list,
+with sorted keys, no spaces, and non-ASCII characters as UTF-8. JSON quotes and separates its
+items, so that `["ab", "c"]` and `["a", "bc"]` cannot meet. Numbers that are equal serialise
+equally: 90 and 90.0 are both `90.0` wherever a field is a float.
+"""
+
+from __future__ import annotations
+
+from videomoments_dagster.base.fingerprints import digest
+from videomoments_dagster.moments.records import GenerationConfig, Prompt
+
+
+def prompt_hash(prompt: Prompt) -> str:
+    """Identity of a prompt: over `[user_prompt, system_prompt]`, 64 hexadecimal characters."""
+    return digest([prompt.user_prompt, prompt.system_prompt])
+
+
+def _float(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def config_hash(config: GenerationConfig) -> str:
+    """Identity of a generation config, 64 hexadecimal characters.
+
+    Over the documented fields in the documented order: prompt, model, operation_type,
+    temperature, top_p, top_k, min_moment_length, max_moment_length, min_moments, max_moments;
+    without `transcript_id`, so that one config serves many videos. The prompt enters by its
+    `prompt_hash` instead of its `prompt_id`: the two name the same row one to one, and the hash
+    does not depend on the order in which a database happened to see its prompts.
+    """
+    return digest(
+        [
+            prompt_hash(config.prompt),
+            config.model,
+            config.operation_type,
+            _float(config.temperature),
+            _float(config.top_p),
+            config.top_k,
+            _float(config.min_moment_length),
+            _float(config.max_moment_length),
+            config.min_moments,
+            config.max_moments,
+        ]
+    )
+
+
+def moment_identifier(
+    *,
+    video: str,
+    config: GenerationConfig,
+    start_time: float,
+    end_time: float,
+    parent: str | None = None,
+) -> str:
+    """Identifier of a moment: the first 16 hexadecimal characters of a SHA-256.
+
+    Args:
+        video: Identifier of the video.
+        config: The config that the moment was made with.
+        start_time: Seconds of the presented timeline; enters in whole milliseconds.
+        end_time: Likewise.
+        parent: Identifier of the root moment, for a refined one.
+    """
+    return digest(
+        [video, config_hash(config), parent, round(start_time * 1000), round(end_time * 1000)]
+    )[:16]

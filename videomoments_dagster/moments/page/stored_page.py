@@ -1,0 +1,137 @@
+"""The page that is stored beside a video's clips.
+
+Belongs here: when it has to be made anew, and its object and row. Does not belong here: what it
+looks like (`videomoments_dagster.moments.page`).
+
+It shows what the clips were made from, and the clips: video, transcript, root moments. Refined
+boundaries and thumbnails are made after the clips or beside them; a page with those would depend
+on which step came first, and would be stored anew by a run that changes nothing. The command
+`videomoments report` shows them too.
+
+It is written after the clips and apart from them, so that no failure of a page can undo clips. A
+crash between the two leaves a page that is out of date, which the next materialisation sees by its
+fingerprint, even one that changes no clip.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from db import models
+from db.session import Database
+from videomoments_dagster.base.fingerprints import digest
+from videomoments_dagster.core.objects.interface import ObjectStore
+from videomoments_dagster.core.objects.keys import page_key
+from videomoments_dagster.core.storage import locked_video, missing_result, stored_versions
+from videomoments_dagster.moments.page.contents import PageContents
+from videomoments_dagster.moments.page.page import page_html, page_version
+from videomoments_dagster.moments.page.page_addresses import Address, relative_address
+from videomoments_dagster.moments.page.page_records import PageRecords, read_page_records
+
+MADE_FROM = ("video", "transcript", "moments", "clips")
+
+_STEPS_TO_ROOT = ("..", "..")
+_SEGMENTS_OF_A_KEY = 3
+
+
+def refresh_page(database: Database, store: ObjectStore, *, video: str) -> str:
+    """Bring the stored page of `video` in line with its rows; nothing is done if it is already.
+
+    Args:
+        database: Our database.
+        store: Where clips and pages are.
+        video: Identifier of a video whose clips are stored.
+
+    Returns:
+        The page's address.
+
+    Raises:
+        ResultMissing: If the video was removed meanwhile.
+        VideoMomentsError: If the page could not be stored.
+    """
+    with database.read() as session:
+        fingerprint = _fingerprint(session, video=video)
+        row = session.execute(
+            select(models.StoredPage.cloud_url, models.StoredPage.fingerprint)
+            .join(models.Video, models.Video.id == models.StoredPage.video_id)
+            .where(models.Video.identifier == video)
+        ).one_or_none()
+        if (
+            row is not None
+            and row.fingerprint == fingerprint
+            and store.stat(row.cloud_url) is not None
+        ):
+            return str(row.cloud_url)
+        records = read_page_records(session, video=video)
+    if records is None:
+        raise missing_result(video=video, asset="video", step="clips")
+    url = _stored(store, page_html(_contents(store, records)), video)
+    values = {"cloud_url": url, "fingerprint": fingerprint}
+    with database.transaction() as session:
+        video_id = locked_video(session, video=video, step="clips").id
+        session.execute(
+            insert(models.StoredPage)
+            .values(video_id=video_id, **values)
+            .on_conflict_do_update(
+                index_elements=[models.StoredPage.video_id],
+                set_={**values, "updated_at": func.now()},
+            )
+        )
+    return url
+
+
+def _fingerprint(session: Session, *, video: str) -> str:
+    versions = stored_versions(session, video=video)
+    return digest([page_version(), {asset: versions.get(asset) for asset in MADE_FROM}])
+
+
+def _contents(store: ObjectStore, records: PageRecords) -> PageContents:
+    addresses = {
+        moment: address
+        for moment, clip in records.clips.items()
+        if (address := _beside(store, clip.cloud_url)) is not None
+    }
+    return PageContents(
+        video=records.video,
+        transcript=records.transcript,
+        moments=records.moments,
+        clips=records.clips,
+        video_address=_beside(store, records.video.cloud_url),
+        clip_addresses=addresses,
+        clip_names=clip_names(records),
+    )
+
+
+def clip_names(records: PageRecords) -> dict[str, str]:
+    """What each clip is called when it is saved, by its moment: `talk-clip-01.mp4`."""
+    order = {moment.identifier: number for number, moment in enumerate(records.moments, start=1)}
+    return {
+        moment: f"{records.video.identifier}-clip-{order.get(moment, 0):02d}.mp4"
+        for moment in records.clips
+    }
+
+
+def _beside(store: ObjectStore, url: str) -> Address | None:
+    """Address an object from where pages lie; None for one that is not in this store."""
+    if not url.startswith(f"{store.root_url}/"):
+        return None
+    # Keys of objects hold nothing that an address would have to encode.
+    return relative_address([*_STEPS_TO_ROOT, *url.split("/")[-_SEGMENTS_OF_A_KEY:]])
+
+
+def _stored(store: ObjectStore, page: str, video: str) -> str:
+    content = page.encode()
+    with NamedTemporaryFile(prefix="videomoments-page-", suffix=".html") as file:
+        file.write(content)
+        file.flush()
+        return store.put_file(
+            Path(file.name),
+            key=page_key(video, hashlib.sha256(content).hexdigest()),
+            content_type="text/html; charset=utf-8",
+        ).url

@@ -1,0 +1,193 @@
+"""Generation profiles: named sets of prompts and parameters, read from one validated file.
+
+Belongs here: the file's shape, its checks, and the way from a profile to `SelectedConfigs`.
+Does not belong here: which profile a run uses (`videomoments_dagster.moments.assets
+.generation_config`) or how configs are stored.
+
+A profile in `profiles.yaml`:
+
+    shorts:
+      generation: {model: local, user_prompt: ..., system_prompt: ..., max_moments: 20}
+      refinement: {model: local, user_prompt: ..., system_prompt: ..., max_shift_seconds: 3}
+      scoring: {model: openai, user_prompt: ..., system_prompt: ...}
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from videomoments_dagster.base.failures import SettingsRejected
+from videomoments_dagster.moments.records import (
+    GenerationConfig,
+    OperationType,
+    Prompt,
+    ScoringConfig,
+    SelectedConfigs,
+)
+
+# libyaml's, where PyYAML came with it, takes a tenth of the time.
+_Loader: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+SHIPPED_PROFILES = Path(__file__).with_name("profiles.yaml")
+
+DEFAULT_PROFILE = "default"
+
+_Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+_PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+
+
+class _Operation(BaseModel):
+    """What finding, refining and scoring have in common: a model, its prompts and its sampling."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+    model: Annotated[str, Field(min_length=1, max_length=100)]
+    user_prompt: str
+    system_prompt: str
+    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    top_k: Annotated[int, Field(ge=1, le=100_000)] | None = None
+
+
+class GenerationParameters(_Operation):
+    """Parameters of the search for root moments."""
+
+    min_moment_length: _Seconds | None = None
+    max_moment_length: _PositiveSeconds | None = None
+    min_moments: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    max_moments: Annotated[int, Field(ge=1, le=10_000)] | None = None
+
+    @model_validator(mode="after")
+    def _minimum_is_not_above_maximum(self) -> Self:
+        for low, high in (
+            ("min_moment_length", "max_moment_length"),
+            ("min_moments", "max_moments"),
+        ):
+            least, most = getattr(self, low), getattr(self, high)
+            if least is not None and most is not None and least > most:
+                raise ValueError(f"{low} ({least:g}) is greater than {high} ({most:g})")
+        return self
+
+
+class RefinementParameters(_Operation):
+    """Parameters of the search for better boundaries; the length limits are generation's."""
+
+    max_shift_seconds: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 5.0
+
+
+class ScoringParameters(_Operation):
+    """Parameters of scoring; the user prompt holds the written criteria."""
+
+
+_EXTRACTIVE_SCORING = ScoringParameters(model="extractive", user_prompt="", system_prompt="")
+
+
+class Profile(BaseModel):
+    """One named profile. Without `scoring`, moments are scored by their words alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    description: str = ""
+    generation: GenerationParameters
+    refinement: RefinementParameters
+    scoring: ScoringParameters = _EXTRACTIVE_SCORING
+
+    def selected(self, name: str) -> SelectedConfigs:
+        """The configurations of this profile under its name."""
+        limits = self.generation
+        return SelectedConfigs(
+            profile=name,
+            generation=_config(self.generation, "generation", limits),
+            refinement=_config(self.refinement, "refinement", limits),
+            scoring=ScoringConfig(
+                prompt=Prompt(
+                    user_prompt=self.scoring.user_prompt, system_prompt=self.scoring.system_prompt
+                ),
+                model=self.scoring.model,
+                temperature=self.scoring.temperature,
+                top_p=self.scoring.top_p,
+                top_k=self.scoring.top_k,
+            ),
+            max_shift_seconds=self.refinement.max_shift_seconds,
+        )
+
+
+def _config(
+    operation: _Operation, operation_type: OperationType, limits: GenerationParameters
+) -> GenerationConfig:
+    return GenerationConfig(
+        prompt=Prompt(user_prompt=operation.user_prompt, system_prompt=operation.system_prompt),
+        model=operation.model,
+        operation_type=operation_type,
+        temperature=operation.temperature,
+        top_p=operation.top_p,
+        top_k=operation.top_k,
+        min_moment_length=limits.min_moment_length,
+        max_moment_length=limits.max_moment_length,
+        min_moments=limits.min_moments,
+        max_moments=limits.max_moments,
+    )
+
+
+def load_profiles(path: Path | None = None) -> dict[str, Profile]:
+    """Read and check a file of profiles.
+
+    Args:
+        path: The file; None for the one that the project ships.
+
+    Raises:
+        SettingsRejected: If the file cannot be read, is no YAML mapping, or a profile has an
+            unknown field or a value out of its range; the reason names profile and field.
+    """
+    path = path or SHIPPED_PROFILES
+    remedy = f"Mend {path.name}"
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - both build plain values only
+    except OSError as error:
+        raise SettingsRejected(
+            f"the profiles file {path} cannot be read: {error.strerror}",
+            remedy="Set VIDEOMOMENTS_PROFILES to a file that exists, or unset it",
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = " ".join(str(error).split())
+        raise SettingsRejected(
+            f"the profiles file {path} is no valid YAML: {line}", remedy=remedy
+        ) from None
+    if not isinstance(document, dict) or not document:
+        raise SettingsRejected(
+            f"the profiles file {path} must map profile names to profiles", remedy=remedy
+        )
+    return {str(name): _checked(str(name), body, path) for name, body in document.items()}
+
+
+def _checked(name: str, body: object, path: Path) -> Profile:
+    try:
+        return Profile.model_validate(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        where = f"field '{field}'" if field else "the profile"
+        message = first["msg"].removeprefix("Value error, ")
+        raise SettingsRejected(
+            f"profile '{name}' in {path.name} is refused: {where}: {message}",
+            remedy=f"Mend {path.name}",
+        ) from None
+
+
+def profile_named(name: str, profiles: dict[str, Profile]) -> SelectedConfigs:
+    """The configurations of the profile `name`.
+
+    Raises:
+        SettingsRejected: If there is none of that name; the remedy lists those that there are.
+    """
+    profile = profiles.get(name)
+    if profile is None:
+        raise SettingsRejected(
+            f"there is no generation profile '{name}'",
+            remedy=f"Choose one of: {', '.join(sorted(profiles))}",
+        )
+    return profile.selected(name)

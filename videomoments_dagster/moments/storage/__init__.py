@@ -1,0 +1,1 @@
+"""Rows and objects of each asset."""
