@@ -17,6 +17,8 @@ settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
 
 pytest_plugins = [
+    "stored_records",
+    "imitated_runs",
     "postgres",
     "media_samples",
     "pipeline",
@@ -24,8 +26,6 @@ pytest_plugins = [
     "dev_process",
     "broken_installation",
     "chromium",
-    "imitated_runs",
-    "stored_records",
 ]
 
 SLOW_FIXTURES = {"postgres_server", "media_samples", "pipeline", "talk_video", "broken", "chromium"}
