@@ -18,7 +18,12 @@ IDENTIFIER_RULE = (
 )
 
 
-def checked_identifier(identifier: str) -> str:
+def is_identifier(text: str) -> bool:
+    """Whether a text keeps the rule."""
+    return bool(_IDENTIFIER.fullmatch(text)) and len(text) <= MAX_IDENTIFIER_LENGTH
+
+
+def checked_identifier(identifier: str, *, noun: str = "video") -> str:
     """Return `identifier` if it keeps the rule.
 
     The rule is what keeps object keys inside their prefix: no slash, no dot, no empty name.
@@ -26,7 +31,7 @@ def checked_identifier(identifier: str) -> str:
     Raises:
         IdentifierRejected: If it does not, with the rule.
     """
-    if not _IDENTIFIER.fullmatch(identifier) or len(identifier) > MAX_IDENTIFIER_LENGTH:
+    if not is_identifier(identifier):
         shown = identifier if len(identifier) <= 60 else f"{identifier[:57]}..."  # noqa: PLR2004
-        raise IdentifierRejected(f"{shown!r} is no video identifier", remedy=IDENTIFIER_RULE)
+        raise IdentifierRejected(f"{shown!r} is no {noun} identifier", remedy=IDENTIFIER_RULE)
     return identifier

@@ -1,12 +1,19 @@
-"""Nothing changed means nothing done: the frame that every asset computes in.
+"""The decorator that makes a function an asset of a system.
 
-Belongs here: the decision whether a stored result still stands, and how either outcome is told
-to Dagster. Does not belong here: how anything is computed or stored.
+```python
+@asset(STUDIO, ImageRows(), code_version="1", kinds={"ffmpeg"}, pool=ENCODING)
+def images(context: dg.AssetExecutionContext, prompts: Prompts, scratch: ScratchResource) -> Images:
+    \"\"\"Twenty pictures, painted from the prompts.\"\"\"
+```
+
+It is `dg.asset` with the system's partitions, group and IO manager, and around the function the
+frame: nothing changed means nothing done, typed failures, checks and metadata.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -14,14 +21,22 @@ import dagster as dg
 from pydantic import Field
 
 from videomoments_dagster.base.fingerprints import fingerprint
-from videomoments_dagster.base.identifiers import checked_identifier
-from videomoments_dagster.core.resources.stored_results_resource import StoredResultsResource
-from videomoments_dagster.core.storage import Computed, Unchanged
+from videomoments_dagster.core.checks import ResultCheck, StoredCheck, called_by_name
+from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
+from videomoments_dagster.core.partition import Partition
+from videomoments_dagster.core.resources import StoredResultsResource
+from videomoments_dagster.core.storage import AssetStorage, Computed, StoredResult
+from videomoments_dagster.core.system import (
+    AfterStoring,
+    RegisteredAsset,
+    System,
+    find_registered,
+)
 
-T = TypeVar("T")
+Value = TypeVar("Value")
 
-GROUP = "moments"
-OWNERS = ["team:videomoments"]
+_PREVIOUS = "previous"
+_RESULTS = "results"
 
 
 class MaterialisationConfig(dg.Config):
@@ -33,108 +48,251 @@ class MaterialisationConfig(dg.Config):
 
 
 @dataclass(frozen=True, slots=True)
-class Computation(Generic[T]):
-    """What an asset computed.
+class Made(Generic[Value]):
+    """What an asset made, where the value alone does not say all.
 
     Attributes:
-        value: The value for the IO manager.
-        data_version: Content hash of the value.
+        value: The value for the storage.
+        data_version: Content hash of the value; None takes the storage's version of it.
         details: Small JSON facts; kept, and shown again while nothing changes.
         metadata: Larger things for the UI; shown with this materialisation only.
         complete: False for a partial result, which the next materialisation goes on with.
-        checks: Results of asset checks that come with the materialisation.
     """
 
-    value: T
-    data_version: str
+    value: Value
+    data_version: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     complete: bool = True
-    checks: tuple[dg.AssetCheckResult, ...] = ()
 
 
-def materialise(
-    context: dg.AssetExecutionContext,
-    results: StoredResultsResource,
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """Says that what is stored is still right, and nothing is to be written."""
+
+
+UNCHANGED = Unchanged()
+
+
+class Previous(StoredResult[Value]):
+    """What the asset's last materialisation left; a function asks for it as `previous`.
+
+    A function that has it decides for itself whether anything has changed. For one that has not,
+    the versions of its inputs and its run config decide.
+    """
+
+    code_version: str
+    force: bool = False
+    made_from: str = ""
+
+    def is_made_from(
+        self, *, inputs: Mapping[str, object], settings: Mapping[str, object] | None = None
+    ) -> bool:
+        """Whether the stored result still stands: made from just this, and as it was stored.
+
+        Dagster's own record of an asset says nothing about rows that somebody deleted, so the
+        rows and objects themselves are asked.
+
+        Args:
+            inputs: Data versions of what the result is made from, by name.
+            settings: Settings that the result depends on, by name.
+        """
+        self.made_from = fingerprint(
+            code_version=self.code_version, inputs=inputs, settings=settings or {}
+        )
+        note = self.note
+        return (
+            not self.force
+            and note is not None
+            and note.fingerprint == self.made_from
+            and self.is_intact
+        )
+
+
+def asset(
+    system: System,
+    storage: AssetStorage[Any, Any],
     *,
     code_version: str,
-    inputs: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    force: bool,
-    compute: Callable[[], Computation[Any]],
-    told: Callable[[Any, Mapping[str, Any]], Mapping[str, Any]] = lambda _value, _details: {},
-    checks_when_unchanged: Callable[
-        [Any, Mapping[str, Any]], tuple[dg.AssetCheckResult, ...]
-    ] = lambda _value, _details: (),
-) -> dg.MaterializeResult[Any]:
-    """Return the stored result where it still stands, else compute.
+    kinds: set[str],
+    metadata: Callable[..., Mapping[str, Any]] | None = None,
+    checks: Sequence[ResultCheck] = (),
+    stored_check: StoredCheck | None = None,
+    pool: str | None = None,
+    ins: Mapping[str, dg.AssetIn] | None = None,
+    after_storing: AfterStoring | None = None,
+    retry_policy: dg.RetryPolicy = RETRY_OUTSIDE,
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Make a function an asset of `system`, kept by `storage`.
 
-    A result stands while its code version, inputs and settings are those it was made with, and
-    its rows and objects are those that were stored. Dagster's own record of an asset says
-    nothing about rows that somebody deleted, so the rows themselves are asked.
+    The function takes `context`, `config`, inputs and resources as any of Dagster's, and
+    `previous` if it wants to know what is stored. It returns its value, a `Made`, or `UNCHANGED`.
+    Its docstring is the description in the UI.
 
     Args:
-        context: Of the executing asset; its partition key is the video.
-        results: Where stored results are found.
-        code_version: The asset's code version.
-        inputs: Data versions of what the result is made from, by name.
-        settings: Settings that the result depends on, by name.
-        force: Compute in any case.
-        compute: Makes the new result.
-        told: From what is stored and its details to the metadata that tells about it, each time:
-            no object is read for it.
-        checks_when_unchanged: From what is stored and its details to check results, where nothing
-            is computed.
+        system: Whose it is.
+        storage: Its rows and objects; its `name` is the function's.
+        code_version: Another one computes everything again.
+        kinds: Dagster's badges.
+        metadata: From what is stored then, and inputs or `details` by name, to what the UI shows;
+            it reads no object.
+        checks: Checks of the value, in the asset's own step.
+        stored_check: Check of what is stored, apart from any step.
+        pool: Dagster's pool.
+        ins: Inputs whose keys are not their names, such as other systems' assets.
+        after_storing: What follows when its partition was stored or found unchanged.
+        retry_policy: For failures that trying again can mend.
     """
-    asset = context.asset_key.path[-1]
-    video = checked_identifier(context.partition_key)
-    made_from = fingerprint(code_version=code_version, inputs=inputs, settings=settings)
-    if not force:
-        stored = results.intact(asset=asset, video=video)
-        if stored is not None and stored.fingerprint == made_from:
+
+    def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
+        name = function.__name__
+        if name != storage.name:
+            raise dg.DagsterInvalidDefinitionError(
+                f"The asset '{name}' is given the storage of '{storage.name}'."
+            )
+        key = dg.AssetKey([*system.key_prefix, name])
+        system.register(
+            RegisteredAsset(system, key, storage, checks, stored_check, pool, after_storing)
+        )
+        wanted = inspect.signature(function, eval_str=True).parameters
+        inputs = [
+            one.name
+            for one in wanted.values()
+            if one.name not in ("context", "config", _PREVIOUS)
+            and not (
+                isinstance(one.annotation, type)
+                and issubclass(one.annotation, dg.ConfigurableResource)
+            )
+        ]
+        upstream = {
+            one: ins[one].key or dg.AssetKey(one)
+            if ins and one in ins
+            else dg.AssetKey([*system.key_prefix, one])
+            for one in inputs
+        }
+
+        def step(context: dg.AssetExecutionContext, **given: Any) -> dg.MaterializeResult[Any]:
+            results: StoredResultsResource = given.pop(_RESULTS)
+            partition = system.partition(context.partition_key)
+            with failures_reported(partition, step=name):
+                previous = results.previous(Previous, partition, storage)
+                config = given.get("config")
+                previous.code_version = code_version
+                previous.force = isinstance(config, MaterialisationConfig) and config.force
+                values = {one: given[one] for one in inputs}
+                if _PREVIOUS in wanted:
+                    given[_PREVIOUS] = previous
+                elif previous.is_made_from(
+                    inputs=_versions(values, upstream), settings=_settings(config)
+                ):
+                    return frame.result(context, UNCHANGED, previous, given)
+                if "context" in wanted:
+                    given["context"] = context
+                return frame.result(context, function(**given), previous, given)
+
+        frame = _Frame(storage, metadata, checks)
+        own = [one for one in wanted.values() if one.name not in ("context", _PREVIOUS)]
+        parameters = [
+            inspect.Parameter(one, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation)
+            for one, annotation in (
+                ("context", dg.AssetExecutionContext),
+                *((one.name, one.annotation) for one in own),
+                (_RESULTS, StoredResultsResource),
+            )
+        ]
+        # Dagster tells inputs, config and resources apart by these.
+        step.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        step.__annotations__ = {one.name: one.annotation for one in parameters}
+        step.__name__, step.__doc__ = name, function.__doc__
+        return dg.asset(
+            key=key,
+            ins=ins,
+            partitions_def=system.partitions,
+            group_name=system.name,
+            pool=pool,
+            owners=list(system.owners),
+            kinds=kinds,
+            code_version=code_version,
+            retry_policy=retry_policy,
+            # Beside checks, Dagster takes a MaterializeResult to have no value unless it is told.
+            dagster_type=dg.Any,
+            check_specs=[check.spec(key, system.partitions) for check in checks],
+        )(step)
+
+    return decorate
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """From what a function returns to what Dagster is given."""
+
+    storage: AssetStorage[Any, Any]
+    metadata: Callable[..., Mapping[str, Any]] | None
+    checks: Sequence[ResultCheck]
+
+    def result(
+        self,
+        context: dg.AssetExecutionContext,
+        returned: Any,
+        previous: Previous[Any],
+        given: Mapping[str, Any],
+    ) -> dg.MaterializeResult[Any]:
+        if isinstance(returned, Unchanged):
             context.log.info("Nothing changed since the last materialisation; it is kept.")
+            available = {**given, "details": previous.details}
             return dg.MaterializeResult(
-                value=Unchanged(),
-                data_version=dg.DataVersion(stored.data_version),
+                value=UNCHANGED,
+                data_version=dg.DataVersion(previous.note.data_version if previous.note else ""),
                 metadata={
-                    **_told(context, told, stored.value, stored.details),
-                    **_shown(stored.details),
+                    **self._described(context, previous.value, available),
+                    **_shown(previous.details),
                     "unchanged": True,
                 },
-                check_results=list(checks_when_unchanged(stored.value, stored.details)),
+                check_results=[one.result(previous.value, available) for one in self.checks],
             )
-    computation = compute()
-    return dg.MaterializeResult(
-        value=Computed(
-            value=computation.value,
-            fingerprint=made_from if computation.complete else "",
-            data_version=computation.data_version,
-            details=computation.details,
-            # All of it, so that the UI shows it in this order: pictures come first.
-            told=lambda value: {
-                **_told(context, told, value, computation.details),
-                **_shown(computation.details),
-                **computation.metadata,
-                "unchanged": False,
-            },
-        ),
-        data_version=dg.DataVersion(computation.data_version),
-        check_results=list(computation.checks),
-    )
+        made = returned if isinstance(returned, Made) else Made(returned)
+        version = made.data_version or self.storage.version(made.value)
+        available = {**given, "details": made.details}
+        return dg.MaterializeResult(
+            value=Computed(
+                value=made.value,
+                fingerprint=previous.made_from if made.complete else "",
+                data_version=version,
+                details=made.details,
+                # All of it, so that the UI shows it in this order: pictures come first.
+                metadata_of=lambda stored: {
+                    **self._described(context, stored, available),
+                    **_shown(made.details),
+                    **made.metadata,
+                    "unchanged": False,
+                },
+            ),
+            data_version=dg.DataVersion(version),
+            check_results=[one.result(made.value, available) for one in self.checks],
+        )
+
+    def _described(
+        self, context: dg.AssetExecutionContext, value: Any, available: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Metadata about a result, or nothing: a result is right without it."""
+        if self.metadata is None:
+            return {}
+        try:
+            described: Mapping[str, Any] = called_by_name(self.metadata, value, available)
+        except Exception as problem:  # noqa: BLE001 - what another release remembered, say
+            context.log.warning("The metadata is incomplete: %r", problem)
+            return {}
+        return described
 
 
-def _told(
-    context: dg.AssetExecutionContext,
-    told: Callable[[Any, Mapping[str, Any]], Mapping[str, Any]],
-    value: Any,
-    details: Mapping[str, Any],
-) -> Mapping[str, Any]:
-    """What is told about a result, or nothing: a result is right without it."""
-    try:
-        return told(value, details)
-    except Exception as problem:  # noqa: BLE001 - what another release remembered, say
-        context.log.warning("The metadata is incomplete: %r", problem)
-        return {}
+def _versions(values: Mapping[str, Any], keys: Mapping[str, dg.AssetKey]) -> dict[str, str]:
+    """Versions of input values, by name."""
+    found = {name: find_registered(keys[name]) for name in values}
+    return {name: one.storage.version(values[name]) for name, one in found.items() if one}
+
+
+def _settings(config: dg.Config | None) -> dict[str, Any]:
+    return {} if config is None else config.model_dump(mode="json", exclude={"force"})
 
 
 def _shown(details: Mapping[str, Any]) -> dict[str, Any]:

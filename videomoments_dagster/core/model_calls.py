@@ -1,11 +1,4 @@
-"""What is kept of calls to language models: answers in PostgreSQL, records in the object store.
-
-Belongs here: the two stores that an interview writes to, and removing what is old. Does not belong
-here: the calls themselves (`videomoments_dagster.language_models`).
-
-An answer is kept so that a run that died asks only for what is missing; a record so that somebody
-can look up what was sent, what came back and what became of it.
-"""
+"""What calls to language models leave behind: answers that are kept, and a record of each call."""
 
 from __future__ import annotations
 
@@ -13,72 +6,129 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from sqlalchemy import delete, func, literal, select
+from sqlalchemy.dialects.postgresql import insert
+
+from db.models import KeptAnswer
 from db.session import Database
 from videomoments_dagster.base.failures import ScratchExhausted
-from videomoments_dagster.core.kept_answers import forget_answers, keep_answer, kept_answers
 from videomoments_dagster.core.objects.interface import ObjectStore
-from videomoments_dagster.core.objects.keys import (
-    model_call_key,
-    model_call_time,
-    model_calls_prefix,
-)
+from videomoments_dagster.core.objects.keys import key_in
+from videomoments_dagster.core.partition import Partition
+from videomoments_dagster.core.system import system_named
 from videomoments_dagster.core.text_columns import storable_json
 from videomoments_dagster.language_models.questions import CallRecord
 
+MODEL_CALLS = "model-calls"
+"""Kind of objects that are records of calls, in every system."""
+
+_TIME_IN_KEY = "%Y%m%dT%H%M%S.%fZ"
+_FORGOTTEN_AT_ONCE = 10_000
+
 
 class StoredAnswers:
-    """Answers of one video's questions, in `pipeline.kept_answers`."""
+    """Answers to the questions about one partition, in `pipeline.kept_answers`."""
 
-    def __init__(self, database: Database, *, video: str, since: datetime | None) -> None:
-        """Look at one video's answers.
+    def __init__(
+        self, database: Database, partition: Partition, *, since: datetime | None
+    ) -> None:
+        """Look at one partition's answers.
 
         Args:
             database: Our database.
-            video: Identifier of the video.
+            partition: Whose answers.
             since: Only answers from then on count, UTC without zone; None for all.
         """
         self._database = database
-        self._video = video
+        self._partition = partition
         self._since = since
 
     def recall(self, keys: Sequence[str]) -> Mapping[str, str]:
         """The answers (JSON) that are kept under some of these keys."""
+        wanted = select(KeptAnswer.key, KeptAnswer.answer).where(
+            KeptAnswer.system == self._partition.system,
+            KeptAnswer.partition_key == self._partition.key,
+            KeptAnswer.key.in_(keys),
+        )
+        if self._since is not None:
+            wanted = wanted.where(KeptAnswer.created_at >= self._since)
         with self._database.read() as session:
-            found = kept_answers(session, video=self._video, keys=keys, since=self._since)
-        return {key: json.dumps(answer) for key, answer in found.items()}
+            return {key: json.dumps(answer) for key, answer in session.execute(wanted)}
 
     def keep(self, key: str, answer: str) -> None:
         """Keep an answer; one that is there already is replaced."""
-        at = datetime.now(UTC).replace(tzinfo=None)
+        values = {
+            "answer": storable_json(json.loads(answer)),
+            "created_at": datetime.now(UTC).replace(tzinfo=None),
+        }
         with self._database.transaction() as session:
-            keep_answer(
-                session,
-                video=self._video,
-                key=key,
-                answer=storable_json(json.loads(answer)),
-                at=at,
+            session.execute(
+                insert(KeptAnswer)
+                .values(
+                    system=self._partition.system,
+                    partition_key=self._partition.key,
+                    key=key,
+                    **values,
+                )
+                .on_conflict_do_update(
+                    index_elements=["system", "partition_key", "key"], set_=values
+                )
             )
 
 
-class StoredCallRecords:
-    """Records of one run's calls, a JSON object each, under the video and the run."""
+def forget_old_answers(database: Database, *, before: datetime) -> int:
+    """Delete answers that were kept before a time, in short transactions.
 
-    def __init__(self, store: ObjectStore, *, scratch: Path, video: str, run_id: str) -> None:
+    Returns:
+        How many were deleted.
+    """
+    old = (
+        select(KeptAnswer.system, KeptAnswer.partition_key, KeptAnswer.key)
+        .where(KeptAnswer.created_at < before.astimezone(UTC).replace(tzinfo=None))
+        .order_by(KeptAnswer.created_at)
+        .limit(_FORGOTTEN_AT_ONCE)
+        .subquery()
+    )
+    gone = (
+        delete(KeptAnswer)
+        .where(
+            KeptAnswer.system == old.c.system,
+            KeptAnswer.partition_key == old.c.partition_key,
+            KeptAnswer.key == old.c.key,
+        )
+        .returning(literal(1))
+        .cte("gone")
+    )
+    forgotten = 0
+    while True:
+        with database.transaction() as session:
+            count = session.scalar(select(func.count()).select_from(gone)) or 0
+        forgotten += count
+        if not count:
+            return forgotten
+
+
+class StoredCallRecords:
+    """Records of one run's calls, a JSON object each, under the partition and the run."""
+
+    def __init__(
+        self, store: ObjectStore, partition: Partition, *, scratch: Path, run_id: str
+    ) -> None:
         """Prepare to record.
 
         Args:
             store: Where records go.
+            partition: What the calls are about.
             scratch: Folder for files on their way there.
-            video: Identifier of the video.
             run_id: Dagster's id of the run.
         """
         self._store = store
+        self._partition = partition
         self._scratch = scratch
-        self._video = video
         self._run_id = run_id
 
     def record(self, call: CallRecord) -> None:
@@ -94,22 +144,18 @@ class StoredCallRecords:
             indent=1,
             default=str,
         ).encode("utf-8", errors="replace")
-        content_hash = hashlib.sha256(body).hexdigest()
+        key = model_call_key(
+            self._partition,
+            run_id=self._run_id,
+            sent_at=call.started_at,
+            purpose=call.purpose,
+            content_hash=hashlib.sha256(body).hexdigest(),
+        )
         try:
             with NamedTemporaryFile(dir=self._scratch, prefix="model-call-") as file:
                 file.write(body)
                 file.flush()
-                self._store.put_file(
-                    Path(file.name),
-                    key=model_call_key(
-                        self._video,
-                        run_id=self._run_id,
-                        sent_at=call.started_at,
-                        purpose=call.purpose,
-                        content_hash=content_hash,
-                    ),
-                    content_type="application/json",
-                )
+                self._store.put_file(Path(file.name), key=key, content_type="application/json")
         except OSError as error:
             raise ScratchExhausted(
                 f"the record of a model call cannot be written to {self._scratch}: {error}",
@@ -117,40 +163,45 @@ class StoredCallRecords:
             ) from error
 
 
-def remove_old_records(
-    store: ObjectStore, *, older_than: timedelta, now: datetime, video: str | None = None
-) -> int:
-    """Remove records of model calls that are older than an age.
+def model_calls_folder(system: str) -> str:
+    """The folder of the object store with the records of a system's calls."""
+    return system_named(system).folder(MODEL_CALLS)
 
-    Args:
-        store: Where they are.
-        older_than: The age.
-        now: The time, with zone.
-        video: Only this video's; None for all.
+
+def model_call_key(
+    partition: Partition, *, run_id: str, sent_at: datetime, purpose: str, content_hash: str
+) -> str:
+    """The key of the record of one call.
+
+    It is `<folder>/<partition>/<run>/<UTC time>-<purpose>-<16 characters of sha256>.json`. The
+    time is in the name since not every store tells when an object was made.
+    """
+    stamp = sent_at.astimezone(UTC).strftime(_TIME_IN_KEY)
+    folder = f"{model_calls_folder(partition.system)}/{partition.key}"
+    return key_in(folder, run_id, f"{stamp}-{purpose}-{content_hash[:16]}.json")
+
+
+def model_call_time(key: str) -> datetime | None:
+    """When the call of a record was sent, UTC; None for a name that is no such record's."""
+    name = key.rpartition("/")[2]
+    if not name.endswith(".json"):
+        return None
+    try:
+        return datetime.strptime(name.partition("-")[0], _TIME_IN_KEY).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def remove_old_records(store: ObjectStore, folder: str, *, before: datetime) -> int:
+    """Remove records of calls that were sent before a time.
 
     Returns:
         How many were removed.
     """
     removed = 0
-    for found in store.list(model_calls_prefix(video)):
+    for found in store.list(folder):
         sent_at = model_call_time(found.key)
-        if sent_at is not None and sent_at < now - older_than:
+        if sent_at is not None and sent_at < before:
             store.delete(found.url)
             removed += 1
     return removed
-
-
-def forget_old_answers(database: Database, *, older_than: timedelta, now: datetime) -> int:
-    """Delete kept answers that are older than an age, in short transactions.
-
-    Returns:
-        How many were deleted.
-    """
-    before = (now - older_than).astimezone(UTC).replace(tzinfo=None)
-    forgotten = 0
-    while True:
-        with database.transaction() as session:
-            gone = forget_answers(session, before=before)
-        forgotten += gone
-        if not gone:
-            return forgotten

@@ -1,8 +1,4 @@
-"""Closes the records of runs whose process is gone.
-
-Belongs here: telling such runs from living ones, and failing them. Does not belong here: how a run
-says that it lives (`db.run_claims`), or when somebody looks (`defs.abandoned_runs`, the command
-line).
+"""Runs of partitions: whose they are, which are in flight, and those whose process is gone.
 
 Dagster fails a run whose process died if its code server saw it die. After a power cut, or where a
 run was a process of the command line, nobody did: the record says STARTED for ever, and keeps its
@@ -20,7 +16,50 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 from db.run_claims import living_runs
 from db.session import Database
 from videomoments_dagster.core.run_tags import CODE_LOCATION
-from videomoments_dagster.moments.history.dagster_runs import PARTITION_TAG, assets_of
+from videomoments_dagster.core.system import RegisteredAsset, System, all_systems, find_registered
+
+PARTITION_TAG = "dagster/partition"
+
+IN_FLIGHT = [
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+"""Dagster's statuses of runs that are waiting or under way."""
+
+
+def assets_of(run: DagsterRun) -> list[RegisteredAsset]:
+    """The assets that a run selected, of those that are ours."""
+    if run.asset_selection:
+        # Another code location may have an asset `other/video`, which is not ours.
+        return [asset for key in run.asset_selection if (asset := find_registered(key))]
+    return [
+        system.assets[name]
+        for system in all_systems()
+        if run.job_name in system.jobs
+        for name in system.jobs[run.job_name].assets
+    ]
+
+
+def systems_of(run: DagsterRun) -> list[System]:
+    """The systems whose partitions a run works on or looks at."""
+    names = {asset.system.name for asset in assets_of(run)}
+    return [
+        system
+        for system in all_systems()
+        if system.name in names or system.check_job == run.job_name
+    ]
+
+
+def run_in_flight(instance: DagsterInstance, key: str) -> str | None:
+    """Id of a run of the partition that is waiting or under way; None if there is none."""
+    running = instance.get_run_ids(
+        RunsFilter(tags={PARTITION_TAG: key}, statuses=IN_FLIGHT), limit=1
+    )
+    return running[0] if running else None
+
 
 PATIENCE_SECONDS = 90.0
 """How long a run may seem dead: PostgreSQL may restart, a step of its own may be starting."""
@@ -52,7 +91,7 @@ def watch_runs(
     now: float,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> Watch:
-    """Look at all runs of videos that are under way, and fail those that are long dead.
+    """Look at all runs of partitions that are under way, and fail those that are long dead.
 
     Args:
         instance: Dagster's instance.
@@ -75,7 +114,7 @@ def close_abandoned_runs(instance: DagsterInstance, database: Database) -> tuple
     """Fail runs whose process is gone; for somebody who is about to run something.
 
     Takes a few seconds where there is one, for a second look, and none where there is none. Runs of
-    other videos count too: a dead one may have a pool's last place.
+    other partitions count too: a dead one may have a pool's last place.
 
     Returns:
         Ids of the runs that were failed.
@@ -90,13 +129,13 @@ def close_abandoned_runs(instance: DagsterInstance, database: Database) -> tuple
 
 
 def _started(instance: DagsterInstance) -> list[DagsterRun]:
-    """Runs of videos through our assets that are under way."""
+    """Runs of partitions through our assets that are under way."""
     records = instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.STARTED]))
     return [
         record.dagster_run
         for record in records
         if PARTITION_TAG in record.dagster_run.tags
-        and assets_of(record)
+        and assets_of(record.dagster_run)
         and _is_ours(record.dagster_run)
     ]
 

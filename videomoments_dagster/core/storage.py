@@ -1,38 +1,95 @@
-"""What every asset's storage can do, and what is remembered of a materialisation.
+"""Between an asset's value and its rows and objects, and what is remembered of a materialisation.
 
-Belongs here: the interface and the bookkeeping in `pipeline.materialisations`. Does not belong
-here: any asset's own tables (`<asset>_rows.py`) or Dagster (`partition_io_manager.py`).
-
-Writing goes in two parts, so that no transaction waits for an upload: `upload` puts files into
-the object store under keys that contain their hash, then `write` puts the rows, in one
-transaction. A crash between the two leaves objects that nothing refers to, never a row whose
-object is missing.
+Writing goes in two parts, so that no transaction waits for an upload: files go into the object
+store under keys that contain their hash, then the rows are written in one transaction. A crash
+between the two leaves objects that nothing refers to, never a row whose object is missing.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from db import models
-from db.base import Base
-from videomoments_dagster.base.failures import ResultMissing
+from db.session import Database
+from videomoments_dagster.base.failures import ObjectMissing, ResultMissing
+from videomoments_dagster.base.progress import Progress
 from videomoments_dagster.core.objects.interface import ObjectStore, StoredObject
-from videomoments_dagster.moments.records import StoredResult
+from videomoments_dagster.core.partition import Partition
 
 Made = TypeVar("Made")
-Stored = TypeVar("Stored")
+Value = TypeVar("Value")
 
 Uploads = Mapping[Path, StoredObject]
-"""What became of each local file that `upload` was asked to store."""
+"""What became of each local file that belongs to a value."""
+
+_LOOKUPS_AT_ONCE = 8
+_STORED_VERSION = "stored_version"
+
+
+@dataclass(frozen=True, slots=True)
+class FileToStore:
+    """A local file on its way into the object store.
+
+    Attributes:
+        path: The file; only read.
+        key: Where it goes; it contains a hash of the bytes.
+        content_type: MIME type.
+        sha256: Expected SHA-256, where the key promises all of it.
+    """
+
+    path: Path
+    key: str
+    content_type: str
+    sha256: str | None = None
+
+
+class AssetStorage(ABC, Generic[Made, Value]):
+    """Storage of one asset: rows, and objects where it has files.
+
+    `Made` is what the asset returns, `Value` what assets downstream are given; often the same.
+    """
+
+    name: ClassVar[str]
+    """The asset's name, under which its materialisations are remembered."""
+
+    addresses: ClassVar[Sequence[InstrumentedAttribute[str]]] = ()
+    """Columns with addresses of objects that this asset keeps; garbage collection reads them."""
+
+    def files(self, partition: Partition, made: Made) -> Sequence[FileToStore]:  # noqa: ARG002
+        """The files of `made`; none for assets that are rows only."""
+        return ()
+
+    @abstractmethod
+    def write(
+        self, session: Session, partition: Partition, made: Made, uploads: Uploads
+    ) -> Value | None:
+        """Bring the rows in line with `made`, in the transaction of `session`.
+
+        Returns:
+            What is stored then, where that is known without reading it again; else None.
+        """
+
+    @abstractmethod
+    def read(self, session: Session, partition: Partition) -> Value | None:
+        """What is stored, or None where the asset was never materialised."""
+
+    @abstractmethod
+    def version(self, stored: Value) -> str:
+        """Content hash of what is stored."""
+
+    def object_urls(self, stored: Value) -> Collection[str]:  # noqa: ARG002
+        """Addresses of the objects that `stored` refers to."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,205 +101,275 @@ class Computed(Generic[Made]):
         fingerprint: What it was made from; empty for a partial result, which is never reused.
         data_version: Content hash of the result.
         details: Small JSON facts to remember with it.
-        told: From what is stored then to further metadata of the materialisation.
+        metadata_of: From what is stored then to metadata of the materialisation.
     """
 
     value: Made
     fingerprint: str
     data_version: str
     details: Mapping[str, object] = field(default_factory=dict)
-    told: Callable[[Any], Mapping[str, Any]] = lambda _: {}
+    metadata_of: Callable[[Any], Mapping[str, Any]] = lambda _: {}
 
 
 @dataclass(frozen=True, slots=True)
-class Unchanged:
-    """Says that what is stored is still right, and nothing is to be written."""
+class Note:
+    """What is remembered of an asset's last materialisation.
 
-
-class StoredAsset(ABC, Generic[Made, Stored]):
-    """Storage of one asset: rows, and objects where it has files."""
-
-    name: ClassVar[str]
-    has_files: ClassVar[bool] = False
-    """Whether there is anything to `upload`."""
-
-    def upload(self, store: ObjectStore, *, video: str, made: Made) -> Uploads:  # noqa: ARG002
-        """Store the files of `made`; nothing for assets that are rows only."""
-        return {}
-
-    def size_of_files(self, made: Made) -> int | None:  # noqa: ARG002
-        """Bytes of all files that `upload` stores, where they are known beforehand."""
-        return None
-
-    @abstractmethod
-    def write(self, session: Session, *, video: str, made: Made, uploads: Uploads) -> Stored | None:
-        """Bring the rows in line with `made`, in the transaction of `session`.
-
-        Returns:
-            What is stored then, where that is known without reading it again; else None.
-        """
-
-    @abstractmethod
-    def read(self, session: Session, *, video: str) -> Stored | None:
-        """What is stored for `video`, or None where the asset was never materialised."""
-
-    @abstractmethod
-    def version(self, stored: Stored) -> str:
-        """Content hash of what is stored."""
-
-    def object_urls(self, stored: Stored) -> tuple[str, ...]:  # noqa: ARG002
-        """Addresses of the objects that `stored` refers to."""
-        return ()
-
-
-def locked_video(session: Session, *, video: str, step: str) -> models.Video:
-    """The row of `video`, locked until the transaction ends.
-
-    The lock makes two runs of one video write one after the other.
-
-    Raises:
-        ResultMissing: If the video was never materialised.
+    Attributes:
+        fingerprint: What it was made from; empty for a partial result.
+        data_version: Content hash that Dagster was given.
+        details: Small JSON facts.
     """
-    row = session.scalar(
-        select(models.Video)
-        .where(models.Video.identifier == video)
-        # Rows of `pipeline_history` may still be written meanwhile.
-        .with_for_update(key_share=True)
-    )
-    if row is None:
-        raise missing_result(video=video, asset="video", step=step)
-    return row
+
+    fingerprint: str
+    data_version: str
+    details: Mapping[str, Any]
 
 
-def missing_result(*, video: str, asset: str, step: str) -> ResultMissing:
-    """The failure for a result that is needed and not there."""
-    return ResultMissing(
-        f"the asset '{asset}' has no stored result",
-        remedy=f"Materialise '{asset}' for this partition first",
-        video=video,
-        step=step,
-    )
+def store(
+    database: Database,
+    objects: ObjectStore,
+    partition: Partition,
+    storage: AssetStorage[Made, Value],
+    computed: Computed[Made],
+    *,
+    progress: Progress | None = None,
+) -> tuple[Value, int]:
+    """Store a result: its files, then its rows and what is remembered of it, in one transaction.
+
+    Returns:
+        What is stored now, and how many objects were written.
+    """
+    uploads = _uploaded(objects, storage.files(partition, computed.value), progress)
+    with database.transaction() as session:
+        written = storage.write(session, partition, computed.value, uploads)
+        stored = remember(session, partition, storage, computed, written)
+    return stored, sum(upload.created for upload in uploads.values())
 
 
-def first_missing(store: ObjectStore, urls: Collection[str]) -> str | None:
-    """The first of these objects that is not there; they are looked up several at once."""
-    if not urls:
-        return None
-    with ThreadPoolExecutor(max_workers=min(len(urls), _LOOKUPS_AT_ONCE)) as pool:
-        return next(
-            (url for url, found in zip(urls, pool.map(store.stat, urls), strict=True) if not found),
-            None,
+def _uploaded(
+    objects: ObjectStore, files: Sequence[FileToStore], progress: Progress | None
+) -> dict[Path, StoredObject]:
+    total = sum(file.path.stat().st_size for file in files if file.path.exists())
+    before = 0
+
+    def written(size_bytes: int) -> None:
+        if progress is not None:
+            progress.of_bytes(before + size_bytes, total)
+
+    uploads: dict[Path, StoredObject] = {}
+    for file in files:
+        uploads[file.path] = objects.put_file(
+            file.path,
+            key=file.key,
+            content_type=file.content_type,
+            sha256=file.sha256,
+            progress=written,
         )
-
-
-_LOOKUPS_AT_ONCE = 8
-_COLUMNS = ("fingerprint", "data_version", "details")
-# The table and not the model: the ORM takes longer to run a statement than PostgreSQL.
-_NOTES = Base.metadata.tables["pipeline.materialisations"]
-_INSERT_NOTE = insert(_NOTES).values(
-    video_id=select(models.Video.id)
-    .where(models.Video.identifier == bindparam("of_video"))
-    .scalar_subquery(),
-    asset=bindparam("asset"),
-    **{name: bindparam(name) for name in _COLUMNS},
-)
-# Made once: SQLAlchemy takes longer to make a statement than PostgreSQL to run it.
-_NOTE = _INSERT_NOTE.on_conflict_do_update(
-    index_elements=[_NOTES.c.video_id, _NOTES.c.asset],
-    set_={
-        **{name: _INSERT_NOTE.excluded[name] for name in _COLUMNS},
-        "updated_at": func.now(),
-    },
-)
-_STORED_VERSION = "stored_version"
+        before += uploads[file.path].size_bytes
+    return uploads
 
 
 def remember(
     session: Session,
-    *,
-    video: str,
-    asset: StoredAsset[Made, Stored],
+    partition: Partition,
+    storage: AssetStorage[Made, Value],
     computed: Computed[Made],
-    stored: Stored | None = None,
-) -> Stored:
-    """Note in `pipeline.materialisations` what was just written for `video`, and give that.
+    stored: Value | None = None,
+) -> Value:
+    """Note in `pipeline.materialisations` what was just written, and give what is stored.
 
     Args:
         session: The transaction in which it was written.
-        video: Identifier of the video.
-        asset: Whose rows they are.
+        partition: Whose result it is.
+        storage: Of the asset.
         computed: What was written.
         stored: What is stored now, if that is known; else it is read.
+
+    Raises:
+        ResultMissing: If nothing is stored although it was written.
     """
     if stored is None:
         # Reading asks whether there ever was a result.
-        _note(session, video=video, asset=asset.name, computed=computed, details=computed.details)
-        stored = asset.read(session, video=video)
+        _note(session, partition, storage.name, computed, computed.details)
+        stored = storage.read(session, partition)
         if stored is None:
-            raise missing_result(video=video, asset=asset.name, step=asset.name)
-    details = {**computed.details, _STORED_VERSION: asset.version(stored)}
-    _note(session, video=video, asset=asset.name, computed=computed, details=details)
+            raise missing_result(partition, asset=storage.name, step=storage.name)
+    details = {**computed.details, _STORED_VERSION: storage.version(stored)}
+    _note(session, partition, storage.name, computed, details)
     return stored
 
 
 def _note(
     session: Session,
-    *,
-    video: str,
+    partition: Partition,
     asset: str,
-    computed: Computed[Made],
+    computed: Computed[Any],
     details: Mapping[str, object],
 ) -> None:
-    session.connection().execute(
-        _NOTE,
-        {
-            "of_video": video,
-            "asset": asset,
-            "fingerprint": computed.fingerprint,
-            "data_version": computed.data_version,
-            "details": dict(details),
-        },
+    values = {
+        "fingerprint": computed.fingerprint,
+        "data_version": computed.data_version,
+        "details": dict(details),
+    }
+    session.execute(
+        insert(models.Materialisation)
+        .values(system=partition.system, partition_key=partition.key, asset=asset, **values)
+        .on_conflict_do_update(
+            index_elements=["system", "partition_key", "asset"],
+            set_={**values, "updated_at": func.now()},
+        )
     )
     # What was loaded of it before is out of date.
     session.expire_all()
 
 
-def recall(session: Session, *, video: str, asset: str) -> StoredResult | None:
-    """What was noted of the last materialisation of `asset` for `video`, if anything."""
-    row = session.scalar(
-        select(models.Materialisation)
-        .join(models.Video, models.Video.id == models.Materialisation.video_id)
-        .where(models.Video.identifier == video, models.Materialisation.asset == asset)
-    )
+def recall(session: Session, partition: Partition, asset: str) -> Note | None:
+    """What was noted of the last materialisation of `asset`, if anything."""
+    row = session.get(models.Materialisation, (partition.system, partition.key, asset))
     if row is None:
         return None
-    return StoredResult(
-        fingerprint=row.fingerprint, data_version=row.data_version, details=dict(row.details)
-    )
+    return Note(row.fingerprint, row.data_version, dict(row.details))
 
 
-def stored_versions(session: Session, *, video: str) -> dict[str, str]:
-    """Content hashes of what was last stored of `video`, by asset."""
+def stored_versions(session: Session, partition: Partition) -> dict[str, str]:
+    """Content hashes of what was last stored of a partition, by asset."""
     rows = session.execute(
-        select(models.Materialisation.asset, models.Materialisation.details)
-        .join(models.Video, models.Video.id == models.Materialisation.video_id)
-        .where(models.Video.identifier == video)
+        select(models.Materialisation.asset, models.Materialisation.details).where(
+            models.Materialisation.system == partition.system,
+            models.Materialisation.partition_key == partition.key,
+        )
     )
     return {asset: str(details.get(_STORED_VERSION, "")) for asset, details in rows}
 
 
-def unchanged_value(
-    session: Session, *, video: str, asset: StoredAsset[Made, Stored], result: StoredResult
-) -> Stored | None:
-    """What is stored, if the rows are still what `result` says was stored.
+class StoredResult(Generic[Value]):
+    """What an asset's last materialisation left in a partition; read when first asked for."""
 
-    Rows that somebody deleted or changed by SQL make a result that has to be computed again,
-    whatever its fingerprint says.
+    def __init__(
+        self,
+        database: Database,
+        objects: ObjectStore,
+        partition: Partition,
+        storage: AssetStorage[Any, Value],
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._partition = partition
+        self._storage = storage
 
-    Returns:
-        What is stored, or None if the rows have changed.
+    @cached_property
+    def _row(self) -> tuple[Note | None, Value | None]:
+        with self._database.read() as session:
+            note = recall(session, self._partition, self._storage.name)
+            return note, self._storage.read(session, self._partition)
+
+    @property
+    def value(self) -> Value | None:
+        """What the rows say, as assets downstream are given it; None where there is nothing."""
+        return self._row[1]
+
+    @property
+    def note(self) -> Note | None:
+        """What is remembered of the materialisation."""
+        return self._row[0]
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """Small facts that are remembered, whatever became of the rows."""
+        return self.note.details if self.note is not None else {}
+
+    @cached_property
+    def is_intact(self) -> bool:
+        """Whether rows and objects still are what was stored.
+
+        Rows that somebody deleted or changed by SQL make a result that has to be computed again,
+        whatever its fingerprint says.
+        """
+        value = self.value
+        return (
+            value is not None
+            and self._storage.version(value) == self.details.get(_STORED_VERSION)
+            and first_missing(self._objects, self._storage.object_urls(value)) is None
+        )
+
+    def has_object(self, url: str) -> bool:
+        """Whether the object at `url` is there."""
+        return self._objects.stat(url) is not None
+
+
+def load(
+    database: Database,
+    objects: ObjectStore,
+    partition: Partition,
+    storage: AssetStorage[Any, Value],
+    *,
+    step: str,
+) -> Value:
+    """What is stored of an asset, for a step that needs it.
+
+    Raises:
+        ResultMissing: If the asset was never materialised, or an object of it is gone; the
+            message names the asset to materialise.
     """
-    stored = asset.read(session, video=video)
-    if stored is None or asset.version(stored) != result.details.get(_STORED_VERSION):
-        return None
+    with database.read() as session:
+        stored = storage.read(session, partition)
+    if stored is None:
+        raise missing_result(partition, asset=storage.name, step=step)
+    gone = first_missing(objects, storage.object_urls(stored))
+    if gone is not None:
+        raise ObjectMissing(
+            f"the object {gone} of the asset '{storage.name}' is gone",
+            remedy=f"Materialise '{storage.name}' for this partition again",
+        )
     return stored
+
+
+def missing_result(partition: Partition, *, asset: str, step: str) -> ResultMissing:
+    """The failure for a result that is needed and not there."""
+    return ResultMissing(
+        f"the asset '{asset}' has no stored result",
+        remedy=f"Materialise '{asset}' for this partition first",
+        subject=partition.subject,
+        step=step,
+    )
+
+
+def first_missing(objects: ObjectStore, urls: Collection[str]) -> str | None:
+    """The first of these objects that is not there; they are looked up several at once."""
+    if not urls:
+        return None
+    with ThreadPoolExecutor(max_workers=min(len(urls), _LOOKUPS_AT_ONCE)) as pool:
+        found = pool.map(objects.stat, urls)
+        return next((url for url, stat in zip(urls, found, strict=True) if stat is None), None)
+
+
+def note_origin(
+    session: Session,
+    partition: Partition,
+    *,
+    url: str,
+    fingerprint: str,
+    details: Mapping[str, object],
+) -> None:
+    """Note what an object was made from: a clip cut with other padding, say, is made again.
+
+    Args:
+        session: The transaction that writes the object's row.
+        partition: Whose object it is.
+        url: Its address.
+        fingerprint: Digest of what determined its bytes.
+        details: Small JSON facts about it.
+    """
+    values = {"fingerprint": fingerprint, "details": dict(details)}
+    session.execute(
+        insert(models.ObjectOrigin)
+        .values(url=url, system=partition.system, partition_key=partition.key, **values)
+        .on_conflict_do_update(index_elements=[models.ObjectOrigin.url], set_=values)
+    )
+
+
+def origins(session: Session, urls: Collection[str]) -> dict[str, models.ObjectOrigin]:
+    """What those of `urls` were made from of which that is known, by address."""
+    rows = session.scalars(select(models.ObjectOrigin).where(models.ObjectOrigin.url.in_(urls)))
+    return {row.url: row for row in rows}

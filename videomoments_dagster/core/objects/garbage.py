@@ -1,30 +1,28 @@
-"""Objects that no row refers to: found, and removed when they are surely nobody's.
-
-Belongs here: what counts as garbage. Does not belong here: the rows, the store's own ways, or when
-it is collected.
+"""Objects that no row refers to: found, and removed when they surely belong to nothing.
 
 Objects are written before their rows. One without a row is what a crash left, or what was there
 before a moment changed, or what a run is about to refer to. The last kind is told by its age and
-by the run: nothing is taken that is younger than the grace period, nor of a video with a run that
-is waiting or under way. Objects whose keys are not ours are never touched.
+by the run: nothing is taken that is younger than the grace period, nor of a partition with a run
+that is waiting or under way. Objects whose keys are not ours are never touched.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from db.run_claims import video_to_oneself
+from sqlalchemy import select, union_all
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from db.models import Materialisation
+from db.run_claims import partition_to_oneself
 from db.session import Database
 from videomoments_dagster.core.objects.interface import ObjectStat, ObjectStore
-from videomoments_dagster.core.objects.keys import model_call_time, owner_of
-from videomoments_dagster.moments.object_references import (
-    referenced_urls,
-    referenced_urls_of,
-    stored_videos,
-)
+from videomoments_dagster.core.model_calls import model_call_time, model_calls_folder
+from videomoments_dagster.core.partition import Partition
+from videomoments_dagster.core.system import System
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +30,16 @@ class Garbage:
     """What a look at the store found.
 
     Attributes:
-        objects: Objects that nobody refers to, old enough, by video.
+        objects: Objects that nothing refers to, old enough, by partition.
         looked_at: How many objects there are.
-        too_young: How many nobody refers to that are younger than the grace period.
+        too_young: How many nothing refers to that are younger than the grace period.
+        systems: Whose objects were looked at.
     """
 
-    objects: dict[str, tuple[ObjectStat, ...]]
+    objects: dict[Partition, tuple[ObjectStat, ...]]
     looked_at: int
     too_young: int
+    systems: tuple[System, ...]
 
     @property
     def count(self) -> int:
@@ -53,42 +53,73 @@ class Garbage:
 
 
 def find_garbage(
-    database: Database, store: ObjectStore, *, grace: timedelta, now: datetime
+    database: Database,
+    store: ObjectStore,
+    systems: Sequence[System],
+    *,
+    grace: timedelta,
+    now: datetime,
 ) -> Garbage:
-    """Look for objects that nobody refers to.
+    """Look for objects that nothing refers to.
 
     Args:
         database: Our database.
         store: The store.
+        systems: Whose objects are looked at.
         grace: Younger objects are left alone.
         now: The time, with zone.
     """
     # The objects first: a row that comes while they are listed is then seen.
-    listed: list[tuple[str, ObjectStat]] = []
+    listed: list[tuple[Partition, ObjectStat]] = []
     looked_at = 0
     for stat in store.list():
         looked_at += 1
-        owner = owner_of(stat.key)
+        owners = (system.owner_of(stat.key) for system in systems)
+        owner = next(filter(None, owners), None)
         if owner is not None:
             listed.append((owner, stat))
     with database.read() as session:
-        referenced = referenced_urls(session)
-        videos = stored_videos(session)
-    found: dict[str, list[ObjectStat]] = defaultdict(list)
+        referenced = set(session.scalars(union_all(*map(select, _addresses(systems)))))
+        stored = {
+            Partition(system, key)
+            for system, key in session.execute(
+                select(Materialisation.system, Materialisation.partition_key).distinct()
+            )
+        }
+    found: dict[Partition, list[ObjectStat]] = defaultdict(list)
     too_young = 0
     for owner, stat in listed:
-        # Records of calls have an age of their own, as long as there is their video.
-        is_record = model_call_time(stat.key) is not None
-        if owner in videos if is_record else stat.url in referenced:
+        # Records of calls have an age of their own, as long as there is their partition.
+        is_record = stat.key.startswith(f"{model_calls_folder(owner.system)}/")
+        is_record = is_record and model_call_time(stat.key) is not None
+        if owner in stored if is_record else stat.url in referenced:
             continue
         if stat.written_at is None or stat.written_at > now - grace:
             too_young += 1
             continue
         found[owner].append(stat)
     return Garbage(
-        objects={owner: tuple(stats) for owner, stats in sorted(found.items())},
+        objects={
+            owner: tuple(found[owner]) for owner in sorted(found, key=lambda one: one.subject)
+        },
         looked_at=looked_at,
         too_young=too_young,
+        systems=tuple(systems),
+    )
+
+
+def _addresses(systems: Sequence[System]) -> Iterator[InstrumentedAttribute[str]]:
+    """Every column of these systems' tables that holds the address of an object."""
+    for system in systems:
+        for asset in system.assets.values():
+            yield from asset.storage.addresses
+
+
+def _referenced(session: Session, systems: Sequence[System], urls: Collection[str]) -> set[str]:
+    """Those of some addresses that a row refers to."""
+    columns = _addresses(systems)
+    return set(
+        session.scalars(union_all(*(select(column).where(column.in_(urls)) for column in columns)))
     )
 
 
@@ -99,7 +130,7 @@ class Collected:
     Attributes:
         objects: How many objects.
         size_bytes: What they took together.
-        spared: Videos of which nothing was removed, since a run of theirs is in flight.
+        spared: Keys of partitions of which nothing was removed, since a run of theirs is in flight.
         unfinished: How many leftovers of killed writes were removed besides.
     """
 
@@ -112,24 +143,24 @@ class Collected:
 def collect(
     garbage: Garbage, database: Database, store: ObjectStore, *, in_flight: Callable[[str], bool]
 ) -> Collected:
-    """Remove garbage, video by video.
+    """Remove garbage, partition by partition.
 
     Args:
         garbage: What was found.
         database: Asked once more, since somebody may have come to refer to an object.
         store: The store.
-        in_flight: Whether a run of a video is waiting or under way.
+        in_flight: Whether a run of a partition is waiting or under way, by its key.
     """
     removed = size = 0
     spared: list[str] = []
-    for video, stats in garbage.objects.items():
-        # A run that begins meanwhile waits; one that has begun already has the video for itself.
-        with video_to_oneself(database, video) as free:
-            if not free or in_flight(video):
-                spared.append(video)
+    for owner, stats in garbage.objects.items():
+        # A run that begins meanwhile waits; one that has begun has the partition for itself.
+        with partition_to_oneself(database, system=owner.system, partition=owner.key) as free:
+            if not free or in_flight(owner.key):
+                spared.append(owner.key)
                 continue
             with database.read() as session:
-                referenced = referenced_urls_of(session, [stat.url for stat in stats])
+                referenced = _referenced(session, garbage.systems, [stat.url for stat in stats])
             for stat in stats:
                 if stat.url not in referenced:
                     store.delete(stat.url)

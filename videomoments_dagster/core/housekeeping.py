@@ -1,15 +1,10 @@
-"""Housekeeping: what is removed for its age, by a job of its own.
-
-Belongs here: the job, and what it tells. Does not belong here: how anything is
-removed.
-"""
+"""Housekeeping: what is removed for its age, by a job of its own."""
 
 import dagster as dg
 
 from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
-from videomoments_dagster.core.resources.garbage_resource import GarbageResource
-from videomoments_dagster.core.resources.language_models_resource import LanguageModelsResource
-from videomoments_dagster.moments.history.dagster_runs import run_in_flight
+from videomoments_dagster.core.resources import GarbageResource, LanguageModelsResource
+from videomoments_dagster.core.runs import run_in_flight
 
 
 @dg.op(
@@ -21,7 +16,7 @@ def remove_old_model_calls(
     context: dg.OpExecutionContext, language_models: LanguageModelsResource
 ) -> None:
     """Remove what is older than the configured age."""
-    with failures_reported(video="", step="remove_old_model_calls"):
+    with failures_reported(None, step="remove_old_model_calls"):
         removed = language_models.remove_old_records()
         forgotten = language_models.forget_old_answers()
     context.log.info("Removed %d records of model calls and %d kept answers.", removed, forgotten)
@@ -30,14 +25,14 @@ def remove_old_model_calls(
 @dg.op(
     retry_policy=RETRY_OUTSIDE,
     description="Removes objects that no row refers to, older than VIDEOMOMENTS_GC_GRACE_HOURS; "
-    "nothing of a video that is being worked on.",
+    "nothing of a partition that is being worked on.",
 )
 def collect_garbage(context: dg.OpExecutionContext, garbage: GarbageResource) -> None:
     """Remove what crashes left, and what moments left that are no more."""
-    with failures_reported(video="", step="collect_garbage"):
+    with failures_reported(None, step="collect_garbage"):
         found = garbage.found()
         removed = garbage.removed(
-            found, in_flight=lambda video: run_in_flight(context.instance, video) is not None
+            found, in_flight=lambda key: run_in_flight(context.instance, key) is not None
         )
     context.log.info(
         "Looked at %d objects; removed %d of %d bytes together, and %d unfinished files; %d are too"
@@ -56,14 +51,12 @@ def collect_garbage(context: dg.OpExecutionContext, garbage: GarbageResource) ->
     description="""Removes what has passed its age, and what nothing refers to.
 
 Reads rows and lists objects; removes records of model calls and kept answers that are older than
-VIDEOMOMENTS_MODEL_LOG_DAYS, and objects that no row names. Writes nothing, and spares videos that
-are being worked on. If it fails, the database or the object store is away; nothing is lost, and the
-next run removes the rest.""",
+VIDEOMOMENTS_MODEL_LOG_DAYS, and objects that no row names. Writes nothing, and spares partitions
+that are being worked on. If it fails, the database or the object store is away; nothing is lost,
+and the next run removes the rest.""",
     executor_def=dg.in_process_executor,
 )
-def _housekeeping() -> None:
+def housekeeping() -> None:
+    """Both, one after the other."""
     remove_old_model_calls()
     collect_garbage()
-
-
-HOUSEKEEPING = _housekeeping

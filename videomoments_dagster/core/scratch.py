@@ -1,8 +1,6 @@
-"""Temporary files: one folder per run, gone after it, also after a failure.
+"""The folders for temporary files: one a run, gone after it, also after a kill."""
 
-Belongs here: making, finding and removing scratch folders. Does not belong here: what is put
-into them.
-"""
+from __future__ import annotations
 
 import contextlib
 import shutil
@@ -10,11 +8,8 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import dagster as dg
 from filelock import FileLock, Timeout
-from pydantic import PrivateAttr
 
 from videomoments_dagster.base.failures import ScratchExhausted
 
@@ -64,38 +59,3 @@ def scratch_folder(root: Path, *, name: str) -> Generator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         alive.release()
-
-
-class ScratchResource(dg.ConfigurableResource[Any]):
-    """The run's folder for temporary files.
-
-    Reads and writes only there, in the folder VIDEOMOMENTS_SCRATCH; what is in it is gone after the
-    run, also after a failure. If it fails, the disk is full or the folder not writable: make room,
-    or set another folder.
-    """
-
-    root: str
-
-    _folder: Path | None = PrivateAttr(default=None)
-
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["ScratchResource"]:
-        """Give the run its folder, and remove it when the run ends."""
-        with scratch_folder(
-            Path(self.root), name=context.run.run_id if context.run else "no-run"
-        ) as folder:
-            self._folder = folder
-            yield self
-
-    @property
-    def folder(self) -> Path:
-        """The run's folder; it exists."""
-        if self._folder is None:
-            raise dg.DagsterInvariantViolationError("Scratch is there only while a run executes.")
-        return self._folder
-
-    def subfolder(self, name: str) -> Path:
-        """A folder of that name in the run's folder, made if need be."""
-        path = self.folder / name
-        path.mkdir(parents=True, exist_ok=True)
-        return path

@@ -1,0 +1,502 @@
+"""Resources that assets of every system may ask for.
+
+No future import of annotations here: Dagster reads them when it makes the classes.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import dagster as dg
+from pydantic import PrivateAttr
+from sqlalchemy.orm import Session
+
+from db.run_claims import RunClaim
+from db.session import Database
+from videomoments_dagster.base.failures import ScratchExhausted
+from videomoments_dagster.core.configured_database import database_url, open_database
+from videomoments_dagster.core.dagster_failures import failures_reported
+from videomoments_dagster.core.model_calls import (
+    StoredAnswers,
+    StoredCallRecords,
+    forget_old_answers,
+    model_calls_folder,
+    remove_old_records,
+)
+from videomoments_dagster.core.objects.addresses import object_store_at
+from videomoments_dagster.core.objects.garbage import Collected, Garbage, collect, find_garbage
+from videomoments_dagster.core.objects.interface import ObjectStore
+from videomoments_dagster.core.partition import Partition
+from videomoments_dagster.core.runs import PARTITION_TAG, systems_of
+from videomoments_dagster.core.scratch import scratch_folder
+from videomoments_dagster.core.settings import load_settings
+from videomoments_dagster.core.storage import AssetStorage, StoredResult
+from videomoments_dagster.core.system import all_systems, system_named
+from videomoments_dagster.language_models.interview import Interview
+from videomoments_dagster.language_models.model_registry import (
+    LanguageModel,
+    key_of,
+    load_models,
+    model_named,
+)
+from videomoments_dagster.language_models.reachability import check_reachable
+from videomoments_dagster.media.byte_ranges import ByteRange, NoIndex, index_ranges, stretch_ranges
+from videomoments_dagster.media.container import MP4
+from videomoments_dagster.media.facts import MediaFacts
+from videomoments_dagster.speech.engine import TranscriptionEngine
+from videomoments_dagster.speech.engines import TranscriptionOptions, engine_named
+
+if TYPE_CHECKING:
+    # Seconds of imports that a local folder does not need.
+    from google.cloud.storage import Client
+
+Value = TypeVar("Value")
+
+
+class DatabaseResource(dg.ConfigurableResource[Any]):
+    """PostgreSQL: `DATABASE_URL`, or the embedded server where that is unset.
+
+    Reads and writes the rows of all assets, one transaction each. If it fails, the server is away,
+    refuses the account, or has an older schema: `videomoments doctor` says which, and steps are
+    tried again by themselves where waiting helps.
+    """
+
+    url: str = ""
+    """Another URL than the environment's; for tests. It would be shown in the UI."""
+
+    _database: Database | None = PrivateAttr(default=None)
+
+    @property
+    def database(self) -> Database:
+        """The pool for this process; opened at first use."""
+        if self._database is None:
+            self._database = open_database(self.url or database_url(load_settings()))
+        return self._database
+
+    def transaction(self) -> AbstractContextManager[Session]:
+        """One short transaction: committed at the end, rolled back on an exception."""
+        return self.database.transaction()
+
+    def read(self) -> AbstractContextManager[Session]:
+        """A session for reading."""
+        return self.database.read()
+
+
+@cache
+def google_client(project: str) -> "Client":
+    """A client of Google Cloud Storage, through `dagster_gcp`.
+
+    Imported at first use: `dagster_gcp` brings BigQuery and pandas, seconds that a local folder
+    does not need.
+    """
+    from dagster_gcp import GCSResource  # noqa: PLC0415
+
+    return GCSResource(project=project or None).get_client()
+
+
+class ObjectStoreResource(dg.ConfigurableResource[Any]):
+    """Where files are kept: `gs://bucket[/prefix]`, or a local folder.
+
+    Reads and writes videos, clips, thumbnails and records of model calls; never overwrites an
+    object. If it fails, the bucket or folder is missing or forbidden, or away for now: the message
+    names the right or command that mends it.
+    """
+
+    root: str
+    gcp_project: str = ""
+
+    @property
+    def store(self) -> ObjectStore:
+        """The store at `root`."""
+        return _store(self.root, self.gcp_project)
+
+    def client(self) -> "Client":
+        """A client of Google Cloud Storage, for sources at `gs://`."""
+        return google_client(self.gcp_project)
+
+
+@cache
+def _store(root: str, project: str) -> ObjectStore:
+    return object_store_at(root, gcs_client=lambda: google_client(project))
+
+
+class ScratchResource(dg.ConfigurableResource[Any]):
+    """The run's folder for temporary files.
+
+    Reads and writes only there, in the folder VIDEOMOMENTS_SCRATCH; what is in it is gone after the
+    run, also after a failure. If it fails, the disk is full or the folder not writable: make room,
+    or set another folder.
+    """
+
+    root: str
+
+    _folder: Path | None = PrivateAttr(default=None)
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["ScratchResource"]:
+        """Give the run its folder, and remove it when the run ends."""
+        with scratch_folder(
+            Path(self.root), name=context.run.run_id if context.run else "no-run"
+        ) as folder:
+            self._folder = folder
+            yield self
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder; it exists."""
+        if self._folder is None:
+            raise dg.DagsterInvariantViolationError("Scratch is there only while a run executes.")
+        return self._folder
+
+    def subfolder(self, name: str) -> Path:
+        """A folder of that name in the run's folder, made if need be."""
+        path = self.folder / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+class RunClaimResource(dg.ConfigurableResource[Any]):
+    """Held from a run's first step to its last; two runs of one partition take turns."""
+
+    database: dg.ResourceDependency[DatabaseResource]
+    wait_minutes: float = 10.0
+    """How long a run waits for another one of its partition, before it fails."""
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["RunClaimResource"]:
+        """Take the claim, and let go of it when the run ends."""
+        run, log = context.run, context.log
+        key = run.tags.get(PARTITION_TAG) if run is not None else None
+        with ExitStack() as claims:
+            for system in systems_of(run) if run is not None and key is not None else ():
+                partition = system.partition(key or "")
+                claim = RunClaim(
+                    self.database.database.url,
+                    run_id=run.run_id if run is not None else "",
+                    system=partition.system,
+                    partition=partition.key,
+                )
+                with failures_reported(partition, step="start"):
+                    claim.take(
+                        wait_seconds=self.wait_minutes * 60,
+                        said=lambda sentence: log.info(sentence) if log is not None else None,
+                    )
+                claims.callback(claim.release)
+            yield self
+
+
+class StoredResultsResource(dg.ConfigurableResource[Any]):
+    """What is already stored, so that nothing is made again that still stands.
+
+    Reads rows, and asks the object store whether objects are there; writes nothing. It also holds
+    the run's claim on its partition: two runs of one partition take turns. If it fails, the
+    database or the object store is away; the message says which.
+    """
+
+    database: dg.ResourceDependency[DatabaseResource]
+    object_store: dg.ResourceDependency[ObjectStoreResource]
+    claim: dg.ResourceDependency[RunClaimResource]
+    """Not asked anything: whoever reads results to work on them has the partition for itself."""
+
+    def of(
+        self,
+        partition: Partition,
+        storage: AssetStorage[Any, Value],
+    ) -> StoredResult[Value]:
+        """What is stored of an asset in a partition."""
+        return StoredResult(
+            self.database.database, self.object_store.store, partition, storage
+        )
+
+
+_WORTH_IT_BYTES = 32 * 1024**2
+_WORTH_IT_SHARE = 0.6
+_PIECE_BYTES = 8 * 1024**2
+_REQUESTS_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStretches:
+    """A local file to cut from.
+
+    Attributes:
+        path: The file.
+        is_whole: Whether all of it is there; else only what was asked for, with holes between.
+    """
+
+    path: Path
+    is_whole: bool
+
+
+class MediaResource(dg.ConfigurableResource[Any]):
+    """Stored objects as local files: in place where they are local, else fetched into scratch.
+
+    Reads objects, of long MP4 files only the stretches that are cut; writes into the run's scratch
+    folder. If it fails, an object is gone (materialise the asset that it belongs to), the store is
+    away, or the scratch disk is full.
+    """
+
+    object_store: dg.ResourceDependency[ObjectStoreResource]
+    scratch: dg.ResourceDependency[ScratchResource]
+
+    def local_file(self, url: str) -> Path:
+        """A readable file with the object's bytes; steps of one run share a fetched one.
+
+        Raises:
+            ObjectMissing: If there is no such object.
+            ObjectStoreUnavailable: If it could not be fetched.
+        """
+        store = self.object_store.store
+        in_place = store.local_path(url)
+        if in_place is not None:
+            return in_place
+        fetched = self._place(url)
+        return fetched if fetched.exists() else store.fetch(url, to=fetched)
+
+    def local_stretches(
+        self, url: str, facts: MediaFacts, stretches: Sequence[tuple[float, float]]
+    ) -> LocalStretches:
+        """A readable file that serves for cutting some stretches of a stored video.
+
+        Where the object is far away, large, and an MP4, only its index and the bytes of those
+        stretches are fetched, into a sparse file of the same size.
+
+        Args:
+            url: Address of the stored video.
+            facts: Its probe.
+            stretches: Presented start and end of each, seconds.
+
+        Raises:
+            ObjectMissing: If there is no such object.
+            ObjectStoreUnavailable: If it could not be fetched.
+        """
+        store = self.object_store.store
+        whole = store.local_path(url) or self._place(url)
+        far = not whole.exists()
+        if not far or facts.container != MP4 or facts.size_bytes < _WORTH_IT_BYTES:
+            return LocalStretches(self.local_file(url), is_whole=True)
+        sparse = whole.with_name(f"stretches-{whole.name}")
+        try:
+            self._fetch_ranges(
+                url, sparse, index_ranges(partial(self._read, url), facts.size_bytes), facts
+            )
+            needed = stretch_ranges(sparse, facts, stretches)
+            if sum(one.end - one.start for one in needed) > facts.size_bytes * _WORTH_IT_SHARE:
+                return LocalStretches(self.local_file(url), is_whole=True)
+            self._fetch_ranges(url, sparse, needed, facts)
+        except NoIndex:
+            return LocalStretches(self.local_file(url), is_whole=True)
+        return LocalStretches(sparse, is_whole=False)
+
+    def _read(self, url: str, start: int, length: int) -> bytes:
+        return self.object_store.store.read_range(url, start=start, length=length)
+
+    def _fetch_ranges(
+        self, url: str, to: Path, ranges: Sequence[ByteRange], facts: MediaFacts
+    ) -> None:
+        pieces = [
+            (start, min(start + _PIECE_BYTES, one.end) - start)
+            for one in ranges
+            for start in range(one.start, one.end, _PIECE_BYTES)
+        ]
+        try:
+            with to.open("r+b" if to.exists() else "w+b") as file:
+                file.truncate(facts.size_bytes)
+
+                def fetch(piece: tuple[int, int]) -> None:
+                    start, length = piece
+                    os.pwrite(file.fileno(), self._read(url, start, length), start)
+
+                with ThreadPoolExecutor(max_workers=_REQUESTS_AT_ONCE) as pool:
+                    for _ in pool.map(fetch, pieces):
+                        pass
+        except OSError as error:
+            raise ScratchExhausted(
+                f"'{to.parent}' is full or not writable: {error.strerror or error}",
+                remedy="Free space there, or point the scratch folder elsewhere",
+            ) from error
+
+    def _place(self, url: str) -> Path:
+        name = hashlib.sha256(url.encode()).hexdigest()[:16] + PurePosixPath(url).suffix
+        return self.scratch.subfolder("fetched") / name
+
+
+class TranscriptionResource(dg.ConfigurableResource[Any]):
+    """The transcription engines, with the installation's settings.
+
+    Reads models from the folder `models` in VIDEOMOMENTS_HOME; writes nothing, and downloads
+    nothing. If it fails, an engine or its model is missing: the message says where to put it.
+    """
+
+    default_engine: str = "faster-whisper"
+    models_folder: str
+    whisper_model: str = "small"
+    device: str = "auto"
+    compute_type: str = "default"
+    vad: bool = True
+    batch_size: int = 0
+    language: str | None = None
+
+    def engine(
+        self, name: str | None = None, *, language: str | None = None
+    ) -> TranscriptionEngine:
+        """The engine of that name, or the default one.
+
+        Raises:
+            SettingsRejected: If there is no engine of that name.
+        """
+        options = TranscriptionOptions(
+            whisper_model=self.whisper_model,
+            models_folder=Path(self.models_folder),
+            device=self.device,
+            compute_type=self.compute_type,
+            vad=self.vad,
+            batch_size=self.batch_size,
+            language=language or self.language,
+        )
+        return engine_named(name or self.default_engine, options)
+
+
+class LanguageModelsResource(dg.ConfigurableResource[Any]):
+    """Language models, by their names in the file of models.
+
+    Reads the file VIDEOMOMENTS_MODELS and keys from the environment, and asks models' servers;
+    writes kept answers to the database and a record of each call to the object store. If it fails,
+    the message names the entry of the file, or the variable with the key; `videomoments doctor`
+    tries all.
+    """
+
+    database: dg.ResourceDependency[DatabaseResource]
+    object_store: dg.ResourceDependency[ObjectStoreResource]
+    scratch: dg.ResourceDependency[ScratchResource]
+    path: str = ""
+    """The file of models; empty for the one that the project ships."""
+    log_days: float = 30.0
+    """Days after which records of calls are removed."""
+
+    def check_names(self, names: Iterable[str]) -> None:
+        """Make sure that every name is an engine's or a model's, and that its key is there.
+
+        Raises:
+            SettingsRejected: If one is not, or the file of models is invalid.
+        """
+        for model in self._models(names):
+            key_of(model, os.environ)
+
+    def check_servers(self, names: Iterable[str]) -> None:
+        """Make sure, within seconds, that the server of each of these models answers.
+
+        Raises:
+            SettingsRejected: As `check_names`.
+            LanguageModelRefused: If nobody answers, or the key is refused.
+        """
+        for model in self._models(names):
+            check_reachable(model, key=key_of(model, os.environ))
+
+    def interview(
+        self,
+        name: str,
+        *,
+        partition: Partition,
+        run_id: str,
+        answers_since: datetime | None,
+        said: Callable[[str], None],
+    ) -> Interview:
+        """Questions to the model that the file of models calls `name`.
+
+        Args:
+            name: The model's name.
+            partition: What it is asked about.
+            run_id: Dagster's id of the run.
+            answers_since: Kept answers that are older are asked for again; UTC without zone.
+                None takes them whatever their age.
+            said: Takes sentences about progress.
+
+        Raises:
+            SettingsRejected: If there is no such model, or its key is missing.
+        """
+        model = model_named(name, self._registry())
+        return Interview(
+            model=model,
+            key=key_of(model, os.environ),
+            kept=StoredAnswers(self.database.database, partition, since=answers_since),
+            log=StoredCallRecords(
+                self.object_store.store, partition, scratch=self.scratch.folder, run_id=run_id
+            ),
+            said=said,
+        )
+
+    def remove_old_records(self, partition: Partition | None = None) -> int:
+        """Remove records of calls that are older than `log_days`; how many.
+
+        Args:
+            partition: Only this partition's; None for all.
+        """
+        folders = (
+            [model_calls_folder(system.name) for system in all_systems()]
+            if partition is None
+            else [f"{model_calls_folder(partition.system)}/{partition.key}"]
+        )
+        before = datetime.now(UTC) - timedelta(days=self.log_days)
+        store = self.object_store.store
+        return sum(remove_old_records(store, folder, before=before) for folder in folders)
+
+    def forget_old_answers(self) -> int:
+        """Delete answers that were kept longer than `log_days` ago; how many."""
+        before = datetime.now(UTC) - timedelta(days=self.log_days)
+        return forget_old_answers(self.database.database, before=before)
+
+    def _registry(self) -> dict[str, LanguageModel]:
+        return load_models(Path(self.path) if self.path else None)
+
+    def _models(self, names: Iterable[str]) -> list[LanguageModel]:
+        wanted = sorted(set(names))
+        registry = self._registry() if wanted else {}
+        return [model_named(name, registry) for name in wanted]
+
+
+class GarbageResource(dg.ConfigurableResource[Any]):
+    """Collects objects that no row refers to, once they are old enough.
+
+    Reads rows and lists objects; writes nothing, and removes only what no row names and no running
+    partition may need. If it fails, the object store is away or refuses; run `housekeeping` again
+    later.
+    """
+
+    database: dg.ResourceDependency[DatabaseResource]
+    object_store: dg.ResourceDependency[ObjectStoreResource]
+    systems: list[str]
+    """Names of the systems whose objects are looked at."""
+    grace_hours: float = 24.0
+
+    def found(self) -> Garbage:
+        """What could be removed now."""
+        return find_garbage(
+            self.database.database,
+            self.object_store.store,
+            [system_named(name) for name in self.systems],
+            grace=timedelta(hours=self.grace_hours),
+            now=datetime.now(UTC),
+        )
+
+    def removed(self, garbage: Garbage, *, in_flight: Callable[[str], bool]) -> Collected:
+        """Remove what was found, and what writes left behind that were killed.
+
+        Args:
+            garbage: What was found.
+            in_flight: Whether a run of a partition is waiting or under way.
+        """
+        collected = collect(
+            garbage, self.database.database, self.object_store.store, in_flight=in_flight
+        )
+        unfinished = self.object_store.store.remove_unfinished(
+            before=datetime.now(UTC) - timedelta(hours=self.grace_hours)
+        )
+        return replace(collected, unfinished=unfinished)

@@ -1,1 +1,0 @@
-"""Resources that assets of every system may ask for."""

@@ -1,0 +1,178 @@
+"""Checks of what is stored, rows and objects as they are now, and the job that looks at all.
+
+The checks read, and mend nothing. The job is there since Dagster's UI cannot run partitioned checks
+without their asset.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import dagster as dg
+
+from videomoments_dagster.base.failures import ObjectMissing, ResultMissing
+from videomoments_dagster.core.checks import ERROR, Outcome, previews_accepted
+from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
+from videomoments_dagster.core.objects.interface import ObjectStat
+from videomoments_dagster.core.partition import Partition
+from videomoments_dagster.core.pools import ENCODING
+from videomoments_dagster.core.resources import MediaResource, StoredResultsResource
+from videomoments_dagster.core.storage import missing_result
+from videomoments_dagster.core.system import STORED_CHECK, RegisteredAsset, System
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPartition:
+    """What is stored of one partition, for the rule of a check.
+
+    Attributes:
+        system: Whose partition it is.
+        partition: The partition.
+        results: Rows.
+        media: Objects as files.
+    """
+
+    system: System
+    partition: Partition
+    results: StoredResultsResource
+    media: MediaResource
+
+    def value(self, kind: type[Value], asset: str) -> Value:
+        """What is stored of an asset.
+
+        Raises:
+            ResultMissing: If it was never materialised.
+        """
+        value = self.find(asset)
+        if not isinstance(value, kind):
+            raise missing_result(self.partition, asset=asset, step=STORED_CHECK)
+        return value
+
+    def find(self, asset: str) -> Any | None:
+        """The same, or None where it was never materialised."""
+        return self.results.of(self.partition, self.system.assets[asset].storage).value
+
+    def stat(self, url: str) -> ObjectStat | None:
+        """What the object store knows of an object; None where it is gone."""
+        return self.media.object_store.store.stat(url)
+
+    def file(self, url: str) -> tuple[Path | None, str]:
+        """A stored object as a local file, or a sentence that it is gone."""
+        try:
+            return self.media.local_file(url), ""
+        except ObjectMissing:
+            return None, f"the file {url} is gone"
+
+
+def stored_checks(system: System) -> list[dg.AssetChecksDefinition]:
+    """A check of each asset that has a rule for what is stored of it."""
+    return [_check(asset) for asset in _checked(system).values()]
+
+
+def _checked(system: System) -> dict[str, RegisteredAsset]:
+    return {name: one for name, one in system.assets.items() if one.stored_check is not None}
+
+
+def _check(asset: RegisteredAsset) -> dg.AssetChecksDefinition:
+    def check(
+        context: dg.AssetCheckExecutionContext,
+        results: StoredResultsResource,
+        media: MediaResource,
+    ) -> dg.AssetCheckResult:
+        if not context.op_execution_context.has_partition_key:
+            raise dg.Failure(
+                description=f"This check is about one {asset.system.noun}, and the run has none. "
+                f"Run the job `{asset.system.check_job}` for a partition instead.",
+                allow_retries=False,
+            )
+        partition = asset.system.partition(context.partition_key)
+        stored = StoredPartition(asset.system, partition, results, media)
+        with failures_reported(partition, step=f"{STORED_CHECK} of {asset.name}"):
+            return _result(asset, stored)
+
+    with previews_accepted():
+        return dg.asset_check(
+            asset=asset.key,
+            name=STORED_CHECK,
+            description=asset.stored_check.description if asset.stored_check else None,
+            partitions_def=asset.system.partitions,
+            retry_policy=RETRY_OUTSIDE,
+            pool=asset.pool if asset.pool == ENCODING else None,
+        )(check)
+
+
+def _result(asset: RegisteredAsset, stored: StoredPartition) -> dg.AssetCheckResult:
+    if asset.stored_check is None:
+        raise ValueError(f"the asset '{asset.name}' has no check of what is stored")
+    outcome: Outcome = asset.stored_check.rule(stored)
+    return outcome.result(severity=ERROR)
+
+
+def _result_if_stored(asset: RegisteredAsset, stored: StoredPartition) -> Any:
+    if stored.find(asset.name) is None:
+        return None
+    try:
+        return _result(asset, stored)
+    except ResultMissing as missing:
+        # An asset upstream of it, which its rule needs.
+        outcome = Outcome([missing.reason], holds="", remedy=missing.remedy or "Materialise it")
+        return outcome.result(severity=ERROR)
+
+
+def check_job(system: System) -> dg.JobDefinition:
+    """The job that looks at everything that is stored of a partition."""
+
+    @dg.op(
+        name=f"look_at_{system.check_job.removeprefix('check_')}",
+        pool=ENCODING,
+        retry_policy=RETRY_OUTSIDE,
+        description=f"Looks at everything that is stored of one {system.noun}, and notes a result "
+        f"of `{STORED_CHECK}` with each asset. Reads rows and objects, and writes nothing. A check "
+        "that fails says what to materialise again; the run itself fails only where it could not "
+        "look.",
+    )
+    def look(
+        context: dg.OpExecutionContext, results: StoredResultsResource, media: MediaResource
+    ) -> None:
+        partition = system.partition(context.partition_key)
+        stored = StoredPartition(system, partition, results, media)
+        for asset in _checked(system).values():
+            with failures_reported(partition, step=f"{STORED_CHECK} of {asset.name}"):
+                result = _result_if_stored(asset, stored)
+            if result is None:
+                context.log.info("The asset '%s' is not materialised.", asset.name)
+                continue
+            (context.log.info if result.passed else context.log.error)(
+                "%s: %s", asset.name, result.description
+            )
+            context.log_event(
+                # Dagster takes these and says otherwise in its annotation.
+                dg.AssetCheckEvaluation(  # type: ignore[arg-type]
+                    asset_key=asset.key,
+                    check_name=STORED_CHECK,
+                    passed=result.passed,
+                    severity=result.severity,
+                    description=result.description,
+                    metadata=result.metadata,
+                    blocking=False,
+                    partition=partition.key,
+                )
+            )
+
+    @dg.job(
+        name=system.check_job,
+        partitions_def=system.partitions,
+        executor_def=dg.in_process_executor,
+        description=f"""Checks what is stored of a {system.noun}, without materialising anything.
+
+Reads the rows and objects of all its assets: files that are gone, clips that do not open, rows that
+somebody changed. Writes nothing but the results of the checks, which are shown with the assets. If
+a check fails, its sentence says which asset to materialise again. If it fails itself, it could not
+look: the message says why, and it can be run again.""",
+    )
+    def job() -> None:
+        look()
+
+    return job

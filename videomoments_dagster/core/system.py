@@ -1,0 +1,195 @@
+"""Systems: groups of assets over partitions of their own, and what is registered of each.
+
+Assets register themselves (`core.asset`). Jobs, checks, history and garbage collection are derived
+from what is registered; no name of an asset is written down a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from db.session import Database
+from videomoments_dagster.base.identifiers import checked_identifier, is_identifier
+from videomoments_dagster.core.checks import ResultCheck, StoredCheck
+from videomoments_dagster.core.objects.interface import ObjectStore
+from videomoments_dagster.core.partition import Partition
+from videomoments_dagster.core.storage import AssetStorage
+
+AfterStoring = Callable[[Database, ObjectStore, Partition, Any], Mapping[str, Any]]
+"""Called with Dagster's log when a partition was stored or found unchanged; gives metadata."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredAsset:
+    """What the frame knows of one asset.
+
+    Attributes:
+        system: Whose it is.
+        key: Dagster's key of it.
+        storage: Where its values are kept.
+        checks: Checks of what was just made.
+        stored_check: Check of what is stored, whenever somebody looks.
+        pool: Dagster's pool that its step takes a slot of.
+        after_storing: What follows when its partition was stored or found unchanged.
+    """
+
+    system: System
+    key: dg.AssetKey
+    storage: AssetStorage[Any, Any]
+    checks: Sequence[ResultCheck] = ()
+    stored_check: StoredCheck | None = None
+    pool: str | None = None
+    after_storing: AfterStoring | None = None
+
+    @property
+    def name(self) -> str:
+        """The function's name, which is the last part of the key."""
+        return self.key.path[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class AssetJob:
+    """A job that materialises some assets of one partition.
+
+    Attributes:
+        definition: Dagster's definition.
+        assets: Names of the assets.
+        config: Run config that it has where a run of it gives none.
+    """
+
+    definition: Any
+    assets: frozenset[str]
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """A group of assets over one kind of partitions.
+
+    Attributes:
+        name: Asset group, and the key of its results in the database.
+        partitions: Dagster's partitions of all its assets.
+        noun: What people call one partition.
+        key_prefix: What its asset keys begin with.
+        object_kinds: Kinds of objects that its assets keep, each a folder of the store with a
+            folder for each partition.
+        objects_below: What the folders of those kinds are below, such as "lecture/".
+        owners: Who answers for its assets.
+        check_job: Name of the job that checks what is stored.
+    """
+
+    name: str
+    partitions: dg.PartitionsDefinition[str]
+    noun: str
+    key_prefix: tuple[str, ...] = ()
+    object_kinds: tuple[str, ...] = ()
+    objects_below: str = ""
+    owners: tuple[str, ...] = ("team:videomoments",)
+    check_job: str = "check_stored_results"
+    assets: dict[str, RegisteredAsset] = field(default_factory=dict)
+    jobs: dict[str, AssetJob] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _SYSTEMS[self.name] = self
+
+    def partition(self, key: str) -> Partition:
+        """The partition of that key.
+
+        Raises:
+            IdentifierRejected: If the key breaks the rule for identifiers.
+        """
+        return Partition(self.name, checked_identifier(key, noun=self.noun), self.noun)
+
+    def folder(self, kind: str) -> str:
+        """Folder of the object store with the objects of a kind."""
+        return f"{self.objects_below}{kind}"
+
+    def folders_of(self, key: str) -> list[str]:
+        """Everything in the object store that belongs to the partition of that key."""
+        checked_identifier(key)
+        return [f"{self.folder(kind)}/{key}" for kind in self.object_kinds]
+
+    def owner_of(self, object_key: str) -> Partition | None:
+        """The partition that an object belongs to, by its key; None for objects of others."""
+        for kind in self.object_kinds:
+            folder, _, rest = object_key.partition(f"{self.folder(kind)}/")
+            key, slash, _ = rest.partition("/")
+            if not folder and slash and is_identifier(key):
+                return Partition(self.name, key, self.noun)
+        return None
+
+    def register(self, asset: RegisteredAsset) -> None:
+        """Take note of an asset; one of the same key replaces it."""
+        self.assets[asset.name] = asset
+        _REGISTERED[asset.key] = asset
+
+    def asset_job(
+        self,
+        name: str,
+        description: str,
+        *,
+        assets: Sequence[dg.AssetsDefinition] = (),
+        config: Mapping[str, Any] | None = None,
+    ) -> AssetJob:
+        """Define a job; without `assets`, one that materialises all that are registered.
+
+        Checks of what is stored are left out: a run that changes nothing reads no object.
+        """
+        keys = [asset.key for asset in assets] or [asset.key for asset in self.assets.values()]
+        stored_checks = [
+            dg.AssetCheckKey(one.key, STORED_CHECK)
+            for one in self.assets.values()
+            if one.stored_check is not None
+        ]
+        job = AssetJob(
+            definition=dg.define_asset_job(
+                name=name,
+                selection=dg.AssetSelection.assets(*keys)
+                - dg.AssetSelection.checks(*stored_checks),
+                description=description,
+                config=dict(config) if config else None,
+            ),
+            assets=frozenset(key.path[-1] for key in keys),
+            config=config or {},
+        )
+        self.jobs[name] = job
+        return job
+
+
+STORED_CHECK = "stored_result_is_sound"
+"""Name of the check of what is stored, of every asset that has one."""
+
+_SYSTEMS: dict[str, System] = {}
+_REGISTERED: dict[dg.AssetKey, RegisteredAsset] = {}
+
+
+def registered(key: dg.AssetKey) -> RegisteredAsset:
+    """What is registered under an asset key.
+
+    Raises:
+        DagsterInvariantViolationError: If the asset was not made by `core.asset.asset`.
+    """
+    if key not in _REGISTERED:
+        raise dg.DagsterInvariantViolationError(
+            f"The asset {key.to_user_string()} is not stored by this project's IO manager."
+        )
+    return _REGISTERED[key]
+
+
+def find_registered(key: dg.AssetKey) -> RegisteredAsset | None:
+    """The same, or None for assets of others."""
+    return _REGISTERED.get(key)
+
+
+def all_systems() -> list[System]:
+    """Every system that was made in this process."""
+    return list(_SYSTEMS.values())
+
+
+def system_named(name: str) -> System:
+    """The system of that name."""
+    return _SYSTEMS[name]
