@@ -13,6 +13,7 @@ from videomoments_dagster.base.failures import ObjectMissing
 from videomoments_dagster.base.progress import Progress
 from videomoments_dagster.core.dagster_failures import failures_reported
 from videomoments_dagster.core.objects.interface import ObjectStore, StoredObject
+from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.progress_log import progress_logged
 from videomoments_dagster.core.resources.database_resource import DatabaseResource
 from videomoments_dagster.core.resources.object_store_resource import ObjectStoreResource
@@ -56,7 +57,7 @@ class PartitionIOManager(dg.ConfigurableIOManager):
             )
         asset = STORED_ASSETS[name]
         video = context.partition_key
-        with failures_reported(video=video, step=name):
+        with failures_reported(Partition("moments", video), step=name):
             uploads = self._uploaded(context, asset, obj.value) if asset.has_files else {}
             with self.database.transaction() as session:
                 written = asset.write(session, video=video, made=obj.value, uploads=uploads)
@@ -98,7 +99,7 @@ class PartitionIOManager(dg.ConfigurableIOManager):
         asset = STORED_ASSETS[name]
         video = context.partition_key
         step = _asking_step(context)
-        with failures_reported(video=video, step=step):
+        with failures_reported(Partition("moments", video), step=step):
             with self.database.read() as session:
                 stored = asset.read(session, video=video)
             if stored is None:

@@ -119,7 +119,7 @@ def missing_result(*, video: str, asset: str, step: str) -> ResultMissing:
     return ResultMissing(
         f"the asset '{asset}' has no stored result",
         remedy=f"Materialise '{asset}' for this partition first",
-        video=video,
+        subject=f"video '{video}'",
         step=step,
     )
 

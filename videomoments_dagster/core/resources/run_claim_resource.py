@@ -12,6 +12,7 @@ import dagster as dg
 
 from db.run_claims import RunClaim
 from videomoments_dagster.core.dagster_failures import failures_reported
+from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.resources.database_resource import DatabaseResource
 from videomoments_dagster.moments.history.dagster_runs import PARTITION_TAG
 
@@ -34,7 +35,7 @@ class RunClaimResource(dg.ConfigurableResource[Any]):
             yield self
             return
         log = context.log
-        with failures_reported(video=video, step="start"):
+        with failures_reported(Partition("moments", video), step="start"):
             claim = RunClaim(self.database.database.url, run_id=run.run_id, video=video)
             claim.take(
                 wait_seconds=self.wait_minutes * _SECONDS_PER_MINUTE,

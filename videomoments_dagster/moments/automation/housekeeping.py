@@ -21,7 +21,7 @@ def remove_old_model_calls(
     context: dg.OpExecutionContext, language_models: LanguageModelsResource
 ) -> None:
     """Remove what is older than the configured age."""
-    with failures_reported(video="", step="remove_old_model_calls"):
+    with failures_reported(None, step="remove_old_model_calls"):
         removed = language_models.remove_old_records()
         forgotten = language_models.forget_old_answers()
     context.log.info("Removed %d records of model calls and %d kept answers.", removed, forgotten)
@@ -34,7 +34,7 @@ def remove_old_model_calls(
 )
 def collect_garbage(context: dg.OpExecutionContext, garbage: GarbageResource) -> None:
     """Remove what crashes left, and what moments left that are no more."""
-    with failures_reported(video="", step="collect_garbage"):
+    with failures_reported(None, step="collect_garbage"):
         found = garbage.found()
         removed = garbage.removed(
             found, in_flight=lambda video: run_in_flight(context.instance, video) is not None

@@ -14,6 +14,7 @@ import dagster as dg
 
 from videomoments_dagster.base.failures import ObjectMissing, ResultMissing, VideoMomentsError
 from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
+from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.pools import ENCODING
 from videomoments_dagster.core.resources.media_resource import MediaResource
 from videomoments_dagster.core.resources.object_store_resource import ObjectStoreResource
@@ -263,7 +264,7 @@ def _stored_check(asset: str, *, description: str, pool: str | None) -> dg.Asset
                 allow_retries=False,
             )
         video = context.partition_key
-        with failures_reported(video=video, step=f"{NAME} of {asset}"):
+        with failures_reported(Partition("moments", video), step=f"{NAME} of {asset}"):
             return _result(asset, Stored(video, results, object_store, media))
 
     with previews_accepted():
@@ -304,7 +305,7 @@ def _look(
     video = context.partition_key
     stored = Stored(video, results, object_store, media)
     for asset in _RULES:
-        with failures_reported(video=video, step=f"{NAME} of {asset}"):
+        with failures_reported(Partition("moments", video), step=f"{NAME} of {asset}"):
             result = _result_if_stored(asset, stored)
         if result is None:
             context.log.info("The asset '%s' is not materialised.", asset)
