@@ -14,8 +14,9 @@ from sqlalchemy import URL, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from db.errors import DatabaseProblem, DatabaseRefused, DatabaseUnreachable, described, translated
-from db.urls import normalised
+from db.errors import DatabaseProblem, DatabaseRefused, DatabaseUnreachable
+from db.session import translated_errors
+from db.urls import described, normalised
 
 _MAINTENANCE_DATABASES = ("postgres", "template1")
 
@@ -96,9 +97,10 @@ def create_if_missing(connection: Any, name: str) -> bool:
 def _refusal(target: URL) -> DatabaseProblem | None:
     engine = create_engine(target, poolclass=NullPool, connect_args={"connect_timeout": 10})
     try:
-        engine.connect().close()
+        with translated_errors(target):
+            engine.connect().close()
+    except DatabaseProblem as problem:
+        return problem
     except DBAPIError as error:
-        return translated(error, target) or DatabaseRefused(str(error.orig))
-    except psycopg2.Error as error:
-        return DatabaseRefused(f"The database {described(target)} refused: {error}")
+        return DatabaseRefused(str(error.orig))
     return None

@@ -1,36 +1,50 @@
-"""What can go wrong with the database, as exceptions that know their sentence and their remedy.
+"""The root of all failures that a user may see, and those of the database.
 
-Belongs here: the typed problems and the translation of driver errors into them. Does not belong
-here: anything that talks to a database. No message ever carries a password.
+It imports nothing, so that everything else can derive its failures from it. No message ever
+carries a password.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from sqlalchemy import URL
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from typing import ClassVar, Self
 
 
-class DatabaseProblem(Exception):
-    """Something about the database that a user can understand and mostly mend.
+class VideoMomentsError(Exception):
+    """Something that a user can understand and mostly mend.
 
     Attributes:
-        reason: One sentence without a full stop.
-        remedy: What the user does about it, without a full stop; may be empty.
+        reason: One sentence without a full stop, naming the thing that failed.
+        remedy: What the user does about it, as a sentence without a full stop; may be empty.
+        subject: What it happened to, such as "video 'talk'", when that is known.
+        step: Name of the asset or command that failed, when one is known.
         retryable: Whether the same call may succeed later without anybody doing anything.
     """
 
     retryable: ClassVar[bool] = False
 
-    def __init__(self, reason: str, *, remedy: str = "") -> None:
+    def __init__(
+        self, reason: str, *, remedy: str = "", subject: str | None = None, step: str | None = None
+    ) -> None:
         super().__init__(reason, remedy)
         self.reason = reason.rstrip(".")
         self.remedy = remedy.rstrip(".")
+        self.subject = subject
+        self.step = step
+
+    def located(self, *, subject: str | None, step: str) -> Self:
+        """Fill in the subject and the step where the raiser did not know them."""
+        self.subject = self.subject or subject
+        self.step = self.step or step
+        return self
 
     def __str__(self) -> str:
-        return f"{self.reason}." + (f" {self.remedy}." if self.remedy else "")
+        where = ", ".join(filter(None, (self.subject, self.step and f"step {self.step}")))
+        sentences = f"{self.reason}." + (f" {self.remedy}." if self.remedy else "")
+        return f"{where}: {sentences}" if where else sentences
+
+
+class DatabaseProblem(VideoMomentsError):
+    """Something about the database, and not about what is stored in it."""
 
 
 class DatabaseUnreachable(DatabaseProblem):
@@ -63,77 +77,3 @@ class EmbeddedServerFailed(DatabaseProblem):
 
 class UrlRejected(DatabaseProblem):
     """A database URL is malformed or names something other than PostgreSQL."""
-
-
-def described(url: URL) -> str:
-    """Name a database for people, such as ``videomoments at db.example:5432``, without secrets."""
-    host = url.host or str(url.query.get("host", "the default local socket"))
-    port = f":{url.port}" if url.port else ""
-    return f"{url.database} at {host}{port}"
-
-
-# SQLSTATE classes: https://www.postgresql.org/docs/current/errcodes-appendix.html
-_BUSY = ("40", "55P03", "57014")
-_REFUSED = ("28", "3D000", "42501")
-_UNREACHABLE = ("08", "53300", "57P")
-
-# Before a session exists, libpq reports a refusal in words only, without a SQLSTATE.
-_REFUSALS_IN_WORDS = (
-    "authentication failed",
-    "no pg_hba.conf entry",
-    "no password supplied",
-    "does not exist",
-    "permission denied for database",
-)
-
-
-def translated(error: SQLAlchemyError, url: URL) -> DatabaseProblem | None:
-    """Turn a driver's error into the problem that it means.
-
-    Args:
-        error: What SQLAlchemy raised.
-        url: The database it was talking to, for the message.
-
-    Returns:
-        The problem, or None where the error is a mistake in a statement or its data, which the
-        caller must see as it is.
-    """
-    where = described(url)
-    if isinstance(error, PoolTimeout):
-        return DatabaseBusy(
-            f"Every connection to the database {where} is in use",
-            remedy="Raise DATABASE_POOL_SIZE or run less at once",
-        )
-    if not isinstance(error, DBAPIError):
-        return None
-    said = _first_line(error, url)
-    state = str(getattr(error.orig, "pgcode", None) or "")
-    refused_in_words = not state and any(words in said for words in _REFUSALS_IN_WORDS)
-    problem: DatabaseProblem | None = None
-    if state.startswith(_REFUSED) or refused_in_words:
-        problem = DatabaseRefused(
-            f"The database {where} refused: {said}",
-            remedy="Check the user, its rights, its password and the database name in DATABASE_URL",
-        )
-    elif state.startswith(_BUSY):
-        problem = DatabaseBusy(f"The database {where} gave up waiting: {said}")
-    elif state.startswith(_UNREACHABLE) or error.connection_invalidated or _lost(error, state):
-        problem = DatabaseUnreachable(
-            f"The database {where} cannot be reached: {said}",
-            remedy="Check that the server runs and that DATABASE_URL names it",
-        )
-    return problem
-
-
-def _lost(error: DBAPIError, state: str) -> bool:
-    names = {cls.__name__ for cls in type(error.orig).__mro__}
-    return not state and bool(names & {"OperationalError", "InterfaceError"})
-
-
-def _first_line(error: DBAPIError, url: URL) -> str:
-    lines = [line.strip() for line in str(error.orig).splitlines() if line.strip()]
-    said = lines[0] if lines else type(error.orig).__name__
-    for secret in (url.password, url.query.get("password")):
-        if secret:
-            said = said.replace(str(secret), "***")
-    return said.rstrip(".")

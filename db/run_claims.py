@@ -22,8 +22,8 @@ from contextlib import contextmanager, suppress
 from sqlalchemy import URL, Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from db.errors import DatabaseBusy, translated
-from db.session import Database, new_engine
+from db.errors import DatabaseBusy
+from db.session import Database, new_engine, translated_errors
 
 _NAME = "videomoments run "
 _TRY = text("SELECT pg_try_advisory_lock(:key)")
@@ -72,13 +72,10 @@ class RunClaim:
             DatabaseProblem: The database cannot be worked with.
         """
         try:
-            self._connection = self._engine.connect()
-            _lock(self._connection, self._run_key, shared=True)
-            self._wait_for_video(self._connection, wait_seconds, said)
-        except SQLAlchemyError as error:
-            self.release()
-            problem = translated(error, self._engine.url)
-            raise (problem or error) from error
+            with translated_errors(self._engine.url):
+                self._connection = self._engine.connect()
+                _lock(self._connection, self._run_key, shared=True)
+                self._wait_for_video(self._connection, wait_seconds, said)
         except BaseException:
             self.release()
             raise

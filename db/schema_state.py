@@ -21,9 +21,9 @@ from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 import db
-from db.errors import MigrationFailed, SchemaOutdated, described, translated
-from db.session import new_engine
-from db.urls import normalised, rendered
+from db.errors import MigrationFailed, SchemaOutdated
+from db.session import new_engine, translated_errors
+from db.urls import described, normalised, rendered
 
 MIGRATIONS = Path(db.__file__).resolve().parent.parent / "migrations"
 
@@ -146,11 +146,7 @@ def _scripts() -> ScriptDirectory:
 def _engine(url: str | URL) -> Iterator[Engine]:
     engine = new_engine(url, pool_size=1)
     try:
-        yield engine
-    except SQLAlchemyError as error:
-        problem = translated(error, engine.url)
-        if problem is None:
-            raise
-        raise problem from error
+        with translated_errors(engine.url):
+            yield engine
     finally:
         engine.dispose()

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
-from db.errors import translated
-from db.urls import normalised
+from db.errors import DatabaseBusy, DatabaseProblem, DatabaseRefused, DatabaseUnreachable
+from db.urls import described, normalised
 
 # A peer that vanished without closing is noticed after about a minute, also in mid-statement.
 _DEAD_PEER = {
@@ -35,6 +36,79 @@ _SESSION_SETTINGS = {
     "statement_timeout": "300s",
     "idle_in_transaction_session_timeout": "300s",
 }
+
+
+# SQLSTATE classes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_BUSY = ("40", "55P03", "57014")
+_REFUSED = ("28", "3D000", "42501")
+_UNREACHABLE = ("08", "53300", "57P")
+
+# Before a session exists, libpq reports a refusal in words only, without a SQLSTATE.
+_REFUSALS_IN_WORDS = (
+    "authentication failed",
+    "no pg_hba.conf entry",
+    "no password supplied",
+    "does not exist",
+    "permission denied for database",
+)
+
+
+@contextmanager
+def translated_errors(url: URL) -> Iterator[None]:
+    """Raise the problem that a driver's error means, where it means one.
+
+    A mistake in a statement or its data is let through as it is.
+
+    Args:
+        url: The database that is talked to, for the message.
+
+    Raises:
+        DatabaseProblem: The server was lost, refused, or gave up waiting.
+    """
+    try:
+        yield
+    except SQLAlchemyError as error:
+        problem = _problem(error, url)
+        if problem is None:
+            raise
+        raise problem from error
+
+
+def _problem(error: SQLAlchemyError, url: URL) -> DatabaseProblem | None:
+    where = described(url)
+    if isinstance(error, PoolTimeout):
+        return DatabaseBusy(
+            f"Every connection to the database {where} is in use",
+            remedy="Raise DATABASE_POOL_SIZE or run less at once",
+        )
+    if not isinstance(error, DBAPIError):
+        return None
+    said = _first_line(error, url)
+    state = str(getattr(error.orig, "pgcode", None) or "")
+    refused_in_words = not state and any(words in said for words in _REFUSALS_IN_WORDS)
+    if state.startswith(_REFUSED) or refused_in_words:
+        return DatabaseRefused(
+            f"The database {where} refused: {said}",
+            remedy="Check the user, its rights, its password and the database name in DATABASE_URL",
+        )
+    if state.startswith(_BUSY):
+        return DatabaseBusy(f"The database {where} gave up waiting: {said}")
+    lost = not state and isinstance(error, (OperationalError, InterfaceError))
+    if lost or state.startswith(_UNREACHABLE) or error.connection_invalidated:
+        return DatabaseUnreachable(
+            f"The database {where} cannot be reached: {said}",
+            remedy="Check that the server runs and that DATABASE_URL names it",
+        )
+    return None
+
+
+def _first_line(error: DBAPIError, url: URL) -> str:
+    lines = [line.strip() for line in str(error.orig).splitlines() if line.strip()]
+    said = lines[0] if lines else type(error.orig).__name__
+    for secret in (url.password, url.query.get("password")):
+        if secret:
+            said = said.replace(str(secret), "***")
+    return said.rstrip(".")
 
 
 def new_engine(
@@ -153,7 +227,7 @@ class Database:
         Raises:
             DatabaseProblem: The server was lost, refused, or gave up waiting.
         """
-        with self._translating(), self._writing.begin() as session:
+        with translated_errors(self.url), self._writing.begin() as session:
             yield session
 
     @contextmanager
@@ -163,7 +237,7 @@ class Database:
         Raises:
             DatabaseProblem: The server was lost, refused, or gave up waiting.
         """
-        with self._translating(), self._reading.begin() as session:
+        with translated_errors(self.url), self._reading.begin() as session:
             yield session
 
     def check(self) -> None:
@@ -177,20 +251,10 @@ class Database:
         # Imported here: loading the migration scripts costs more than most commands need.
         from db import schema_state  # noqa: PLC0415
 
-        with self._translating(), self.engine.connect() as connection:
+        with translated_errors(self.url), self.engine.connect() as connection:
             connection.execute(text("SELECT 1"))
             schema_state.check(connection)
 
     def dispose(self) -> None:
         """Close the pool's connections."""
         self.engine.dispose()
-
-    @contextmanager
-    def _translating(self) -> Iterator[None]:
-        try:
-            yield
-        except SQLAlchemyError as error:
-            problem = translated(error, self.engine.url)
-            if problem is None:
-                raise
-            raise problem from error

@@ -66,6 +66,13 @@ def normalised(url: str | URL) -> URL:
     return parsed.set(drivername="postgresql+psycopg2", query=query)
 
 
+def described(url: URL) -> str:
+    """Name a database for people, such as ``videomoments at db.example:5432``, without secrets."""
+    host = url.host or str(url.query.get("host", "the default local socket"))
+    port = f":{url.port}" if url.port else ""
+    return f"{url.database} at {host}{port}"
+
+
 def rendered(url: URL) -> str:
     """Write a URL out in full, with its password, for a program to read."""
     return url.render_as_string(hide_password=False)

@@ -17,14 +17,14 @@ from typing import Literal
 from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
 
 import db.models  # noqa: F401  fills Base.metadata
 from db.base import PIPELINE_SCHEMA, Base
 from db.embedded import EmbeddedPostgres
-from db.errors import DatabaseProblem, MigrationFailed, described, translated
-from db.session import new_engine
+from db.errors import DatabaseProblem, MigrationFailed
+from db.session import new_engine, translated_errors
 from db.settings import DatabaseSettings, home_folder
+from db.urls import described
 
 # Any number that nothing else in the database uses for its advisory locks.
 UPGRADER_LOCK = 7_286_417_305_118_602_371
@@ -121,13 +121,8 @@ def main() -> None:
     with database_url() as url:
         engine = new_engine(url, pool_size=1, application_name="videomoments-migrations")
         try:
-            with engine.connect() as opened:
+            with translated_errors(engine.url), engine.connect() as opened:
                 migrate(opened)
-        except SQLAlchemyError as error:
-            problem = translated(error, engine.url)
-            if problem is None:
-                raise
-            raise problem from error
         finally:
             engine.dispose()
 

@@ -1,54 +1,21 @@
-"""Typed failures: what went wrong, for which video, in which step, and what mends it.
+"""Every failure that a user may see: what went wrong, with what, in which step, and what mends it.
 
-Belongs here: every failure that a user may see, as an exception that knows its sentence, its
-remedy and whether trying again can help. Does not belong here: anything of Dagster (the
-translation into `dagster.Failure` is in `videomoments_dagster.core.dagster_failures`).
+`videomoments_dagster.core.dagster_failures` turns them into Dagster's.
 """
+
+# ruff: noqa: PLC0414  mypy takes an import for an export only where it is renamed to itself
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-
-class VideoMomentsError(Exception):
-    """Something that a user can understand and mostly mend.
-
-    Attributes:
-        reason: One sentence without a full stop, naming the thing that failed.
-        remedy: What the user does about it, as a sentence without a full stop; may be empty.
-        video: Identifier of the video, when one is known.
-        step: Name of the asset or command that failed, when one is known.
-        retryable: Whether the same call may succeed later without anybody doing anything.
-    """
-
-    retryable: ClassVar[bool] = False
-
-    def __init__(
-        self, reason: str, *, remedy: str = "", video: str | None = None, step: str | None = None
-    ) -> None:
-        super().__init__(reason, remedy)
-        self.reason = reason.rstrip(".")
-        self.remedy = remedy.rstrip(".")
-        self.video = video
-        self.step = step
-
-    def located(self, *, video: str, step: str) -> VideoMomentsError:
-        """Fill in the video and the step where the raiser did not know them."""
-        self.video = self.video or video
-        self.step = self.step or step
-        return self
-
-    def __str__(self) -> str:
-        where = ", ".join(
-            part
-            for part in (
-                f"video '{self.video}'" if self.video else "",
-                f"step {self.step}" if self.step else "",
-            )
-            if part
-        )
-        sentences = [f"{self.reason}."] + ([f"{self.remedy}."] if self.remedy else [])
-        return (f"{where}: " if where else "") + " ".join(sentences)
+from db.errors import DatabaseBusy as DatabaseBusy
+from db.errors import DatabaseProblem as DatabaseProblem
+from db.errors import DatabaseRefused as DatabaseRefused
+from db.errors import DatabaseUnreachable as DatabaseUnreachable
+from db.errors import EmbeddedServerFailed as EmbeddedServerFailed
+from db.errors import MigrationFailed as MigrationFailed
+from db.errors import SchemaOutdated as SchemaOutdated
+from db.errors import UrlRejected as UrlRejected
+from db.errors import VideoMomentsError as VideoMomentsError
 
 
 class IdentifierRejected(VideoMomentsError):
@@ -113,20 +80,6 @@ class ExportRefused(VideoMomentsError):
 
 class ScratchExhausted(VideoMomentsError):
     """The scratch folder's disk is full or not writable."""
-
-
-class DatabaseUnavailable(VideoMomentsError):
-    """The database cannot be reached or refused the connection."""
-
-    retryable = True
-
-
-class DatabaseRefused(VideoMomentsError):
-    """The database said no: a wrong URL, password or right; waiting does not help."""
-
-
-class DatabaseOutdated(VideoMomentsError):
-    """The database's schema is not the one that this code needs."""
 
 
 class ObjectStoreUnavailable(VideoMomentsError):

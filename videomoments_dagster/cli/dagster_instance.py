@@ -22,9 +22,8 @@ import psycopg2
 from dagster import DagsterInstance
 
 from db.creation import ensure_database_exists
-from db.errors import described
-from db.urls import normalised, rendered
-from videomoments_dagster.base.failures import DatabaseUnavailable, SettingsRejected
+from db.urls import described, normalised, rendered
+from videomoments_dagster.base.failures import DatabaseBusy, SettingsRejected
 from videomoments_dagster.core.configured_database import database_url
 from videomoments_dagster.core.pools import FIRST_LIMITS
 from videomoments_dagster.core.settings import Settings
@@ -72,7 +71,7 @@ def prepare_instance(settings: Settings) -> InstancePlace:
         settings: Where state lives.
 
     Raises:
-        db.errors.DatabaseProblem: The server cannot be reached, or refused.
+        DatabaseProblem: The server cannot be reached, or refused.
         SettingsRejected: The home folder cannot be made.
     """
     home = settings.dagster_home
@@ -90,7 +89,7 @@ def opened_instance(settings: Settings) -> Iterator[DagsterInstance]:
     """Prepare Dagster's instance and open it for the length of the block.
 
     Raises:
-        db.errors.DatabaseProblem: The server cannot be reached, or refused.
+        DatabaseProblem: The server cannot be reached, or refused.
         SettingsRejected: The home folder cannot be made.
     """
     prepare_instance(settings)
@@ -105,7 +104,7 @@ def dagster_database_url(settings: Settings) -> str:
     It is the configured one, else `<our database>_dagster` on the same server.
 
     Raises:
-        db.errors.DatabaseProblem: A URL is malformed, or the embedded server cannot be started.
+        DatabaseProblem: A URL is malformed, or the embedded server cannot be started.
     """
     if settings.dagster_database_url:
         return rendered(normalised(settings.dagster_database_url))
@@ -170,7 +169,7 @@ def _take_turn(cursor: Any, url: str) -> None:
         if cursor.fetchone()[0]:
             return
         if time.monotonic() > deadline:
-            raise DatabaseUnavailable(
+            raise DatabaseBusy(
                 f"somebody else has been making Dagster's tables in {described(normalised(url))}"
                 f" for {_CREATION_SECONDS} seconds",
                 remedy="Wait for it to end, or end it, and try again",

@@ -96,5 +96,5 @@ def _busy(identifier: str, what: str) -> VideoBusy:
     return VideoBusy(
         f"{what} of '{identifier}' is waiting or under way",
         remedy="Wait until it has ended, or cancel it in the UI",
-        video=identifier,
+        subject=f"video '{identifier}'",
     )

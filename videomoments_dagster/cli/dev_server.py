@@ -73,7 +73,7 @@ def serve(settings: Settings, *, host: str = "127.0.0.1", port: int = 3000) -> i
     Raises:
         DevServerFailed: A part did not start, or ended by itself; all others are stopped.
         SettingsRejected: The port is in use, or another `videomoments dev` has this home.
-        db.errors.DatabaseProblem: The database cannot be started, reached or migrated.
+        DatabaseProblem: The database cannot be started, reached or migrated.
     """
     folder = settings.home_folder / "dev"
     with _signals_interrupt(), contextlib.suppress(KeyboardInterrupt), _only_one(folder):

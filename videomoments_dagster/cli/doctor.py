@@ -24,11 +24,14 @@ from typing import Literal
 from dagster_shared.libraries import library_version_from_core_version
 from sqlalchemy import text
 
-from db.errors import DatabaseProblem, DatabaseRefused, SchemaOutdated, described
 from db.schema_state import check, current_revision
 from db.session import Database
+from db.urls import described
 from videomoments_dagster.base.failures import (
+    DatabaseProblem,
+    DatabaseRefused,
     EngineUnavailable,
+    SchemaOutdated,
     SettingsRejected,
     VideoMomentsError,
 )
@@ -135,7 +138,7 @@ class _Look:
     def _run(self) -> None:
         try:
             self._found = self._look()
-        except (VideoMomentsError, DatabaseProblem) as failure:
+        except VideoMomentsError as failure:
             self._found = [Finding(self._name, "problem", failure.reason, failure.remedy)]
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
             said = " ".join(str(error).split()) or "no message"

@@ -33,7 +33,7 @@ def list_document(database: Database, *, limit: int | None = None) -> list[Docum
     """Give a line for each video, the newest first; registered ones included.
 
     Raises:
-        db.errors.DatabaseProblem: The database was lost or refused.
+        DatabaseProblem: The database was lost or refused.
     """
     with database.read() as session:
         return video_list(session, limit=limit)
@@ -45,7 +45,7 @@ def show_document(database: Database, identifier: str) -> Document:
     Raises:
         IdentifierRejected: That is no identifier.
         ResultMissing: No video of that identifier is registered or stored.
-        db.errors.DatabaseProblem: The database was lost or refused.
+        DatabaseProblem: The database was lost or refused.
     """
     return _document(database, identifier, video_document)
 
@@ -56,7 +56,7 @@ def export_document(database: Database, identifier: str) -> Document:
     Raises:
         IdentifierRejected: That is no identifier.
         ResultMissing: No video of that identifier is registered or stored.
-        db.errors.DatabaseProblem: The database was lost or refused.
+        DatabaseProblem: The database was lost or refused.
     """
     return _document(database, identifier, whole_video_document)
 
@@ -87,7 +87,7 @@ def search_document(database: Database, text: str, *, limit: int = 20) -> list[D
     """Give the segments in which something is said, the best first.
 
     Raises:
-        db.errors.DatabaseProblem: The database was lost or refused.
+        DatabaseProblem: The database was lost or refused.
     """
     # PostgreSQL takes neither a NUL nor what the shell handed over as broken UTF-8.
     asked = text.replace("\0", " ").encode("utf-8", "replace").decode()

@@ -15,7 +15,6 @@ from pathlib import Path
 import click
 from dagster import DagsterInstance
 
-from db.errors import DatabaseProblem
 from db.schema_state import upgrade
 from db.session import Database
 from videomoments_dagster.base.failures import VideoMomentsError
@@ -51,7 +50,7 @@ class _Group(click.Group):
 
         try:
             return super().invoke(ctx)
-        except (VideoMomentsError, DatabaseProblem) as failure:
+        except VideoMomentsError as failure:
             click.echo(f"videomoments: {failure}", err=True)
         except KeyboardInterrupt:
             click.echo("videomoments: stopped.", err=True)

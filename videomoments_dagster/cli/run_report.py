@@ -90,7 +90,7 @@ def write_report(
         ResultMissing: The video was never materialised.
         SettingsRejected: The file cannot be written there, or the clips are too large to embed.
         ObjectStoreUnavailable: Media could not be read.
-        db.errors.DatabaseProblem: The database was lost or refused.
+        DatabaseProblem: The database was lost or refused.
     """
     checked_identifier(identifier)
     output = Path(os.path.abspath(output))  # noqa: PTH100 - as it is written, links and all

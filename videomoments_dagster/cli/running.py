@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 from dagster import DagsterEvent, DagsterEventType, DagsterInstance, EventLogEntry
 
-from db.errors import DatabaseProblem
 from db.session import Database
+from videomoments_dagster.base.failures import DatabaseProblem
 from videomoments_dagster.core.run_tags import PROFILE_TAG, TRANSCRIPTION_TAG
 from videomoments_dagster.core.runs import close_abandoned_runs
 from videomoments_dagster.definitions import current_definitions

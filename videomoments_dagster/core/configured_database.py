@@ -26,7 +26,7 @@ def database_url(settings: Settings) -> str:
     """The URL of our database, starting the embedded server where none is configured.
 
     Raises:
-        db.errors.DatabaseProblem: If the URL is no PostgreSQL URL, or the embedded server
+        DatabaseProblem: If the URL is no PostgreSQL URL, or the embedded server
             cannot be started.
     """
     configured = settings.explicit_sync_url

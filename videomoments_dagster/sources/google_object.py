@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from videomoments_dagster.base.failures import SourceRejected, SourceUnavailable, VideoMomentsError
-from videomoments_dagster.core.objects.addresses import parse_google_url
-from videomoments_dagster.core.objects.google_transfer import (
+from videomoments_dagster.sources.google_transfer import (
     Checksums,
     TransferLimits,
     brief_reason,
@@ -20,6 +19,7 @@ from videomoments_dagster.core.objects.google_transfer import (
     google_problem,
 )
 from videomoments_dagster.sources.limits import FetchLimits, Progress
+from videomoments_dagster.sources.locations import parse_google_url
 
 
 def download_object(

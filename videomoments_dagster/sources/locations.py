@@ -6,13 +6,14 @@ fingerprint that tells whether a source may have changed. Does not belong here: 
 
 from __future__ import annotations
 
+import os
 import re
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePosixPath
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit, urlunsplit
 
 from videomoments_dagster.base.failures import SourceRejected
-from videomoments_dagster.core.objects.file_urls import path_of_file_url
 
 YTDLP_PREFIX = "ytdlp:"
 
@@ -30,6 +31,7 @@ MEDIA_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".ogv"}
     | {".mp3", ".m4a", ".aac", ".wav", ".flac", ".ogg", ".opus"}
 )
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _FORMS = "Give a file, an http(s):// address, gs://bucket/object, or ytdlp:https://page"
 
@@ -41,6 +43,19 @@ class SourceKind(Enum):
     WEB = "web"
     GOOGLE = "google"
     PAGE = "page"
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleAddress:
+    """A root in, or an object of, Google Cloud Storage.
+
+    Attributes:
+        bucket: Name of the bucket.
+        path: What follows the bucket and its slash; empty for the whole bucket.
+    """
+
+    bucket: str
+    path: str
 
 
 def kind_of(location: str) -> SourceKind:
@@ -69,6 +84,34 @@ def kind_of(location: str) -> SourceKind:
         f"the source {redact(location)} has the scheme {scheme}://, which is not supported",
         remedy=_FORMS,
     )
+
+
+def path_of_file_url(url: str) -> str | None:
+    """Give the decoded absolute path of a `file://` address; None when it is not one.
+
+    Addresses of another machine, with a query or with a fragment are none; a `?` or `#` that
+    belongs to a name has to be percent-encoded.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+        return None
+    path = os.fsdecode(unquote_to_bytes(parts.path))
+    if parts.query or parts.fragment or "\0" in path or not path.startswith("/"):
+        return None
+    return path
+
+
+def parse_google_url(url: str) -> GoogleAddress | None:
+    """Split `gs://bucket/path`; None when it has no valid bucket.
+
+    Paths are taken literally, as Google's own tools do: `%`, `#` and `?` are part of a name.
+    """
+    rest = url[len("gs://") :] if url.lower().startswith("gs://") else ""
+    bucket, _, path = rest.partition("/")
+    return GoogleAddress(bucket, path) if _BUCKET.fullmatch(bucket) else None
 
 
 def local_path_of(location: str, *, cwd: Path) -> Path:

@@ -5,13 +5,12 @@ import pytest
 from videomoments_dagster.base.failures import SettingsRejected
 from videomoments_dagster.core.objects.addresses import (
     FolderAddress,
-    GoogleAddress,
     object_store_at,
-    parse_google_url,
     parse_root,
 )
 from videomoments_dagster.core.objects.google_cloud import GoogleCloudStore
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
+from videomoments_dagster.sources.locations import GoogleAddress
 
 
 @pytest.mark.parametrize(
@@ -70,8 +69,3 @@ def test_the_root_decides_which_store_is_used_and_no_client_is_made_for_it(tmp_p
     assert isinstance(store, GoogleCloudStore)
     assert store.root_url == "gs://my-bucket/a"
     assert store.url_of("x/y.mp4") == "gs://my-bucket/a/x/y.mp4"
-
-
-@pytest.mark.parametrize("key", ["talk #1 100%?.mp4", "a/b.mp4"])
-def test_a_google_address_is_taken_literally(key: str) -> None:
-    assert parse_google_url(f"gs://my-bucket/{key}") == GoogleAddress("my-bucket", key)

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import URL, make_url
 
-from db.errors import UrlRejected, described
-from db.urls import normalised, rendered
+from db.errors import UrlRejected
+from db.urls import described, normalised, rendered
 
 
 @pytest.mark.parametrize(

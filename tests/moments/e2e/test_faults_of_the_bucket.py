@@ -11,8 +11,8 @@ from gcs_emulator import BUCKET, Fault, GoogleStorage
 from pipeline import Pipeline, talk_captions
 
 from videomoments_dagster.core.objects import google_cloud
-from videomoments_dagster.core.objects.google_transfer import TransferLimits
 from videomoments_dagster.core.resources import object_store_resource as object_store
+from videomoments_dagster.sources.google_transfer import TransferLimits
 
 ROOT = f"gs://{BUCKET}/films"
 UPLOAD = "/upload/storage/"

@@ -17,10 +17,12 @@ from media_samples import MediaSamples
 from stored_records import Storage, content_hash
 
 from db.session import Database
-from videomoments_dagster.base.failures import SourceUnavailable
+from videomoments_dagster.base.failures import DatabaseRefused, SourceUnavailable
 from videomoments_dagster.core.resources.database_resource import DatabaseResource
 from videomoments_dagster.core.resources.object_store_resource import ObjectStoreResource
 from videomoments_dagster.moments.automation import inbox_sensor
+from videomoments_dagster.moments.intake.arrivals import Arrival
+from videomoments_dagster.moments.intake.intake import take_in
 from videomoments_dagster.moments.registered_sources import registered_source
 from videomoments_dagster.moments.resources.inbox_resource import InboxResource
 
@@ -282,3 +284,21 @@ def test_a_manifest_names_sources_with_titles_and_profiles(inbox: Inbox) -> None
     manifest.unlink()
     with pytest.raises(SourceUnavailable, match=r"manifest .* cannot be read"):
         inbox.tick()
+
+
+def test_what_is_wrong_with_the_database_is_not_taken_for_the_files_fault(
+    storage: Storage, inbox: Inbox
+) -> None:
+    def refused(_arrival: Arrival) -> str:
+        raise DatabaseRefused("it says no")
+
+    with pytest.raises(DatabaseRefused):
+        take_in(
+            inbox.database,
+            storage.manager.object_store.store,
+            [Arrival(location="/talk.mp4", state="1")],
+            register=refused,
+            after="",
+            most=1,
+            seconds=10,
+        )

@@ -11,13 +11,13 @@ from gcs_emulator import BUCKET, Fault, GoogleStorage
 from stored_records import Storage
 
 from videomoments_dagster.base.failures import SettingsRejected, SourceRejected, SourceUnavailable
-from videomoments_dagster.core.objects.google_transfer import TransferLimits
 from videomoments_dagster.core.resources import object_store_resource as object_store
 from videomoments_dagster.core.resources.database_resource import DatabaseResource
 from videomoments_dagster.core.resources.object_store_resource import ObjectStoreResource
 from videomoments_dagster.moments.intake import bucket as module
 from videomoments_dagster.moments.intake.bucket import list_bucket
 from videomoments_dagster.moments.resources.inbox_resource import InboxResource
+from videomoments_dagster.sources.google_transfer import TransferLimits
 
 INBOX = f"gs://{BUCKET}/in"
 

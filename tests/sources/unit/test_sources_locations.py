@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 
 from videomoments_dagster.base.failures import SourceRejected
 from videomoments_dagster.sources.locations import (
+    GoogleAddress,
     SourceKind,
     kind_of,
     normalise_location,
+    parse_google_url,
     redact,
     source_fingerprint,
 )
@@ -116,3 +118,8 @@ def test_secrets_in_locations_are_not_shown(location: str, shown: str) -> None:
 def test_a_remote_source_is_its_own_fingerprint() -> None:
     for location in ("https://example.com/a", "gs://bucket/a", "ytdlp:https://example.com/"):
         assert source_fingerprint(location) == location
+
+
+@pytest.mark.parametrize("key", ["talk #1 100%?.mp4", "a/b.mp4"])
+def test_a_google_address_is_taken_literally(key: str) -> None:
+    assert parse_google_url(f"gs://my-bucket/{key}") == GoogleAddress("my-bucket", key)

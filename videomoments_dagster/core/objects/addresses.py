@@ -1,8 +1,4 @@
-"""The object storage root as a setting: what it may look like, and which store it means.
-
-Belongs here: parsing of roots and of `gs://` addresses. Does not belong here: where the setting
-is read from (`videomoments_dagster.resources`).
-"""
+"""The object storage root as a setting: what it may look like, and which store it means."""
 
 from __future__ import annotations
 
@@ -14,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from videomoments_dagster.base.failures import SettingsRejected
-from videomoments_dagster.core.objects.file_urls import path_of_file_url
 from videomoments_dagster.core.objects.google_cloud import GoogleCloudStore
 from videomoments_dagster.core.objects.interface import ObjectStore
 from videomoments_dagster.core.objects.keys import check_key
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
+from videomoments_dagster.sources.locations import GoogleAddress, parse_google_url, path_of_file_url
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/")
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 _FORMS = "Use a folder, file:///absolute/folder, or gs://bucket/prefix"
 
 
@@ -30,19 +25,6 @@ class FolderAddress:
     """A root in a local folder."""
 
     folder: Path
-
-
-@dataclass(frozen=True, slots=True)
-class GoogleAddress:
-    """A root in, or an object of, Google Cloud Storage.
-
-    Attributes:
-        bucket: Name of the bucket.
-        path: What follows the bucket and its slash; empty for the whole bucket.
-    """
-
-    bucket: str
-    path: str
 
 
 def parse_root(root: str) -> FolderAddress | GoogleAddress:
@@ -72,16 +54,6 @@ def parse_root(root: str) -> FolderAddress | GoogleAddress:
         except ValueError as error:
             raise _rejected(root, "has an invalid prefix") from error
     raise _rejected(root, f"has the unsupported scheme {scheme[1]}://")
-
-
-def parse_google_url(url: str) -> GoogleAddress | None:
-    """Split `gs://bucket/path`; None when it has no valid bucket.
-
-    Paths are taken literally, as Google's own tools do: `%`, `#` and `?` are part of a name.
-    """
-    rest = url[len("gs://") :] if url.lower().startswith("gs://") else ""
-    bucket, _, path = rest.partition("/")
-    return GoogleAddress(bucket, path) if _BUCKET.fullmatch(bucket) else None
 
 
 def object_store_at(root: str, *, gcs_client: Callable[[], Any]) -> ObjectStore:

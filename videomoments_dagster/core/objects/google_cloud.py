@@ -23,7 +23,9 @@ from videomoments_dagster.base.failures import (
     SourceUnavailable,
     VideoMomentsError,
 )
-from videomoments_dagster.core.objects.google_transfer import (
+from videomoments_dagster.core.objects.interface import ObjectStat, StoredObject, Written
+from videomoments_dagster.core.objects.keys import check_key, check_prefix
+from videomoments_dagster.sources.google_transfer import (
     Checksums,
     ReadAloud,
     TransferLimits,
@@ -32,8 +34,6 @@ from videomoments_dagster.core.objects.google_transfer import (
     download_blob,
     google_problem,
 )
-from videomoments_dagster.core.objects.interface import ObjectStat, StoredObject, Written
-from videomoments_dagster.core.objects.keys import check_key, check_prefix
 
 _UPLOAD_SESSIONS = 2
 _CHECK_SECONDS = 15.0

@@ -38,9 +38,9 @@ from videomoments_dagster.base.files import (
     scratch_errors,
     sync_folder,
 )
-from videomoments_dagster.core.objects.file_urls import path_of_file_url
 from videomoments_dagster.core.objects.interface import ObjectStat, StoredObject, Written
 from videomoments_dagster.core.objects.keys import check_key, check_prefix
+from videomoments_dagster.sources.locations import path_of_file_url
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)

@@ -18,6 +18,7 @@ from videomoments_dagster.core.asset import (
 )
 from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.core.metadata_tables import failures_table
+from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.pools import ENCODING
 from videomoments_dagster.core.progress_log import progress_logged
 from videomoments_dagster.core.resources.media_resource import MediaResource
@@ -98,7 +99,7 @@ def clips(
         padding_right=config.padding_right,
         method=config.method,
     )
-    with failures_reported(video=video.identifier, step="clips"):
+    with failures_reported(Partition("moments", video.identifier), step="clips"):
         require_places(moments, asset="moments", duration_seconds=video.facts.duration_seconds)
         wanted = {
             moment.identifier: (

@@ -13,6 +13,7 @@ from videomoments_dagster.core.asset import (
     materialise,
 )
 from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
+from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.resources.language_models_resource import LanguageModelsResource
 from videomoments_dagster.core.resources.stored_results_resource import StoredResultsResource
 from videomoments_dagster.core.run_tags import PROFILE_TAG
@@ -64,7 +65,7 @@ def generation_config(
 ) -> dg.MaterializeResult[Any]:
     """Choose the profile and turn it into configurations."""
     video = context.partition_key
-    with failures_reported(video=video, step="generation_config"):
+    with failures_reported(Partition("moments", video), step="generation_config"):
         name = config.profile or chosen_profile(context, registry)
         selected = profiles.selected(name)
         language_models.check_names(models_of(selected))

@@ -5,6 +5,7 @@ import dagster as dg
 from videomoments_dagster.base.fingerprints import fingerprint
 from videomoments_dagster.core.asset import GROUP, OWNERS, Computation, materialise
 from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
+from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.pools import LANGUAGE_MODEL
 from videomoments_dagster.core.resources.language_models_resource import LanguageModelsResource
 from videomoments_dagster.core.resources.stored_results_resource import StoredResultsResource
@@ -64,7 +65,7 @@ def moments(
     """Find moments, then score them in a pass of its own."""
     generation, scoring = generation_config.generation, generation_config.scoring
     duration = video.facts.duration_seconds
-    with failures_reported(video=video.identifier, step="moments"):
+    with failures_reported(Partition("moments", video.identifier), step="moments"):
         finder = engine_for(context, language_models, generation.model, ask_again=config.force)
         scorer = engine_for(
             context, language_models, scoring.model, ask_again=config.force or config.rescore

@@ -5,6 +5,7 @@ import dagster as dg
 from videomoments_dagster.base.fingerprints import fingerprint
 from videomoments_dagster.core.asset import GROUP, OWNERS, Computation, materialise
 from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
+from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.pools import LANGUAGE_MODEL
 from videomoments_dagster.core.resources.language_models_resource import LanguageModelsResource
 from videomoments_dagster.core.resources.media_resource import MediaResource
@@ -70,7 +71,7 @@ def refined_moments(
     refinement, scoring = generation_config.refinement, generation_config.scoring
     max_shift = generation_config.max_shift_seconds
     duration = video.facts.duration_seconds
-    with failures_reported(video=video.identifier, step="refined_moments"):
+    with failures_reported(Partition("moments", video.identifier), step="refined_moments"):
         refiner = engine_for(context, language_models, refinement.model, ask_again=config.force)
         scorer = engine_for(
             context, language_models, scoring.model, ask_again=config.force or config.rescore

@@ -19,6 +19,7 @@ from videomoments_dagster.core.asset import (
     materialise,
 )
 from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
+from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.pools import ENCODING
 from videomoments_dagster.core.progress_log import progress_logged
 from videomoments_dagster.core.resources.media_resource import MediaResource
@@ -87,7 +88,7 @@ def thumbnails(
     scratch: ScratchResource,
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # no other is taken beside checks
     """Make the thumbnails that are missing."""
-    with failures_reported(video=video.identifier, step="thumbnails"):
+    with failures_reported(Partition("moments", video.identifier), step="thumbnails"):
         urls: dict[_Owner, str] = {}
         if video.facts.video is not None:
             urls[None] = video.cloud_url

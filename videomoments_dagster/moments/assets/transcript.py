@@ -15,6 +15,7 @@ from videomoments_dagster.core.asset import (
     materialise,
 )
 from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
+from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.pools import TRANSCRIPTION
 from videomoments_dagster.core.progress_log import progress_logged
 from videomoments_dagster.core.resources.language_models_resource import LanguageModelsResource
@@ -83,7 +84,7 @@ def transcript(
     language_models: LanguageModelsResource,
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # no other is taken beside checks
     """Transcribe with the chosen engine."""
-    with failures_reported(video=video.identifier, step="transcript"):
+    with failures_reported(Partition("moments", video.identifier), step="transcript"):
         duration = video.facts.duration_seconds
         source = registry.source_of(video.identifier)
         engine = transcription.engine(

@@ -17,6 +17,7 @@ from videomoments_dagster.core.asset import (
     materialise,
 )
 from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
+from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.progress_log import progress_logged
 from videomoments_dagster.core.resources.language_models_resource import LanguageModelsResource
 from videomoments_dagster.core.resources.object_store_resource import ObjectStoreResource
@@ -86,7 +87,7 @@ def video(
     language_models: LanguageModelsResource,
 ) -> dg.MaterializeResult[Any]:
     """Fetch, probe and hash the source."""
-    with failures_reported(video=context.partition_key, step="video"):
+    with failures_reported(Partition("moments", context.partition_key), step="video"):
         identifier = checked_identifier(context.partition_key)
         source = _source(identifier, config, registry.source_of(identifier))
         stored = results.intact(asset="video", video=identifier)

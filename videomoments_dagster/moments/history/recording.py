@@ -17,8 +17,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from db import models
-from db.errors import DatabaseProblem
 from db.session import Database
+from videomoments_dagster.base.failures import DatabaseProblem
 from videomoments_dagster.core.run_tags import CONFIG_TAG, PIPELINE_TAG
 from videomoments_dagster.moments.history.dagster_runs import PARTITION_TAG, run_facts
 from videomoments_dagster.moments.history.run_facts import (

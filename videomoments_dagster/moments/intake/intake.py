@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db.session import Database
-from videomoments_dagster.base.failures import VideoMomentsError
+from videomoments_dagster.base.failures import DatabaseProblem, VideoMomentsError
 from videomoments_dagster.core.objects.interface import ObjectStore
 from videomoments_dagster.moments.intake.arrivals import Arrival
 from videomoments_dagster.moments.intake.inbox_entries import (
@@ -192,7 +192,7 @@ def _attempt(register: Callable[[Arrival], str], arrival: Arrival) -> tuple[str 
     try:
         return register(arrival), None
     except VideoMomentsError as error:
-        if error.retryable:
+        if error.retryable or isinstance(error, DatabaseProblem):
             raise
         return None, str(error)
 

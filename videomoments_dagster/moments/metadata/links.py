@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 import dagster as dg
 
-from videomoments_dagster.core.objects.file_urls import path_of_file_url
+from videomoments_dagster.sources.locations import path_of_file_url
 
 _GOOGLE_CLOUD = "https://storage.cloud.google.com/"
 

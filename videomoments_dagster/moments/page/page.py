@@ -19,14 +19,13 @@ from markupsafe import Markup
 
 from videomoments_dagster.base.fingerprints import digest
 from videomoments_dagster.base.text import clock, clock_with_tenths
-from videomoments_dagster.core.objects.file_urls import path_of_file_url
 from videomoments_dagster.moments.page import page_timeline as timeline
 from videomoments_dagster.moments.page.contents import PageContents, Picture
 from videomoments_dagster.moments.page.page_addresses import Address, web_address
 from videomoments_dagster.moments.page.shown_text import language_tag, length, one_line, shown, size
 from videomoments_dagster.moments.page.spoken_words import spoken_segments
 from videomoments_dagster.moments.records import Clip, Moment
-from videomoments_dagster.sources.locations import redact
+from videomoments_dagster.sources.locations import path_of_file_url, redact
 
 CODE_VERSION = "1"
 

@@ -12,7 +12,6 @@ from typing import Any
 import dagster as dg
 
 from videomoments_dagster.base.failures import SourceRejected, SourceUnavailable
-from videomoments_dagster.core.objects.addresses import parse_google_url
 from videomoments_dagster.core.resources.database_resource import DatabaseResource
 from videomoments_dagster.core.resources.object_store_resource import ObjectStoreResource
 from videomoments_dagster.moments.intake.arrivals import Arrival
@@ -21,6 +20,7 @@ from videomoments_dagster.moments.intake.folder import SETTLE_SECONDS, list_fold
 from videomoments_dagster.moments.intake.intake import Intake, WantedRun, take_in, wanted_runs
 from videomoments_dagster.moments.intake.manifest import read_manifest
 from videomoments_dagster.moments.registration import add_source
+from videomoments_dagster.sources.locations import parse_google_url
 
 _MANIFEST_BYTES = 64 * 1024**2
 
@@ -101,7 +101,7 @@ class InboxResource(dg.ConfigurableResource[Any]):
         return wanted_runs(self.database.database, has_run=has_run, most=most)
 
     def _manifest_text(self) -> str:
-        from videomoments_dagster.core.objects.google_transfer import (  # noqa: PLC0415
+        from videomoments_dagster.sources.google_transfer import (  # noqa: PLC0415
             TransferLimits,
             brief_reason,
             google_problem,
