@@ -1,8 +1,4 @@
-"""Assembles the Dagster definitions from the folder `defs`.
-
-Belongs here: the one function that puts assets, jobs, sensors and resources together. Does not
-belong here: any of those.
-"""
+"""Merges the systems' definitions."""
 
 from __future__ import annotations
 
@@ -12,24 +8,17 @@ from typing import Any
 
 import dagster as dg
 
+from videomoments_dagster.core.assembly import core_definitions, shared_resources
 from videomoments_dagster.core.settings import Settings, load_settings
-from videomoments_dagster.moments.assets.clips import clips
-from videomoments_dagster.moments.assets.generation_config import generation_config
-from videomoments_dagster.moments.assets.moments import moments
-from videomoments_dagster.moments.assets.refined_moments import refined_moments
-from videomoments_dagster.moments.assets.thumbnails import thumbnails
-from videomoments_dagster.moments.assets.transcript import transcript
-from videomoments_dagster.moments.assets.video import video
-from videomoments_dagster.moments.automation.abandoned_run_sensor import abandoned_runs
-from videomoments_dagster.moments.automation.housekeeping import HOUSEKEEPING
-from videomoments_dagster.moments.automation.inbox_sensor import inbox
-from videomoments_dagster.moments.automation.jobs import JOBS
-from videomoments_dagster.moments.automation.schedules import schedules_for
-from videomoments_dagster.moments.automation.sensors import SENSORS
-from videomoments_dagster.moments.checks.stored_checks import CHECK_STORED_RESULTS, STORED_CHECKS
-from videomoments_dagster.moments.resources.wiring import resources_for
+from videomoments_dagster.moments.definitions import moments_definitions
+from videomoments_dagster.moments.resources import moments_resources
+from videomoments_dagster.moments.system import MOMENTS
 
-ASSETS = [video, transcript, generation_config, moments, refined_moments, clips, thumbnails]
+
+def resources_for(settings: Settings) -> dict[str, Any]:
+    """All resources, by the names that assets and the command line ask for them."""
+    shared = shared_resources(settings, [MOMENTS])
+    return {**shared, **moments_resources(settings, shared)}
 
 
 def build_definitions(
@@ -42,15 +31,10 @@ def build_definitions(
         resources: Resources by name that take the place of the usual ones.
     """
     settings = settings or load_settings()
-    return dg.Definitions(
-        assets=ASSETS,
-        asset_checks=STORED_CHECKS,
-        jobs=[*JOBS, CHECK_STORED_RESULTS, HOUSEKEEPING],
-        schedules=schedules_for(settings),
-        sensors=[*SENSORS, abandoned_runs, inbox],
-        resources={**resources_for(settings), **(resources or {})},
-        # A run is a process of its own already; a process a step took 24 s where this takes 2.4.
-        executor=dg.in_process_executor,
+    return dg.Definitions.merge(
+        core_definitions(settings),
+        moments_definitions(settings),
+        dg.Definitions(resources={**resources_for(settings), **(resources or {})}),
     )
 
 

@@ -26,10 +26,11 @@ from db.session import Database
 from videomoments_dagster.base.failures import SourceRejected
 from videomoments_dagster.cli.running import Reporter, run_job
 from videomoments_dagster.core.run_tags import CODE_LOCATION, PROFILE_TAG
+from videomoments_dagster.core.runs import PARTITION_TAG
 from videomoments_dagster.moments.backlog import FAILED, states_of, unfinished, videos_in_flight
-from videomoments_dagster.moments.history.dagster_runs import PARTITION_TAG, run_facts
+from videomoments_dagster.moments.history.dagster_runs import run_facts
 from videomoments_dagster.moments.history.run_facts import HistoryRow, history_row
-from videomoments_dagster.moments.partitions import VIDEOS
+from videomoments_dagster.moments.system import VIDEO_PARTITIONS
 
 BACKFILL_TAG = "dagster/backfill"
 _DAEMON = "BACKFILL"
@@ -123,7 +124,7 @@ def planned(
     else:
         chosen = _named_in(Path(only), {state.identifier for state in states})
     busy = videos_in_flight(instance)
-    instance.add_dynamic_partitions(VIDEOS.name or "", chosen)
+    instance.add_dynamic_partitions(VIDEO_PARTITIONS, chosen)
     return Plan(
         job=job,
         profile=profile,

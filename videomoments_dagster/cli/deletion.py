@@ -18,9 +18,8 @@ from db.session import Database
 from videomoments_dagster.base.failures import ResultMissing, VideoBusy
 from videomoments_dagster.base.identifiers import checked_identifier
 from videomoments_dagster.core.objects.interface import ObjectStore
-from videomoments_dagster.core.objects.keys import video_prefixes
-from videomoments_dagster.moments.history.dagster_runs import run_in_flight
-from videomoments_dagster.moments.partitions import VIDEOS
+from videomoments_dagster.core.runs import run_in_flight
+from videomoments_dagster.moments.system import MOMENTS, VIDEO_PARTITIONS
 from videomoments_dagster.moments.video_removal import remove_video
 
 
@@ -50,12 +49,12 @@ def deletable(instance: DagsterInstance, store: ObjectStore, identifier: str) ->
     """
     checked_identifier(identifier)
     _refuse_while_running(instance, identifier)
-    found = [stat for prefix in video_prefixes(identifier) for stat in store.list(prefix)]
+    found = [stat for prefix in MOMENTS.folders_of(identifier) for stat in store.list(prefix)]
     return Deletable(
         identifier=identifier,
         objects=tuple(stat.url for stat in found),
         size_bytes=sum(stat.size_bytes for stat in found),
-        is_partition=instance.has_dynamic_partition(VIDEOS.name or "", identifier),
+        is_partition=instance.has_dynamic_partition(VIDEO_PARTITIONS, identifier),
     )
 
 
@@ -83,7 +82,7 @@ def delete_video(
         for url in what.objects:
             store.delete(url)
         if what.is_partition:
-            instance.delete_dynamic_partition(VIDEOS.name or "", what.identifier)
+            instance.delete_dynamic_partition(VIDEO_PARTITIONS, what.identifier)
 
 
 def _refuse_while_running(instance: DagsterInstance, identifier: str) -> None:

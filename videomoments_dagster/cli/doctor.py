@@ -37,7 +37,7 @@ from videomoments_dagster.base.failures import (
 )
 from videomoments_dagster.cli.dagster_instance import dagster_database_url
 from videomoments_dagster.core.configured_database import database_url
-from videomoments_dagster.core.resources.object_store_resource import ObjectStoreResource
+from videomoments_dagster.core.resources import ObjectStoreResource
 from videomoments_dagster.core.settings import Settings
 from videomoments_dagster.language_models.model_registry import key_of, load_models, model_named
 from videomoments_dagster.language_models.reachability import check_reachable

@@ -30,9 +30,9 @@ from videomoments_dagster.cli.running import run_job
 from videomoments_dagster.cli.upkeep import upkeep_commands
 from videomoments_dagster.core.configured_database import database_url, open_database
 from videomoments_dagster.core.settings import Settings, load_settings
+from videomoments_dagster.definitions import resources_for
 from videomoments_dagster.moments.profiles import load_profiles, profile_named
 from videomoments_dagster.moments.registration import add_source, registered
-from videomoments_dagster.moments.resources.wiring import resources_for
 
 EXIT_FAILED = 1
 EXIT_PARTIAL = 3

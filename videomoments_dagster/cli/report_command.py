@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from videomoments_dagster.cli.run_report import write_report
-from videomoments_dagster.core.resources.object_store_resource import ObjectStoreResource
+from videomoments_dagster.core.resources import ObjectStoreResource
 
 _BYTES_PER_KIBIBYTE = 1024
 

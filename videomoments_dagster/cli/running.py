@@ -21,9 +21,7 @@ from videomoments_dagster.base.failures import DatabaseProblem
 from videomoments_dagster.core.run_tags import PROFILE_TAG, TRANSCRIPTION_TAG
 from videomoments_dagster.core.runs import close_abandoned_runs
 from videomoments_dagster.definitions import current_definitions
-from videomoments_dagster.moments.automation.jobs import CONFIG_OF_JOB
 from videomoments_dagster.moments.history.dagster_runs import (
-    COUNTED_ASSETS,
     RECORDED_EVENTS,
     blocking_sentence,
     recorded_events,
@@ -32,11 +30,11 @@ from videomoments_dagster.moments.history.dagster_runs import (
 )
 from videomoments_dagster.moments.history.recording import record_run
 from videomoments_dagster.moments.history.run_facts import (
-    JOB_ASSETS,
     HistoryRow,
     RunFacts,
     history_row,
 )
+from videomoments_dagster.moments.system import MOMENTS
 
 
 class Reporter(Protocol):
@@ -124,12 +122,14 @@ def run_job(
 
 def _run_config(job: str, *, force: bool) -> Mapping[str, Any]:
     config: dict[str, Any] = {
-        **CONFIG_OF_JOB.get(job, {}),
+        **MOMENTS.jobs[job].config,
         # Dagster's console log is for its daemons; the reporter speaks here.
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
     }
     if force and job != "scores_only":
-        config["ops"] = {asset: {"config": {"force": True}} for asset in sorted(JOB_ASSETS[job])}
+        config["ops"] = {
+            asset: {"config": {"force": True}} for asset in sorted(MOMENTS.jobs[job].assets)
+        }
     return config
 
 

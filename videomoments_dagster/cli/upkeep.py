@@ -15,11 +15,11 @@ import click
 from videomoments_dagster.base.identifiers import checked_identifier
 from videomoments_dagster.cli import printing
 from videomoments_dagster.cli.deletion import deletable, delete_video
-from videomoments_dagster.core.resources.object_store_resource import ObjectStoreResource
-from videomoments_dagster.moments.history.dagster_runs import run_in_flight
+from videomoments_dagster.core.resources import ObjectStoreResource
+from videomoments_dagster.core.runs import run_in_flight
+from videomoments_dagster.definitions import resources_for
 from videomoments_dagster.moments.history.history_rows import run_history
 from videomoments_dagster.moments.history.recording import record_all
-from videomoments_dagster.moments.resources.wiring import resources_for
 
 REBUILD = "rebuild"
 

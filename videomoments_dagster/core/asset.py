@@ -23,7 +23,6 @@ from pydantic import Field
 from videomoments_dagster.base.fingerprints import fingerprint
 from videomoments_dagster.core.checks import ResultCheck, StoredCheck, called_by_name
 from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
-from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.resources import StoredResultsResource
 from videomoments_dagster.core.storage import AssetStorage, Computed, StoredResult
 from videomoments_dagster.core.system import (
@@ -81,9 +80,18 @@ class Previous(StoredResult[Value]):
     the versions of its inputs and its run config decide.
     """
 
-    code_version: str
-    force: bool = False
-    made_from: str = ""
+    def __init__(self, *stored: Any, code_version: str, force: bool) -> None:
+        """Look at what is stored.
+
+        Args:
+            *stored: As for `StoredResult`.
+            code_version: Of the asset as it is now.
+            force: Whether it is computed again in any case.
+        """
+        super().__init__(*stored)
+        self._code_version = code_version
+        self.force = force
+        self.made_from = ""
 
     def is_made_from(
         self, *, inputs: Mapping[str, object], settings: Mapping[str, object] | None = None
@@ -98,7 +106,7 @@ class Previous(StoredResult[Value]):
             settings: Settings that the result depends on, by name.
         """
         self.made_from = fingerprint(
-            code_version=self.code_version, inputs=inputs, settings=settings or {}
+            code_version=self._code_version, inputs=inputs, settings=settings or {}
         )
         note = self.note
         return (
@@ -175,10 +183,15 @@ def asset(
             results: StoredResultsResource = given.pop(_RESULTS)
             partition = system.partition(context.partition_key)
             with failures_reported(partition, step=name):
-                previous = results.previous(Previous, partition, storage)
                 config = given.get("config")
-                previous.code_version = code_version
-                previous.force = isinstance(config, MaterialisationConfig) and config.force
+                previous = Previous(
+                    results.database.database,
+                    results.object_store.store,
+                    partition,
+                    storage,
+                    code_version=code_version,
+                    force=isinstance(config, MaterialisationConfig) and config.force,
+                )
                 values = {one: given[one] for one in inputs}
                 if _PREVIOUS in wanted:
                     given[_PREVIOUS] = previous

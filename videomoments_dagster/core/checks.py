@@ -91,7 +91,9 @@ class ResultCheck:
         """The rule's name."""
         return self.rule.__name__
 
-    def spec(self, asset: dg.AssetKey, partitions: dg.PartitionsDefinition[str]) -> dg.AssetCheckSpec:
+    def spec(
+        self, asset: dg.AssetKey, partitions: dg.PartitionsDefinition[str]
+    ) -> dg.AssetCheckSpec:
         """Dagster's spec of it."""
         with previews_accepted():
             return dg.AssetCheckSpec(
@@ -104,7 +106,7 @@ class ResultCheck:
 
     def result(self, value: Any, available: Mapping[str, Any]) -> dg.AssetCheckResult:
         """Apply the rule to a value."""
-        outcome = called_by_name(self.rule, value, available)
+        outcome: Outcome = called_by_name(self.rule, value, available)
         return outcome.result(severity=self.severity, check_name=self.name)
 
 

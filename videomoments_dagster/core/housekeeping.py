@@ -1,10 +1,17 @@
-"""Housekeeping: what is removed for its age, by a job of its own."""
+"""Housekeeping: what is removed for its age, and runs that are closed since their process is gone."""
+
+import json
+import time
 
 import dagster as dg
 
 from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
-from videomoments_dagster.core.resources import GarbageResource, LanguageModelsResource
-from videomoments_dagster.core.runs import run_in_flight
+from videomoments_dagster.core.resources import (
+    DatabaseResource,
+    GarbageResource,
+    LanguageModelsResource,
+)
+from videomoments_dagster.core.runs import run_in_flight, watch_runs
 
 
 @dg.op(
@@ -60,3 +67,54 @@ def housekeeping() -> None:
     """Both, one after the other."""
     remove_old_model_calls()
     collect_garbage()
+
+
+def nightly_housekeeping(cron: str) -> dg.ScheduleDefinition:
+    """The schedule of it; off until somebody switches it on."""
+    return dg.ScheduleDefinition(
+        name="nightly_housekeeping",
+        job=housekeeping,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        description="""Runs `housekeeping` every night.
+
+The time is VIDEOMOMENTS_HOUSEKEEPING_CRON. It reads and writes nothing itself. If it fails, no run
+was requested; the next night asks again, and the job can be launched by hand. Off until it is
+switched on.""",
+    )
+
+
+@dg.sensor(
+    name="abandoned_runs",
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="""Fails runs whose process is gone, after a power cut, say.
+
+Every run holds a lock in our database while it lives. This reads the locks, and writes the end of
+runs into Dagster's records and `pipeline_history`. One that is under way and has held none for
+90 seconds is marked as failed, so that it takes no place in the queue any more and its video can
+be run again. It launches nothing. If it fails, the next tick looks again.""",
+)
+def abandoned_runs(
+    context: dg.SensorEvaluationContext, database: DatabaseResource
+) -> dg.SkipReason:
+    """Look at all runs that are under way, and remember which of them seem dead."""
+    watch = watch_runs(
+        context.instance,
+        database.database,
+        silent_since=_cursor(context.cursor),
+        now=time.time(),
+    )
+    context.update_cursor(json.dumps(dict(watch.silent_since)))
+    said = f"{len(watch.silent_since)} runs that are under way seem dead, and are watched."
+    for run_id in watch.closed:
+        said += f" The run {run_id} is failed: its process is gone."
+    return dg.SkipReason(said)
+
+
+def _cursor(text: str | None) -> dict[str, float]:
+    """What the last tick wrote; anything else means that nothing was seen before."""
+    try:
+        return {str(run_id): float(at) for run_id, at in json.loads(text or "{}").items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}

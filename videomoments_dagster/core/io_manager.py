@@ -58,7 +58,7 @@ class PartitionIOManager(dg.ConfigurableIOManager):
         ) as progress:
             stored, objects = store(
                 self.database.database,
-                self.object_store.store if has_files else None,
+                self.object_store.store,
                 partition,
                 asset.storage,
                 computed,

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import dagster as dg
 
-from videomoments_dagster.moments.records import ClipFailure
-
 MAX_ROWS = 50
 """The event log keeps metadata for good; longer tables end with a count."""
 
@@ -62,12 +60,4 @@ def table(
     return dg.MetadataValue.table(
         records,
         schema=dg.TableSchema([dg.TableColumn(name, kind) for name, kind in columns.items()]),
-    )
-
-
-def failures_table(failures: Sequence[ClipFailure]) -> dg.TableMetadataValue:
-    """Moment and reason of each clip that could not be cut."""
-    return table(
-        {"moment": "string", "why there is no clip": "string"},
-        ((failure.moment_identifier, failure.reason) for failure in failures),
     )

@@ -33,9 +33,7 @@ _FORGOTTEN_AT_ONCE = 10_000
 class StoredAnswers:
     """Answers to the questions about one partition, in `pipeline.kept_answers`."""
 
-    def __init__(
-        self, database: Database, partition: Partition, *, since: datetime | None
-    ) -> None:
+    def __init__(self, database: Database, partition: Partition, *, since: datetime | None) -> None:
         """Look at one partition's answers.
 
         Args:

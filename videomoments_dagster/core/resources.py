@@ -5,7 +5,7 @@ No future import of annotations here: Dagster reads them when it makes the class
 
 import hashlib
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -211,9 +211,7 @@ class StoredResultsResource(dg.ConfigurableResource[Any]):
         storage: AssetStorage[Any, Value],
     ) -> StoredResult[Value]:
         """What is stored of an asset in a partition."""
-        return StoredResult(
-            self.database.database, self.object_store.store, partition, storage
-        )
+        return StoredResult(self.database.database, self.object_store.store, partition, storage)
 
 
 _WORTH_IT_BYTES = 32 * 1024**2

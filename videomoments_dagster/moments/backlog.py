@@ -13,8 +13,8 @@ from itertools import islice
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from db.session import Database
-from videomoments_dagster.moments.history.dagster_runs import IN_FLIGHT, PARTITION_TAG
-from videomoments_dagster.moments.history.run_facts import JOB_ASSETS
+from videomoments_dagster.core.runs import IN_FLIGHT, PARTITION_TAG
+from videomoments_dagster.moments.system import MOMENTS
 from videomoments_dagster.moments.unfinished_videos import (
     VideoState,
     unfinished_videos,
@@ -32,7 +32,7 @@ def unfinished(states: Iterable[VideoState]) -> list[str]:
 def states_of(database: Database, *, job: str) -> list[VideoState]:
     """The states of all registered videos with regard to a job's assets, the newest first."""
     with database.read() as session:
-        return list(video_states(session, JOB_ASSETS[job]))
+        return list(video_states(session, MOMENTS.jobs[job].assets))
 
 
 def videos_in_flight(instance: DagsterInstance) -> set[str]:
@@ -57,7 +57,7 @@ def videos_failed_since(instance: DagsterInstance, since: datetime) -> set[str]:
 def videos_to_finish(database: Database, *, job: str) -> list[str]:
     """The same of all registered videos, without reading those that are done; newest first."""
     with database.read() as session:
-        return unfinished_videos(session, JOB_ASSETS[job], failed=FAILED)
+        return unfinished_videos(session, MOMENTS.jobs[job].assets, failed=FAILED)
 
 
 def due_videos(

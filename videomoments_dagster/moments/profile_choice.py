@@ -1,22 +1,20 @@
-"""Which generation profile a run uses for a video, and whether its models are to be had.
-
-Belongs here: the order in which run config, run tag and registration decide, and the check that
-comes before any work. Does not belong here: profiles or models themselves.
-"""
+"""Which generation profile a run uses for a video, and whether its models are to be had."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
-from videomoments_dagster.core.resources.language_models_resource import LanguageModelsResource
+from videomoments_dagster.core.resources import LanguageModelsResource
 from videomoments_dagster.core.run_tags import PROFILE_TAG
+from videomoments_dagster.core.runs import assets_of
+from videomoments_dagster.moments.engine_work import check_servers
+from videomoments_dagster.moments.finding.extractive import EXTRACTIVE_MODEL
 from videomoments_dagster.moments.profiles import DEFAULT_PROFILE
 from videomoments_dagster.moments.records import SelectedConfigs
-from videomoments_dagster.moments.resources.profiles_resource import ProfilesResource
-from videomoments_dagster.moments.resources.registry_resource import SourceRegistryResource
+from videomoments_dagster.moments.resources import ProfilesResource, SourceRegistryResource
 
 
 def chosen_profile(context: dg.AssetExecutionContext, registry: SourceRegistryResource) -> str:
@@ -40,14 +38,17 @@ def _configured(run_config: Mapping[str, Any]) -> str | None:
     return profile if isinstance(profile, str) else None
 
 
-def models_of(selected: SelectedConfigs) -> tuple[str, ...]:
-    """Names of the engines and models that these configs need."""
-    return (selected.generation.model, selected.refinement.model, selected.scoring.model)
+def check_names(language_models: LanguageModelsResource, selected: SelectedConfigs) -> None:
+    """Make sure that every model of these configs is known, and that its key is there.
+
+    Raises:
+        SettingsRejected: If one is not, or the file of models is invalid.
+    """
+    language_models.check_names(set(_models_of(selected)) - {EXTRACTIVE_MODEL})
 
 
 def check_models_before_work(
     context: dg.AssetExecutionContext,
-    *,
     registry: SourceRegistryResource,
     profiles: ProfilesResource,
     language_models: LanguageModelsResource,
@@ -61,11 +62,10 @@ def check_models_before_work(
         SettingsRejected: If the profile, a model's name or its key is missing.
         LanguageModelRefused: If a model's server does not answer or refuses the key.
     """
-    if "generation_config" not in _assets_of_run(context):
-        return
-    selected = profiles.selected(chosen_profile(context, registry))
-    language_models.check_servers(models_of(selected))
+    if any(asset.name == "generation_config" for asset in assets_of(context.run)):
+        selected = profiles.selected(chosen_profile(context, registry))
+        check_servers(language_models, _models_of(selected))
 
 
-def _assets_of_run(context: dg.AssetExecutionContext) -> Iterable[str]:
-    return {key.path[-1] for key in context.job_def.asset_layer.selected_asset_keys}
+def _models_of(selected: SelectedConfigs) -> tuple[str, ...]:
+    return (selected.generation.model, selected.refinement.model, selected.scoring.model)

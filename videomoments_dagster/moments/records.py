@@ -10,11 +10,10 @@ player shows is 0, whatever the container's start time or edit list says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from videomoments_dagster.media.facts import MediaFacts
 
@@ -298,12 +297,10 @@ class MadeThumbnails:
     Attributes:
         kept: Stored thumbnails that are still right.
         made: New files to store, replacing whatever their video or clip had.
-        why_none: Why there are none, such as a source without a picture.
     """
 
     kept: tuple[Thumbnail, ...]
     made: tuple[ThumbnailFile, ...]
-    why_none: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,20 +322,3 @@ class Source:
     captions: str | None = None
     transcription_engine: str | None = None
     profile: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredResult:
-    """What is remembered of an asset's last materialisation for one video.
-
-    Attributes:
-        fingerprint: Over inputs, settings and code version; empty for a partial result.
-        data_version: Content hash of the result.
-        details: Small JSON facts that the asset shows again when nothing changed.
-        value: What is stored, as its IO manager would load it, where it was read.
-    """
-
-    fingerprint: str
-    data_version: str
-    details: Mapping[str, Any] = field(default_factory=dict)
-    value: Any = None

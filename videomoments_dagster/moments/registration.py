@@ -17,9 +17,9 @@ from db.session import Database
 from videomoments_dagster.base.failures import IdentifierRejected, SourceRejected
 from videomoments_dagster.base.identifiers import MAX_IDENTIFIER_LENGTH, checked_identifier
 from videomoments_dagster.media.probe import probe
-from videomoments_dagster.moments.partitions import VIDEOS
 from videomoments_dagster.moments.records import Source
 from videomoments_dagster.moments.registered_sources import register, registered_source, source_at
+from videomoments_dagster.moments.system import VIDEO_PARTITIONS
 from videomoments_dagster.sources.local_file import checked_local_file
 from videomoments_dagster.sources.locations import (
     SourceKind,
@@ -107,7 +107,7 @@ def add_source(
             source = replace(wanted, identifier=_free_identifier(wanted, taken))
             is_new = True
         register(session, source)
-    instance.add_dynamic_partitions(VIDEOS.name or "", [source.identifier])
+    instance.add_dynamic_partitions(VIDEO_PARTITIONS, [source.identifier])
     return Registration(source=source, is_new=is_new)
 
 
@@ -156,6 +156,6 @@ def registered(instance: DagsterInstance, database: Database, identifier: str) -
             remedy=f"Run `videomoments add SOURCE --identifier {identifier}`, or look it up with "
             "`videomoments list`",
         )
-    if not instance.has_dynamic_partition(VIDEOS.name or "", identifier):
-        instance.add_dynamic_partitions(VIDEOS.name or "", [identifier])
+    if not instance.has_dynamic_partition(VIDEO_PARTITIONS, identifier):
+        instance.add_dynamic_partitions(VIDEO_PARTITIONS, [identifier])
     return source

@@ -17,6 +17,7 @@ from db.models.moments.pipeline_history import PipelineHistory
 from db.models.moments.video import Video
 from db.models.pipeline.materialisation import Materialisation
 from db.models.pipeline.source import Source
+from videomoments_dagster.moments.system import MOMENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +44,14 @@ _UNFINISHED = text(
     FROM pipeline.sources AS sources
     LEFT JOIN videos ON videos.identifier = sources.identifier
     WHERE videos.id IS NULL
-    OR videos.id NOT IN (
-        SELECT video_id FROM pipeline.materialisations
-        WHERE asset = ANY(:assets)
-        GROUP BY video_id HAVING count(*) >= cardinality(CAST(:assets AS text[]))
+    OR sources.identifier NOT IN (
+        SELECT partition_key FROM pipeline.materialisations
+        WHERE system = :system AND asset = ANY(:assets)
+        GROUP BY partition_key HAVING count(*) >= cardinality(CAST(:assets AS text[]))
     )
-    OR videos.id IN (
-        SELECT video_id FROM pipeline.materialisations
-        WHERE fingerprint = '' AND asset = ANY(:assets)
+    OR sources.identifier IN (
+        SELECT partition_key FROM pipeline.materialisations
+        WHERE fingerprint = '' AND system = :system AND asset = ANY(:assets)
     )
     OR videos.id IN (
         SELECT run.video_id FROM pipeline_history AS run
@@ -75,7 +76,7 @@ def unfinished_videos(
         assets: Names of the assets that a video should have.
         failed: Statuses of a last run that did not do all.
     """
-    given = {"assets": sorted(assets), "failed": sorted(failed)}
+    given = {"system": MOMENTS.name, "assets": sorted(assets), "failed": sorted(failed)}
     return list(session.scalars(_UNFINISHED, given))
 
 
@@ -87,10 +88,14 @@ def video_states(session: Session, assets: Collection[str]) -> Sequence[VideoSta
         assets: Names of the assets that a video should have.
     """
     whole = (
-        select(Materialisation.video_id, func.count().label("assets"))
-        # An empty fingerprint stands for a result that is there in part.
-        .where(Materialisation.asset.in_(assets), Materialisation.fingerprint != "")
-        .group_by(Materialisation.video_id)
+        select(Materialisation.partition_key, func.count().label("assets"))
+        .where(
+            Materialisation.system == MOMENTS.name,
+            Materialisation.asset.in_(assets),
+            # An empty fingerprint stands for a result that is there in part.
+            Materialisation.fingerprint != "",
+        )
+        .group_by(Materialisation.partition_key)
         .subquery()
     )
     run = aliased(PipelineHistory)
@@ -103,7 +108,7 @@ def video_states(session: Session, assets: Collection[str]) -> Sequence[VideoSta
     rows = session.execute(
         select(Source.identifier, func.coalesce(whole.c.assets, 0), last.c.status)
         .outerjoin(Video, Video.identifier == Source.identifier)
-        .outerjoin(whole, whole.c.video_id == Video.id)
+        .outerjoin(whole, whole.c.partition_key == Video.identifier)
         .outerjoin(last, last.c.video_id == Video.id)
         .order_by(Source.created_at.desc(), Source.identifier)
     )

@@ -11,6 +11,7 @@ from videomoments_dagster.base.fingerprints import digest
 from videomoments_dagster.moments.identity import config_hash, prompt_hash
 from videomoments_dagster.moments.records import (
     Clips,
+    FetchedVideo,
     Moments,
     ScoringConfig,
     SelectedConfigs,
@@ -20,7 +21,7 @@ from videomoments_dagster.moments.records import (
 from videomoments_dagster.speech.transcript import Transcript
 
 
-def video_version(video: Video) -> str:
+def video_version(video: Video | FetchedVideo) -> str:
     """Over the bytes, the title and where they came from."""
     return digest([video.content_hash, video.title, video.source_url])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DateTime, ForeignKey, Index, String
+from sqlalchemy import DateTime, Index, String
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -21,9 +21,8 @@ class KeptAnswer(Base):
         {"schema": PIPELINE_SCHEMA},
     )
 
-    video_id: Mapped[int] = mapped_column(
-        ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
-    )
+    system: Mapped[str] = mapped_column(String(30), primary_key=True)
+    partition_key: Mapped[str] = mapped_column(String(255), primary_key=True)
     key: Mapped[str] = mapped_column(
         String(64), primary_key=True, comment="SHA-256 over everything that determines the answer"
     )

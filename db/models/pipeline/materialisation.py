@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DateTime, ForeignKey, Index, String, func, text
+from sqlalchemy import DateTime, Index, String, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -13,21 +13,21 @@ from db.base import PIPELINE_SCHEMA, Base
 
 
 class Materialisation(Base):
-    """The last stored result of one asset for one video; unchanged inputs return it again."""
+    """The last stored result of one asset in one partition; unchanged inputs return it again."""
 
     __tablename__ = "materialisations"
     __table_args__ = (
         Index(
             "idx_materialisations_partial",
-            "video_id",
+            "system",
+            "partition_key",
             postgresql_where=text("fingerprint = ''"),
         ),
         {"schema": PIPELINE_SCHEMA},
     )
 
-    video_id: Mapped[int] = mapped_column(
-        ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
-    )
+    system: Mapped[str] = mapped_column(String(30), primary_key=True)
+    partition_key: Mapped[str] = mapped_column(String(255), primary_key=True)
     asset: Mapped[str] = mapped_column(String(100), primary_key=True)
     fingerprint: Mapped[str] = mapped_column(
         String(64),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import String, Text, text
+from sqlalchemy import Index, String, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -15,9 +15,14 @@ class ObjectOrigin(Base):
     """The origin of one stored object, by which a clip or thumbnail is known to be still right."""
 
     __tablename__ = "object_origins"
-    __table_args__ = ({"schema": PIPELINE_SCHEMA},)
+    __table_args__ = (
+        Index("idx_object_origins_partition", "system", "partition_key"),
+        {"schema": PIPELINE_SCHEMA},
+    )
 
     url: Mapped[str] = mapped_column(Text, primary_key=True)
+    system: Mapped[str] = mapped_column(String(30))
+    partition_key: Mapped[str] = mapped_column(String(255))
     fingerprint: Mapped[str] = mapped_column(
         String(64), comment="SHA-256 over what determined the bytes"
     )

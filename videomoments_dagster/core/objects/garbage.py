@@ -19,8 +19,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from db.models import Materialisation
 from db.run_claims import partition_to_oneself
 from db.session import Database
-from videomoments_dagster.core.objects.interface import ObjectStat, ObjectStore
 from videomoments_dagster.core.model_calls import model_call_time, model_calls_folder
+from videomoments_dagster.core.objects.interface import ObjectStat, ObjectStore
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.system import System
 

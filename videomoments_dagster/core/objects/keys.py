@@ -70,7 +70,9 @@ def checked_segment(value: str, noun: str) -> str:
 def checked_hash(content_hash: str) -> str:
     """Return a SHA-256 of 64 hexadecimal characters."""
     if not _SHA256.fullmatch(content_hash):
-        raise ValueError(f"{content_hash!r} is not a SHA-256, so it cannot be part of an object key")
+        raise ValueError(
+            f"{content_hash!r} is not a SHA-256, so it cannot be part of an object key"
+        )
     return content_hash
 
 

@@ -1,8 +1,9 @@
 """The `clips` asset: an MP4 per root moment, frame-exact."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -10,31 +11,27 @@ from pydantic import Field
 from videomoments_dagster.base.failures import MediaFailed, VideoMomentsError
 from videomoments_dagster.base.fingerprints import digest, fingerprint
 from videomoments_dagster.core.asset import (
-    GROUP,
-    OWNERS,
-    Computation,
+    UNCHANGED,
+    Made,
     MaterialisationConfig,
-    materialise,
+    Previous,
+    Unchanged,
+    asset,
 )
-from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
-from videomoments_dagster.core.metadata_tables import failures_table
-from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.pools import ENCODING
 from videomoments_dagster.core.progress_log import progress_logged
-from videomoments_dagster.core.resources.media_resource import MediaResource
-from videomoments_dagster.core.resources.scratch_resource import ScratchResource
-from videomoments_dagster.core.resources.stored_results_resource import StoredResultsResource
-from videomoments_dagster.media.clip_cutting import ClipRequest, CutClip, cut_clips
+from videomoments_dagster.core.resources import MediaResource, ScratchResource
+from videomoments_dagster.media.clip_cutting import ClipRequest, CutClip, CutMethod, cut_clips
 from videomoments_dagster.media.clip_window import ClipWindow, clip_window
-from videomoments_dagster.moments.checks.required import require_places
-from videomoments_dagster.moments.checks.result_checks import (
-    CLIPS_CHECKS,
-    clips_check,
-    clips_checks,
+from videomoments_dagster.moments.checks import (
+    every_moment_has_a_clip,
+    require_places,
+    stored_clips,
 )
-from videomoments_dagster.moments.metadata.clips_metadata import clips_told
-from videomoments_dagster.moments.partitions import VIDEOS
+from videomoments_dagster.moments.metadata.clips_metadata import clips_metadata, failures_table
+from videomoments_dagster.moments.page.stored_page import page_beside_clips
 from videomoments_dagster.moments.records import (
+    Clip,
     ClipFailure,
     ClipFile,
     Clips,
@@ -43,7 +40,9 @@ from videomoments_dagster.moments.records import (
     Moments,
     Video,
 )
-from videomoments_dagster.moments.resources.clip_settings_resource import ClipSettingsResource
+from videomoments_dagster.moments.resources import ClipSettings, ClipSettingsResource
+from videomoments_dagster.moments.storage.clip_rows import ClipRows
+from videomoments_dagster.moments.system import MOMENTS
 
 CODE_VERSION = "1"
 
@@ -64,211 +63,186 @@ class ClipsConfig(MaterialisationConfig):
     )
 
 
-@dg.asset(
-    partitions_def=VIDEOS,
-    group_name=GROUP,
-    pool=ENCODING,
-    owners=OWNERS,
-    kinds={"ffmpeg", "postgres", "storage"},
+@asset(
+    MOMENTS,
+    ClipRows(),
     code_version=CODE_VERSION,
-    retry_policy=RETRY_OUTSIDE,
-    # Beside checks, Dagster takes a MaterializeResult to have no value unless it is told.
-    dagster_type=dg.Any,
-    check_specs=CLIPS_CHECKS,
-    description="""A clip of each moment, with some seconds before and after it.
-
-Reads the video and the root moments. Writes MP4 files to the object store and rows of `clips`;
-cuts only what is missing or was cut with other settings. Clips are copied without re-encoding
-where the codecs allow, and each proves itself: right first frame, right length, sound in step.
-Where only some can be cut, those are kept and a check warns; materialise again to try the rest. If
-it fails, none could be cut, and the message says why.""",
+    kinds={"ffmpeg", "postgres", "storage"},
+    pool=ENCODING,
+    metadata=clips_metadata,
+    checks=[every_moment_has_a_clip],
+    stored_check=stored_clips,
+    after_storing=page_beside_clips,
 )
 def clips(
     context: dg.AssetExecutionContext,
     config: ClipsConfig,
     video: Video,
     moments: Moments,
-    results: StoredResultsResource,
+    previous: Previous[Clips],
     clip_settings: ClipSettingsResource,
     media: MediaResource,
     scratch: ScratchResource,
-) -> dg.MaterializeResult:  # type: ignore[type-arg]  # no other is taken beside checks
-    """Cut the clips that are missing."""
+) -> Made[CutClips] | Unchanged:
+    """A clip of each moment, with some seconds before and after it.
+
+    Reads the video and the root moments. Writes MP4 files to the object store and rows of `clips`;
+    cuts only what is missing or was cut with other settings. Clips are copied without re-encoding
+    where the codecs allow, and each proves itself: right first frame, right length, sound in step.
+    Where only some can be cut, those are kept and a check warns; materialise again to try the rest.
+    If it fails, none could be cut, and the message says why.
+    """
+    require_places(moments, video)
     settings = clip_settings.chosen(
-        padding_left=config.padding_left,
-        padding_right=config.padding_right,
-        method=config.method,
+        padding_left=config.padding_left, padding_right=config.padding_right, method=config.method
     )
-    with failures_reported(Partition("moments", video.identifier), step="clips"):
-        require_places(moments, asset="moments", duration_seconds=video.facts.duration_seconds)
-        wanted = {
-            moment.identifier: (
-                window := clip_window(
-                    moment.start_time,
-                    moment.end_time,
-                    padding_left=settings.padding_left,
-                    padding_right=settings.padding_right,
-                    duration=video.facts.duration_seconds,
-                ),
-                _clip_fingerprint(video, window, method=settings.method),
-            )
-            for moment in moments.moments
-        }
-
-        def compute() -> Computation[CutClips]:
-            stored: Clips | None = results.value(asset="clips", video=video.identifier)
-            kept = tuple(
-                clip
-                for clip in (stored.clips if stored is not None else ())
-                if not config.force
-                and clip.moment_identifier in wanted
-                and clip.fingerprint == wanted[clip.moment_identifier][1]
-                and results.has_object(clip.cloud_url)
-            )
-            missing = [
-                moment
-                for moment in moments.moments
-                if moment.identifier not in {clip.moment_identifier for clip in kept}
-            ]
-            cut, failures = _cut(context, video, missing, wanted, settings.method, media, scratch)
-            for failure in failures:
-                context.log.error(
-                    "There is no clip for moment %s: %s.", failure.moment_identifier, failure.reason
-                )
-            if failures and not cut and not kept:
-                raise MediaFailed(
-                    f"none of the {len(failures)} clips could be cut; the first: "
-                    f"{failures[0].reason}"
-                )
-            result = CutClips(kept=kept, cut=cut, failures=failures)
-            everything = {
-                **{clip.moment_identifier: clip.fingerprint for clip in kept},
-                **{clip.moment_identifier: clip.fingerprint for clip in cut},
-            }
-            return Computation(
-                value=result,
-                data_version=digest(everything),
-                details={
-                    "clips": len(everything),
-                    "failed": len(failures),
-                    "why_none": moments.why_fewer if not everything else "",
-                },
-                metadata={
-                    "cut_now": len(cut),
-                    **({"failures": failures_table(failures)} if failures else {}),
-                },
-                complete=not failures,
-                checks=(
-                    clips_check(
-                        moments,
-                        [one for one in moments.moments if one.identifier not in everything],
-                    ),
-                ),
-            )
-
-        return materialise(
-            context,
-            results,
-            code_version=CODE_VERSION,
-            inputs={identifier: made_from for identifier, (_, made_from) in wanted.items()},
-            settings={},
-            force=config.force,
-            compute=compute,
-            told=lambda stored, _: clips_told(stored, moments=moments),
-            checks_when_unchanged=lambda stored, _: clips_checks(moments, stored.clips),
+    wanted = {one.identifier: _wanted(one, video, settings) for one in moments.moments}
+    if previous.is_made_from(inputs={key: one.fingerprint for key, one in wanted.items()}):
+        return UNCHANGED
+    stored = previous.value.clips if previous.value and not config.force else ()
+    kept = tuple(
+        clip
+        for clip in stored
+        if clip.moment_identifier in wanted
+        and clip.fingerprint == wanted[clip.moment_identifier].fingerprint
+        and previous.has_object(clip.cloud_url)
+    )
+    there = {clip.moment_identifier for clip in kept}
+    missing = [one for key, one in wanted.items() if key not in there]
+    cut, failures = _cut(context, video, missing, media, scratch) if missing else ((), ())
+    for failure in failures:
+        context.log.error(
+            "There is no clip for moment %s: %s.", failure.moment_identifier, failure.reason
         )
+    if failures and not cut and not kept:
+        raise MediaFailed(
+            f"none of the {len(failures)} clips could be cut; the first: {failures[0].reason}"
+        )
+    return _made(CutClips(kept=kept, cut=cut, failures=failures), why_none=moments.why_fewer)
 
 
-def _clip_fingerprint(video: Video, window: "ClipWindow", *, method: str) -> str:
-    return fingerprint(
+@dataclass(frozen=True, slots=True)
+class _WantedClip:
+    """A clip that there should be.
+
+    Attributes:
+        moment: Identifier of the root moment that it shows.
+        window: What it shows of the video.
+        method: How it is cut.
+        fingerprint: What determines its bytes.
+    """
+
+    moment: str
+    window: ClipWindow
+    method: CutMethod
+    fingerprint: str
+
+
+def _wanted(moment: Moment, video: Video, settings: ClipSettings) -> _WantedClip:
+    window = clip_window(
+        moment.start_time,
+        moment.end_time,
+        padding_left=settings.padding_left,
+        padding_right=settings.padding_right,
+        duration=video.facts.duration_seconds,
+    )
+    made_from = fingerprint(
         code_version=CODE_VERSION,
         inputs={
             "video": video.content_hash,
             "start_time": window.start_time,
             "end_time": window.end_time,
         },
-        settings={"method": method},
+        settings={"method": settings.method},
     )
+    return _WantedClip(moment.identifier, window, settings.method, made_from)
 
 
 def _cut(
     context: dg.AssetExecutionContext,
     video: Video,
-    missing: list[Moment],
-    wanted: "Mapping[str, tuple[ClipWindow, str]]",
-    method: Any,
+    wanted: Sequence[_WantedClip],
     media: MediaResource,
     scratch: ScratchResource,
 ) -> tuple[tuple[ClipFile, ...], tuple[ClipFailure, ...]]:
     """Cut several at once; one that fails does not stop the others."""
-    if not missing:
-        return (), ()
-    folder = scratch.subfolder("clips")
-
-    def cut_from(
-        source: Path, moments: list[Moment], *, say: str
-    ) -> "list[CutClip | VideoMomentsError]":
-        done = 0
-
-        def on_done(_index: int, _outcome: object) -> None:
-            nonlocal done
-            done += 1
-            progress.count(done, len(moments))
-
-        with progress_logged(context, "clips are cut") as progress:
-            progress.count(done, len(moments))
-            outcomes = cut_clips(
-                [
-                    ClipRequest(
-                        source=source,
-                        facts=video.facts,
-                        start_time=wanted[moment.identifier][0].start_time,
-                        end_time=wanted[moment.identifier][0].end_time,
-                        destination=folder / f"{moment.identifier}.mp4",
-                        method=method,
-                    )
-                    for moment in moments
-                ],
-                on_done=on_done,
-            )
-        cut = sum(isinstance(outcome, CutClip) for outcome in outcomes)
-        context.log.info(say, cut, len(moments))
-        return outcomes
-
-    windows = [wanted[moment.identifier][0] for moment in missing]
-    context.log.info("Cutting %d clips.", len(missing))
+    context.log.info("Cutting %d clips.", len(wanted))
     with progress_logged(context, "of the video are fetched"):
-        local = media.local_stretches(
-            video.cloud_url, video.facts, [(one.start_time, one.end_time) for one in windows]
-        )
-    outcomes = cut_from(local.path, missing, say="Cut %d of %d clips.")
+        stretches = [(one.window.start_time, one.window.end_time) for one in wanted]
+        local = media.local_stretches(video.cloud_url, video.facts, stretches)
+    folder = scratch.subfolder("clips")
+    outcomes = _cut_from(context, local.path, video, wanted, folder, "Cut %d of %d clips.")
     again = [n for n, outcome in enumerate(outcomes) if not isinstance(outcome, CutClip)]
     if again and not local.is_whole:
         # A file may keep something elsewhere than its index says; the whole of it settles that.
         whole = media.local_file(video.cloud_url)
-        retried = cut_from(
-            whole, [missing[n] for n in again], say="Cut %d of %d clips from the whole video."
-        )
+        some = [wanted[n] for n in again]
+        said = "Cut %d of %d clips from the whole video."
+        retried = _cut_from(context, whole, video, some, folder, said)
         for number, outcome in zip(again, retried, strict=True):
             outcomes[number] = outcome
-    cut: list[ClipFile] = []
-    failures: list[ClipFailure] = []
-    for moment, outcome in zip(missing, outcomes, strict=True):
-        window, made_from = wanted[moment.identifier]
-        if isinstance(outcome, CutClip):
-            cut.append(
-                ClipFile(
-                    moment_identifier=moment.identifier,
-                    path=outcome.path,
-                    start_time=window.start_time,
-                    end_time=window.end_time,
-                    padding_left=window.padding_left,
-                    padding_right=window.padding_right,
-                    method=outcome.method,
-                    facts=outcome.facts,
-                    fingerprint=made_from,
-                )
-            )
-        else:
-            failures.append(ClipFailure(moment_identifier=moment.identifier, reason=outcome.reason))
-    return tuple(cut), tuple(failures)
+    pairs = list(zip(wanted, outcomes, strict=True))
+    cut = tuple(_clip_file(one, got) for one, got in pairs if isinstance(got, CutClip))
+    failed = [(one, got) for one, got in pairs if not isinstance(got, CutClip)]
+    return cut, tuple(ClipFailure(one.moment, problem.reason) for one, problem in failed)
+
+
+def _cut_from(
+    context: dg.AssetExecutionContext,
+    source: Path,
+    video: Video,
+    wanted: Sequence[_WantedClip],
+    folder: Path,
+    said: str,
+) -> list[CutClip | VideoMomentsError]:
+    requests = [
+        ClipRequest(
+            source=source,
+            facts=video.facts,
+            start_time=one.window.start_time,
+            end_time=one.window.end_time,
+            destination=folder / f"{one.moment}.mp4",
+            method=one.method,
+        )
+        for one in wanted
+    ]
+    with progress_logged(context, "clips are cut") as progress:
+        done = count(1)
+        progress.count(0, len(requests))
+        outcomes = cut_clips(requests, on_done=lambda *_: progress.count(next(done), len(requests)))
+    context.log.info(said, sum(isinstance(one, CutClip) for one in outcomes), len(requests))
+    return outcomes
+
+
+def _clip_file(wanted: _WantedClip, cut: CutClip) -> ClipFile:
+    return ClipFile(
+        moment_identifier=wanted.moment,
+        path=cut.path,
+        start_time=wanted.window.start_time,
+        end_time=wanted.window.end_time,
+        padding_left=wanted.window.padding_left,
+        padding_right=wanted.window.padding_right,
+        method=cut.method,
+        facts=cut.facts,
+        fingerprint=wanted.fingerprint,
+    )
+
+
+def _made(result: CutClips, *, why_none: str) -> Made[CutClips]:
+    pieces: Iterable[Clip | ClipFile] = (*result.kept, *result.cut)
+    everything = {clip.moment_identifier: clip.fingerprint for clip in pieces}
+    failures = result.failures
+    return Made(
+        value=result,
+        data_version=digest(everything),
+        details={
+            "clips": len(everything),
+            "failed": len(failures),
+            "why_none": why_none if not everything else "",
+        },
+        metadata={
+            "cut_now": len(result.cut),
+            **({"failures": failures_table(failures)} if failures else {}),
+        },
+        complete=not failures,
+    )

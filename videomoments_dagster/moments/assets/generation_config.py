@@ -1,34 +1,28 @@
 """The `generation_config` asset: with which prompts and parameters moments are made."""
 
-from typing import Any
-
 import dagster as dg
 from pydantic import Field
 
 from videomoments_dagster.core.asset import (
-    GROUP,
-    OWNERS,
-    Computation,
+    UNCHANGED,
+    Made,
     MaterialisationConfig,
-    materialise,
+    Previous,
+    Unchanged,
+    asset,
 )
-from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
-from videomoments_dagster.core.partition import Partition
-from videomoments_dagster.core.resources.language_models_resource import LanguageModelsResource
-from videomoments_dagster.core.resources.stored_results_resource import StoredResultsResource
+from videomoments_dagster.core.resources import LanguageModelsResource
 from videomoments_dagster.core.run_tags import PROFILE_TAG
 from videomoments_dagster.moments.identity import config_hash
-from videomoments_dagster.moments.metadata.generation_config_metadata import configs_told
-from videomoments_dagster.moments.partitions import VIDEOS
-from videomoments_dagster.moments.profile_choice import chosen_profile, models_of
+from videomoments_dagster.moments.metadata.generation_config_metadata import configs_metadata
+from videomoments_dagster.moments.profile_choice import check_names, chosen_profile
 from videomoments_dagster.moments.profiles import DEFAULT_PROFILE
 from videomoments_dagster.moments.records import SelectedConfigs
-from videomoments_dagster.moments.resources.profiles_resource import ProfilesResource
-from videomoments_dagster.moments.resources.registry_resource import SourceRegistryResource
+from videomoments_dagster.moments.resources import ProfilesResource, SourceRegistryResource
+from videomoments_dagster.moments.storage.generation_config_rows import GenerationConfigRows
+from videomoments_dagster.moments.system import MOMENTS
 from videomoments_dagster.moments.versions import configs_version, transcript_version
 from videomoments_dagster.speech.transcript import Transcript
-
-CODE_VERSION = "1"
 
 
 class GenerationConfigConfig(MaterialisationConfig):
@@ -41,65 +35,52 @@ class GenerationConfigConfig(MaterialisationConfig):
     )
 
 
-@dg.asset(
-    partitions_def=VIDEOS,
-    group_name=GROUP,
-    owners=OWNERS,
+@asset(
+    MOMENTS,
+    GenerationConfigRows(),
+    code_version="1",
     kinds={"postgres", "yaml"},
-    code_version=CODE_VERSION,
-    retry_policy=RETRY_OUTSIDE,
-    description="""The prompts and parameters that this video's moments are made with.
-
-Reads a named profile. Writes `prompts` and `generation_configs`, both shared between videos and
-found again by their hashes. If it fails, the message names the profile's field to mend, or the
-model that is unknown or has no key.""",
+    metadata=configs_metadata,
 )
 def generation_config(
     context: dg.AssetExecutionContext,
     config: GenerationConfigConfig,
     transcript: Transcript,
-    results: StoredResultsResource,
+    previous: Previous[SelectedConfigs],
     registry: SourceRegistryResource,
     profiles: ProfilesResource,
     language_models: LanguageModelsResource,
-) -> dg.MaterializeResult[Any]:
-    """Choose the profile and turn it into configurations."""
-    video = context.partition_key
-    with failures_reported(Partition("moments", video), step="generation_config"):
-        name = config.profile or chosen_profile(context, registry)
-        selected = profiles.selected(name)
-        language_models.check_names(models_of(selected))
+) -> Made[SelectedConfigs] | Unchanged:
+    """The prompts and parameters that this video's moments are made with.
 
-        def compute() -> Computation[SelectedConfigs]:
-            generation = selected.generation
-            return Computation(
-                value=selected,
-                data_version=configs_version(selected),
-                details={
-                    "profile": name,
-                    "model": generation.model,
-                    "refinement_model": selected.refinement.model,
-                    "scoring_model": selected.scoring.model,
-                    "min_moment_length_seconds": generation.min_moment_length,
-                    "max_moment_length_seconds": generation.max_moment_length,
-                    "min_moments": generation.min_moments,
-                    "max_moments": generation.max_moments,
-                    "config_hash": config_hash(generation),
-                    "refinement_config_hash": config_hash(selected.refinement),
-                    "reused": results.has_config(generation),
-                },
-            )
-
-        return materialise(
-            context,
-            results,
-            code_version=CODE_VERSION,
-            inputs={
-                "profile": configs_version(selected),
-                "transcript": transcript_version(transcript),
-            },
-            settings={},
-            force=config.force,
-            compute=compute,
-            told=lambda stored, _: configs_told(stored),
-        )
+    Reads a named profile. Writes `prompts` and `generation_configs`, both shared between videos and
+    found again by their hashes. If it fails, the message names the profile's field to mend, or the
+    model that is unknown or has no key.
+    """
+    name = config.profile or chosen_profile(context, registry)
+    selected = profiles.selected(name)
+    check_names(language_models, selected)
+    if previous.is_made_from(
+        inputs={
+            "profile": configs_version(selected),
+            "transcript": transcript_version(transcript),
+        }
+    ):
+        return UNCHANGED
+    generation = selected.generation
+    return Made(
+        value=selected,
+        details={
+            "profile": name,
+            "model": generation.model,
+            "refinement_model": selected.refinement.model,
+            "scoring_model": selected.scoring.model,
+            "min_moment_length_seconds": generation.min_moment_length,
+            "max_moment_length_seconds": generation.max_moment_length,
+            "min_moments": generation.min_moments,
+            "max_moments": generation.max_moments,
+            "config_hash": config_hash(generation),
+            "refinement_config_hash": config_hash(selected.refinement),
+            "reused": registry.has_config(generation),
+        },
+    )

@@ -7,33 +7,34 @@ import dagster as dg
 from pydantic import Field
 
 from videomoments_dagster.base.failures import SourceRejected
-from videomoments_dagster.base.fingerprints import digest
-from videomoments_dagster.base.identifiers import checked_identifier
 from videomoments_dagster.core.asset import (
-    GROUP,
-    OWNERS,
-    Computation,
+    UNCHANGED,
+    Made,
     MaterialisationConfig,
-    materialise,
+    Previous,
+    Unchanged,
+    asset,
 )
-from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
-from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.progress_log import progress_logged
-from videomoments_dagster.core.resources.language_models_resource import LanguageModelsResource
-from videomoments_dagster.core.resources.object_store_resource import ObjectStoreResource
-from videomoments_dagster.core.resources.scratch_resource import ScratchResource
-from videomoments_dagster.core.resources.stored_results_resource import StoredResultsResource
+from videomoments_dagster.core.resources import (
+    LanguageModelsResource,
+    ObjectStoreResource,
+    ScratchResource,
+)
+from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.probe import probe
+from videomoments_dagster.moments.checks import stored_video
 from videomoments_dagster.moments.metadata.video_metadata import (
     PICTURES,
     frame_pictures,
-    video_told,
+    video_metadata,
 )
-from videomoments_dagster.moments.partitions import VIDEOS
 from videomoments_dagster.moments.profile_choice import check_models_before_work
-from videomoments_dagster.moments.records import FetchedVideo, Source
-from videomoments_dagster.moments.resources.profiles_resource import ProfilesResource
-from videomoments_dagster.moments.resources.registry_resource import SourceRegistryResource
+from videomoments_dagster.moments.records import FetchedVideo, Source, Video
+from videomoments_dagster.moments.resources import ProfilesResource, SourceRegistryResource
+from videomoments_dagster.moments.storage.video_rows import VideoRows
+from videomoments_dagster.moments.system import MOMENTS
+from videomoments_dagster.moments.versions import video_version
 from videomoments_dagster.sources.fetching import fetch_source
 from videomoments_dagster.sources.locations import (
     SourceKind,
@@ -44,7 +45,8 @@ from videomoments_dagster.sources.locations import (
     source_fingerprint,
 )
 
-CODE_VERSION = "1"
+_STATE = "stored_source_state"
+"""Name, in what is remembered, of the state of a local source: its size and time of change."""
 
 
 class VideoConfig(MaterialisationConfig):
@@ -62,95 +64,86 @@ class VideoConfig(MaterialisationConfig):
     )
 
 
-@dg.asset(
-    partitions_def=VIDEOS,
-    group_name=GROUP,
-    owners=OWNERS,
+@asset(
+    MOMENTS,
+    VideoRows(),
+    code_version="1",
     kinds={"ffmpeg", "postgres", "storage"},
-    code_version=CODE_VERSION,
-    retry_policy=RETRY_OUTSIDE,
-    description="""The source file, probed and kept.
-
-Reads the registered source: a local path, an `http(s)://` or `gs://` URL, or a page that yt-dlp
-understands. Writes the file to the object store under a key with its SHA-256, and a row of
-`videos`. If it fails, the message says what is wrong with the source; a source that cannot be
-read just now is tried again.""",
+    metadata=video_metadata,
+    stored_check=stored_video,
 )
 def video(
     context: dg.AssetExecutionContext,
     config: VideoConfig,
-    results: StoredResultsResource,
+    previous: Previous[Video],
     registry: SourceRegistryResource,
     object_store: ObjectStoreResource,
     scratch: ScratchResource,
     profiles: ProfilesResource,
     language_models: LanguageModelsResource,
-) -> dg.MaterializeResult[Any]:
-    """Fetch, probe and hash the source."""
-    with failures_reported(Partition("moments", context.partition_key), step="video"):
-        identifier = checked_identifier(context.partition_key)
-        source = _source(identifier, config, registry.source_of(identifier))
-        stored = results.intact(asset="video", video=identifier)
-        is_local = kind_of(source.location) is SourceKind.LOCAL
-        # A local source may be gone by now; what was stored from it still stands.
-        state = source_fingerprint(source.location) or (
-            stored.details.get("stored_source_state") if stored is not None else None
-        )
+) -> Made[FetchedVideo] | Unchanged:
+    """The source file, probed and kept.
 
-        def compute() -> Computation[FetchedVideo]:
-            check_models_before_work(
-                context, registry=registry, profiles=profiles, language_models=language_models
-            )
-            context.log.info("Reading %s.", redact(source.location))
-            if is_local:
-                # Hashing a large file that turns out to be no video would be time lost.
-                probe(local_path_of(source.location, cwd=Path.cwd()))
-            with progress_logged(context, "of the source are read") as progress:
-                fetched = fetch_source(
-                    source.location,
-                    scratch=scratch.subfolder("source"),
-                    gcs_client=object_store.client,
-                    progress=progress.of_bytes,
-                    limits=registry.fetch_limits(max_download_gib=config.max_source_gib),
-                )
-            facts = probe(fetched.path)
-            result = FetchedVideo(
-                identifier=identifier,
-                source_url=source.location,
-                path=fetched.path,
-                content_hash=fetched.content_hash,
-                facts=facts,
-                title=source.title or fetched.suggested_title,
-            )
-            return Computation(
-                value=result,
-                data_version=digest([result.content_hash, result.title, result.source_url]),
-                details={
-                    "duration_seconds": facts.duration_seconds,
-                    "size_bytes": facts.size_bytes,
-                    "resolution": facts.video.resolution if facts.video else None,
-                    "video_codec": facts.video.codec if facts.video else None,
-                    "audio_codec": facts.audio.codec if facts.audio else None,
-                    "source": redact(source.location),
-                    "content_hash": result.content_hash,
-                    # Of anything else it is the location, with its credentials.
-                    "stored_source_state": state if is_local else None,
-                    PICTURES: frame_pictures(
-                        fetched.path, facts, folder=scratch.subfolder("source")
-                    ),
-                },
-            )
-
-        return materialise(
-            context,
-            results,
-            code_version=CODE_VERSION,
-            inputs={"source": source.location, "state": state, "title": source.title},
-            settings={},
-            force=config.force,
-            compute=compute,
-            told=video_told,
+    Reads the registered source: a local path, an `http(s)://` or `gs://` URL, or a page that yt-dlp
+    understands. Writes the file to the object store under a key with its SHA-256, and a row of
+    `videos`. If it fails, the message says what is wrong with the source; a source that cannot be
+    read just now is tried again.
+    """
+    identifier = context.partition_key
+    source = _source(identifier, config, registry.source_of(identifier))
+    is_local = kind_of(source.location) is SourceKind.LOCAL
+    # A local source may be gone by now; what was stored from it still stands.
+    state = source_fingerprint(source.location) or (
+        previous.details.get(_STATE) if previous.is_intact else None
+    )
+    if previous.is_made_from(
+        inputs={"source": source.location, "state": state, "title": source.title}
+    ):
+        return UNCHANGED
+    check_models_before_work(context, registry, profiles, language_models)
+    context.log.info("Reading %s.", redact(source.location))
+    if is_local:
+        # Hashing a large file that turns out to be no video would be time lost.
+        probe(local_path_of(source.location, cwd=Path.cwd()))
+    with progress_logged(context, "of the source are read") as progress:
+        fetched = fetch_source(
+            source.location,
+            scratch=scratch.subfolder("source"),
+            gcs_client=object_store.client,
+            progress=progress.of_bytes,
+            limits=registry.fetch_limits(max_download_gib=config.max_source_gib),
         )
+    facts = probe(fetched.path)
+    result = FetchedVideo(
+        identifier=identifier,
+        source_url=source.location,
+        path=fetched.path,
+        content_hash=fetched.content_hash,
+        facts=facts,
+        title=source.title or fetched.suggested_title,
+    )
+    return Made(
+        value=result,
+        data_version=video_version(result),
+        details={
+            **_shown_facts(facts),
+            "source": redact(source.location),
+            "content_hash": result.content_hash,
+            # Of anything else it is the location, with its credentials.
+            _STATE: state if is_local else None,
+            PICTURES: frame_pictures(fetched.path, facts, folder=scratch.subfolder("source")),
+        },
+    )
+
+
+def _shown_facts(facts: MediaFacts) -> dict[str, Any]:
+    return {
+        "duration_seconds": facts.duration_seconds,
+        "size_bytes": facts.size_bytes,
+        "resolution": facts.video.resolution if facts.video else None,
+        "video_codec": facts.video.codec if facts.video else None,
+        "audio_codec": facts.audio.codec if facts.audio else None,
+    }
 
 
 def _source(identifier: str, config: VideoConfig, registered: Source | None) -> Source:

@@ -6,7 +6,7 @@ not belong here: what a row says (`run_facts`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dagster import (
@@ -14,25 +14,14 @@ from dagster import (
     DagsterEvent,
     DagsterEventType,
     DagsterInstance,
-    DagsterRunStatus,
     RunRecord,
-    RunsFilter,
 )
 from dagster_shared.error import SerializableErrorInfo
 
 from videomoments_dagster.core.run_tags import FAILED_PARTS_KEY, PIPELINE_TAG
-from videomoments_dagster.moments.history.run_facts import JOB_ASSETS, RunFacts
-
-PARTITION_TAG = "dagster/partition"
-
-IN_FLIGHT = [
-    DagsterRunStatus.NOT_STARTED,
-    DagsterRunStatus.QUEUED,
-    DagsterRunStatus.STARTING,
-    DagsterRunStatus.STARTED,
-    DagsterRunStatus.CANCELING,
-]
-"""Dagster's statuses of runs that are waiting or under way."""
+from videomoments_dagster.core.runs import PARTITION_TAG, assets_of
+from videomoments_dagster.moments.history.run_facts import RunFacts
+from videomoments_dagster.moments.system import MOMENTS
 
 RECORDED_EVENTS = {
     DagsterEventType.ASSET_MATERIALIZATION,
@@ -42,8 +31,18 @@ RECORDED_EVENTS = {
 }
 """What a run's facts are read from."""
 
-COUNTED_ASSETS = frozenset({"generation_config", "moments", "clips"})
-"""Those whose materialisation changes the row of a run that goes on."""
+_SHOWN_IN_ROW = frozenset({"config_hash", "moments", "clips"})
+
+
+def changes_row(event: DagsterEvent) -> bool:
+    """Whether an event says something that the row of a run that goes on shows."""
+    return event.is_step_materialization and bool(_SHOWN_IN_ROW & metadata_of(event).keys())
+
+
+def metadata_of(event: DagsterEvent) -> Mapping[str, Any]:
+    """Values of the metadata of a materialisation, by name."""
+    metadata = event.step_materialization_data.materialization.metadata
+    return {name: getattr(value, "value", None) for name, value in metadata.items()}
 
 
 def recorded_events(instance: DagsterInstance, run_id: str) -> list[DagsterEvent]:
@@ -64,7 +63,7 @@ def run_facts(
     """
     run = record.dagster_run
     video = run.tags.get(PARTITION_TAG)
-    assets = assets_of(record)
+    assets = frozenset(one.name for one in assets_of(run) if one.system is MOMENTS)
     if video is None or not assets:
         return None
     noted: dict[str, Any] = {
@@ -79,8 +78,7 @@ def run_facts(
     failure: str | None = None
     for event in recorded_events(instance, run.run_id) if events is None else events:
         if event.is_step_materialization and event.asset_key is not None:
-            metadata = event.step_materialization_data.materialization.metadata
-            _note(noted, event.asset_key.to_user_string(), metadata)
+            _note(noted, event.asset_key.to_user_string(), metadata_of(event))
         elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
             sentence = blocking_sentence(event)
             if sentence is not None:
@@ -100,6 +98,7 @@ def run_facts(
         status=run.status.name,
         assets=assets,
         job=run.job_name,
+        jobs={name: job.assets for name, job in MOMENTS.jobs.items()},
         created_at=record.create_timestamp.timestamp(),
         started_at=record.start_time,
         ended_at=record.end_time,
@@ -119,14 +118,6 @@ def blocking_sentence(event: DagsterEvent) -> str | None:
     evaluation = event.asset_check_evaluation_data
     failed = not evaluation.passed and evaluation.severity is AssetCheckSeverity.ERROR
     return evaluation.description if failed and evaluation.blocking else None
-
-
-def run_in_flight(instance: DagsterInstance, video: str) -> str | None:
-    """Id of a run of this video that is waiting or under way; None if there is none."""
-    running = instance.get_run_ids(
-        RunsFilter(tags={PARTITION_TAG: video}, statuses=IN_FLIGHT), limit=1
-    )
-    return running[0] if running else None
 
 
 def _own_identifier(record: RunRecord) -> str | None:
@@ -153,28 +144,18 @@ def root_cause(error: SerializableErrorInfo | None) -> str | None:
     return said.partition(": ")[2] if error.cls_name == "Failure" else said
 
 
-def assets_of(record: RunRecord) -> frozenset[str]:
-    """Names of the assets that the run selected, of those that are ours."""
-    run = record.dagster_run
-    if run.asset_selection:
-        # Another code location may have an asset `other/video`, which is not ours.
-        selected = frozenset(key.path[0] for key in run.asset_selection if len(key.path) == 1)
-        return selected & JOB_ASSETS["full"]
-    return JOB_ASSETS.get(run.job_name, frozenset())
-
-
-def _note(noted: dict[str, Any], asset: str, metadata: Any) -> None:
+def _note(noted: dict[str, Any], asset: str, metadata: Mapping[str, Any]) -> None:
     def number(key: str) -> int | None:
-        value = getattr(metadata.get(key), "value", None)
+        value = metadata.get(key)
         return int(value) if isinstance(value, int | float) else None
 
     failed_parts = number(FAILED_PARTS_KEY)
     if failed_parts:
         noted["failed_parts"][asset] = failed_parts
-    if asset == "generation_config":
-        noted["config_hash"] = getattr(metadata.get("config_hash"), "value", None)
-    elif asset == "moments":
-        noted["moments"] = number("moments")
-    elif asset == "clips":
-        noted["clips"] = number("clips")
+    for key in ("moments", "clips"):
+        if key in metadata:
+            noted[key] = number(key)
+    if "config_hash" in metadata:
+        noted["config_hash"] = metadata["config_hash"]
+    if "clips" in metadata:
         noted["failed_clips"] = number("failed") or 0

@@ -20,7 +20,8 @@ from db import models
 from db.session import Database
 from videomoments_dagster.base.failures import DatabaseProblem
 from videomoments_dagster.core.run_tags import CONFIG_TAG, PIPELINE_TAG
-from videomoments_dagster.moments.history.dagster_runs import PARTITION_TAG, run_facts
+from videomoments_dagster.core.runs import PARTITION_TAG
+from videomoments_dagster.moments.history.dagster_runs import run_facts
 from videomoments_dagster.moments.history.run_facts import (
     WAITING_STATUSES,
     HistoryRow,

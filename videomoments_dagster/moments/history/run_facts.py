@@ -13,28 +13,6 @@ from typing import Literal
 
 HistoryStatus = Literal["running", "completed", "failed", "partial"]
 
-JOB_ASSETS: dict[str, frozenset[str]] = {
-    "full": frozenset(
-        {
-            "video",
-            "transcript",
-            "generation_config",
-            "moments",
-            "refined_moments",
-            "clips",
-            "thumbnails",
-        }
-    ),
-    "moments_only": frozenset({"generation_config", "moments", "refined_moments"}),
-    "scores_only": frozenset({"generation_config", "moments", "refined_moments"}),
-    "clips_only": frozenset({"clips", "thumbnails"}),
-}
-"""The jobs by name, and what they materialise.
-
-`scores_only` selects what `moments_only` does, and finds nothing again; a run of it is told from
-the other by its job's name.
-"""
-
 MAX_IDENTIFIER_LENGTH = 100
 MAX_PIPELINE_TYPE_LENGTH = 50
 _HASH_LENGTH = 16
@@ -54,6 +32,7 @@ class RunFacts:
         status: Name of Dagster's status, such as "SUCCESS".
         assets: Names of the assets that the run was to materialise.
         job: Name of the job that it ran; empty where it was none of ours.
+        jobs: Assets of each job that there is, by its name.
         created_at: When the run record was made, seconds since the epoch.
         started_at: When it began to execute, seconds since the epoch; None if it never did.
         ended_at: When it ended, seconds since the epoch; None while it has not.
@@ -75,6 +54,7 @@ class RunFacts:
     assets: frozenset[str]
     created_at: float
     job: str = ""
+    jobs: Mapping[str, frozenset[str]] = field(default_factory=dict)
     started_at: float | None = None
     ended_at: float | None = None
     moments: int | None = None
@@ -122,16 +102,18 @@ def pipeline_identifier(*, video: str, created_at: float) -> str:
     return f"pipeline:{video}:{milliseconds}"
 
 
-def pipeline_type(assets: frozenset[str], *, job: str = "") -> str:
+def pipeline_type(
+    assets: frozenset[str], *, job: str = "", jobs: Mapping[str, frozenset[str]]
+) -> str:
     """Name of what a run selected.
 
     A job's name where the selection is a job's, the run's own job before others with the same;
     `<asset>_only` for a single asset; else the assets' names joined by `+` in alphabetical order,
     or `custom` where that is too long.
     """
-    if JOB_ASSETS.get(job) == assets:
+    if jobs.get(job) == assets:
         return job
-    for name, of_job in JOB_ASSETS.items():
+    for name, of_job in jobs.items():
         if assets == of_job:
             return name
     if len(assets) == 1:
@@ -151,7 +133,7 @@ def history_row(facts: RunFacts) -> HistoryRow | None:
     return HistoryRow(
         identifier=facts.identifier
         or pipeline_identifier(video=facts.video, created_at=facts.created_at),
-        pipeline_type=pipeline_type(facts.assets, job=facts.job),
+        pipeline_type=pipeline_type(facts.assets, job=facts.job, jobs=facts.jobs),
         status=status,
         started_at=_utc(began),
         completed_at=None if ended is None else _utc(ended),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -9,12 +10,12 @@ import dagster as dg
 from videomoments_dagster.base.text import clock_with_tenths
 from videomoments_dagster.core.metadata_tables import MAX_ROWS, markdown_text, table
 from videomoments_dagster.moments.metadata.links import browsable, local_path
-from videomoments_dagster.moments.records import Clip, Clips, Moments
+from videomoments_dagster.moments.records import Clip, ClipFailure, Clips, Moments
 
 _WAYS = {"copy": "copied", "encode": "encoded"}
 
 
-def clips_told(clips: Clips, *, moments: Moments) -> dict[str, Any]:
+def clips_metadata(clips: Clips, *, moments: Moments) -> dict[str, Any]:
     """Where each clip begins and ends, its padding, size and way of cutting, and its link.
 
     Args:
@@ -74,3 +75,11 @@ def _link(clip: Clip) -> str:
     if opened is not None:
         return f"[{times}](<{opened}>)"
     return f"{times}: {markdown_text(local_path(clip.cloud_url))}"
+
+
+def failures_table(failures: Sequence[ClipFailure]) -> dg.TableMetadataValue:
+    """Moment and reason of each clip that could not be cut."""
+    return table(
+        {"moment": "string", "why there is no clip": "string"},
+        ((failure.moment_identifier, failure.reason) for failure in failures),
+    )

@@ -22,7 +22,7 @@ _LIMITS = (
 )
 
 
-def configs_told(configs: SelectedConfigs) -> dict[str, Any]:
+def configs_metadata(configs: SelectedConfigs) -> dict[str, Any]:
     """A table of parameters, and the texts that a model is given."""
     three = (configs.generation, configs.refinement, configs.scoring)
     rows: list[tuple[str, ...]] = [("model", *(one.model for one in three))]

@@ -17,7 +17,7 @@ from videomoments_dagster.moments.pictures.timeline_picture import (
     small_timeline,
 )
 from videomoments_dagster.moments.records import Moment, Moments
-from videomoments_dagster.moments.soundness.moments_rules import largest_shift
+from videomoments_dagster.moments.soundness import largest_shift
 from videomoments_dagster.speech.speech_share import speech_density, spoken_stretches
 from videomoments_dagster.speech.transcript import Transcript
 
@@ -30,7 +30,7 @@ _COLUMNS = {
 }
 
 
-def moments_told(
+def moments_metadata(
     moments: Moments, *, transcript: Transcript, duration_seconds: float
 ) -> dict[str, Any]:
     """Start, end, length, score and title of each, where they lie, and what they come to.
@@ -60,7 +60,7 @@ def moments_told(
     }
 
 
-def refined_told(
+def refined_metadata(
     refined: Moments, *, roots: Moments, transcript: Transcript, duration_seconds: float
 ) -> dict[str, Any]:
     """The same, with how far the boundaries were moved.

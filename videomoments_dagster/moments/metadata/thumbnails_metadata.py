@@ -59,7 +59,7 @@ def remembered_sheet(
     }
 
 
-def thumbnails_told(thumbnails: Thumbnails, details: Mapping[str, Any]) -> dict[str, Any]:
+def thumbnails_metadata(thumbnails: Thumbnails, details: Mapping[str, Any]) -> dict[str, Any]:
     """The contact sheet, and how much the pictures take."""
     told: dict[str, Any] = {}
     sheet = details.get(SHEET)

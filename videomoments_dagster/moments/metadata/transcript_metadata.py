@@ -16,7 +16,7 @@ _LONGEST_LINE = 160
 _MOST_LINES = 12
 
 
-def transcript_told(transcript: Transcript, *, duration_seconds: float) -> dict[str, Any]:
+def transcript_metadata(transcript: Transcript, *, duration_seconds: float) -> dict[str, Any]:
     """Speech in seconds, as a share and by the minute, and the first lines.
 
     Args:

@@ -61,7 +61,7 @@ def frame_pictures(path: Path, facts: MediaFacts, *, folder: Path) -> dict[str, 
     return {size: b64encode(picture.content).decode() for size, picture in pictures.items()}
 
 
-def video_told(video: Video, details: Mapping[str, Any]) -> dict[str, Any]:
+def video_metadata(video: Video, details: Mapping[str, Any]) -> dict[str, Any]:
     """The picture, the streams, and where the stored file is."""
     facts = video.facts
     told: dict[str, Any] = {}

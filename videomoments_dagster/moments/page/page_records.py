@@ -16,6 +16,7 @@ from videomoments_dagster.moments.storage.moment_rows import RefinedMomentRows, 
 from videomoments_dagster.moments.storage.thumbnail_rows import ThumbnailRows
 from videomoments_dagster.moments.storage.transcript_rows import TranscriptRows
 from videomoments_dagster.moments.storage.video_rows import VideoRows
+from videomoments_dagster.moments.system import MOMENTS
 from videomoments_dagster.speech.transcript import Transcript
 
 
@@ -47,16 +48,17 @@ def read_page_records(session: Session, *, video: str) -> PageRecords | None:
         session: A session that sees one moment of the database.
         video: The video's business identifier.
     """
-    stored = VideoRows().read(session, video=video)
+    partition = MOMENTS.partition(video)
+    stored = VideoRows().read(session, partition)
     if stored is None:
         return None
-    moments = RootMomentRows().read(session, video=video)
-    refined = RefinedMomentRows().read(session, video=video)
-    clips = ClipRows().read(session, video=video)
-    thumbnails = ThumbnailRows().read(session, video=video)
+    moments = RootMomentRows().read(session, partition)
+    refined = RefinedMomentRows().read(session, partition)
+    clips = ClipRows().read(session, partition)
+    thumbnails = ThumbnailRows().read(session, partition)
     return PageRecords(
         video=stored,
-        transcript=TranscriptRows().read(session, video=video),
+        transcript=TranscriptRows().read(session, partition),
         moments=moments.moments if moments else (),
         refined={one.parent_identifier or "": one for one in (refined.moments if refined else ())},
         clips={one.moment_identifier: one for one in (clips.clips if clips else ())},

@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -27,26 +28,54 @@ from db import models
 from db.session import Database
 from videomoments_dagster.base.fingerprints import digest
 from videomoments_dagster.core.objects.interface import ObjectStore
-from videomoments_dagster.core.objects.keys import page_key
-from videomoments_dagster.core.storage import locked_video, missing_result, stored_versions
+from videomoments_dagster.core.partition import Partition
+from videomoments_dagster.core.storage import missing_result, stored_versions
+from videomoments_dagster.moments.metadata.links import link
+from videomoments_dagster.moments.object_keys import page_key
 from videomoments_dagster.moments.page.contents import PageContents
 from videomoments_dagster.moments.page.page import page_html, page_version
 from videomoments_dagster.moments.page.page_addresses import Address, relative_address
 from videomoments_dagster.moments.page.page_records import PageRecords, read_page_records
+from videomoments_dagster.moments.storage.clip_rows import ClipRows
+from videomoments_dagster.moments.storage.moment_rows import RootMomentRows
+from videomoments_dagster.moments.storage.transcript_rows import TranscriptRows
+from videomoments_dagster.moments.storage.video_rows import VideoRows, locked_video
 
-MADE_FROM = ("video", "transcript", "moments", "clips")
+_SHOWN = (VideoRows.name, TranscriptRows.name, RootMomentRows.name, ClipRows.name)
 
 _STEPS_TO_ROOT = ("..", "..")
 _SEGMENTS_OF_A_KEY = 3
 
 
-def refresh_page(database: Database, store: ObjectStore, *, video: str) -> str:
-    """Bring the stored page of `video` in line with its rows; nothing is done if it is already.
+def page_beside_clips(
+    database: Database, store: ObjectStore, partition: Partition, log: Any
+) -> dict[str, Any]:
+    """Store the page of a video if what it shows has changed; a failure is said and no more.
 
     Args:
         database: Our database.
         store: Where clips and pages are.
-        video: Identifier of a video whose clips are stored.
+        partition: The video.
+        log: Dagster's log of the step.
+
+    Returns:
+        Metadata with the page's address, or why there is none.
+    """
+    try:
+        url = refresh_page(database, store, partition)
+    except Exception as failure:  # noqa: BLE001 - whatever it is, the clips are there
+        log.warning("The page of this video could not be stored: %s", failure)
+        return {"page": f"could not be stored: {failure}"}
+    return {"page": link(url)}
+
+
+def refresh_page(database: Database, store: ObjectStore, partition: Partition) -> str:
+    """Bring the stored page of a video in line with its rows; nothing is done if it is already.
+
+    Args:
+        database: Our database.
+        store: Where clips and pages are.
+        partition: A video whose clips are stored.
 
     Returns:
         The page's address.
@@ -56,11 +85,11 @@ def refresh_page(database: Database, store: ObjectStore, *, video: str) -> str:
         VideoMomentsError: If the page could not be stored.
     """
     with database.read() as session:
-        fingerprint = _fingerprint(session, video=video)
+        fingerprint = _fingerprint(session, partition)
         row = session.execute(
             select(models.StoredPage.cloud_url, models.StoredPage.fingerprint)
             .join(models.Video, models.Video.id == models.StoredPage.video_id)
-            .where(models.Video.identifier == video)
+            .where(models.Video.identifier == partition.key)
         ).one_or_none()
         if (
             row is not None
@@ -68,13 +97,13 @@ def refresh_page(database: Database, store: ObjectStore, *, video: str) -> str:
             and store.stat(row.cloud_url) is not None
         ):
             return str(row.cloud_url)
-        records = read_page_records(session, video=video)
+        records = read_page_records(session, video=partition.key)
     if records is None:
-        raise missing_result(video=video, asset="video", step="clips")
-    url = _stored(store, page_html(_contents(store, records)), video)
+        raise missing_result(partition, asset="video", step="clips")
+    url = _stored(store, page_html(_contents(store, records)), partition.key)
     values = {"cloud_url": url, "fingerprint": fingerprint}
     with database.transaction() as session:
-        video_id = locked_video(session, video=video, step="clips").id
+        video_id = locked_video(session, partition, step="clips")
         session.execute(
             insert(models.StoredPage)
             .values(video_id=video_id, **values)
@@ -86,9 +115,9 @@ def refresh_page(database: Database, store: ObjectStore, *, video: str) -> str:
     return url
 
 
-def _fingerprint(session: Session, *, video: str) -> str:
-    versions = stored_versions(session, video=video)
-    return digest([page_version(), {asset: versions.get(asset) for asset in MADE_FROM}])
+def _fingerprint(session: Session, partition: Partition) -> str:
+    versions = stored_versions(session, partition)
+    return digest([page_version(), {asset: versions.get(asset) for asset in _SHOWN}])
 
 
 def _contents(store: ObjectStore, records: PageRecords) -> PageContents:

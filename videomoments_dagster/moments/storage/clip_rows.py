@@ -7,42 +7,45 @@ from sqlalchemy.orm import Session
 
 from db import models
 from videomoments_dagster.base.files import content_hash
-from videomoments_dagster.core.object_origins import note_origin, origins
-from videomoments_dagster.core.objects.interface import ObjectStore
-from videomoments_dagster.core.objects.keys import clip_key
+from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.storage import (
-    StoredAsset,
+    AssetStorage,
+    FileToStore,
     Uploads,
-    locked_video,
     missing_result,
+    note_origin,
+    origins,
     recall,
 )
 from videomoments_dagster.core.text_columns import CODEC_CHARACTERS, fitted
+from videomoments_dagster.moments.object_keys import clip_key
 from videomoments_dagster.moments.records import Clip, ClipFile, Clips, CutClips
-from videomoments_dagster.moments.storage.video_rows import kibibytes
+from videomoments_dagster.moments.storage.video_rows import kibibytes, locked_video
 from videomoments_dagster.moments.versions import clips_version
 
 CLIP_FORMAT = "mp4"
 
 
-class ClipRows(StoredAsset[CutClips, Clips]):
+class ClipRows(AssetStorage[CutClips, Clips]):
     """Rows for new cuts; rows of kept clips are not touched."""
 
     name = "clips"
-    has_files = True
+    addresses = (models.Clip.cloud_url, models.StoredPage.cloud_url)
 
-    def upload(self, store: ObjectStore, *, video: str, made: CutClips) -> Uploads:
-        """Store the new cuts under keys with their hashes."""
-        return {
-            clip.path: store.put_file(
+    def files(self, partition: Partition, made: CutClips) -> list[FileToStore]:
+        """The new cuts, under keys with their hashes."""
+        return [
+            FileToStore(
                 clip.path,
-                key=clip_key(video, clip.moment_identifier, content_hash(clip.path)),
-                content_type="video/mp4",
+                clip_key(partition.key, clip.moment_identifier, content_hash(clip.path)),
+                "video/mp4",
             )
             for clip in made.cut
-        }
+        ]
 
-    def write(self, session: Session, *, video: str, made: CutClips, uploads: Uploads) -> None:
+    def write(
+        self, session: Session, partition: Partition, made: CutClips, uploads: Uploads
+    ) -> None:
         """Replace the rows of the moments that were cut again.
 
         A replaced row takes its thumbnail with it, since that shows the old cut. A cut that came
@@ -51,7 +54,7 @@ class ClipRows(StoredAsset[CutClips, Clips]):
         Raises:
             ResultMissing: If a moment is no longer stored, because another run replaced it.
         """
-        video_id = locked_video(session, video=video, step=self.name).id
+        video_id = locked_video(session, partition, step=self.name)
         moment_ids = dict(
             session.execute(
                 select(models.Moment.identifier, models.Moment.id).where(
@@ -66,7 +69,7 @@ class ClipRows(StoredAsset[CutClips, Clips]):
         for clip in made.cut:
             moment_id = moment_ids.get(clip.moment_identifier)
             if moment_id is None:
-                raise missing_result(video=video, asset="moments", step=self.name)
+                raise missing_result(partition, asset="moments", step=self.name)
             url = uploads[clip.path].url
             values = _values(clip, url=url)
             old = stored.get(moment_id)
@@ -74,20 +77,24 @@ class ClipRows(StoredAsset[CutClips, Clips]):
                 session.execute(delete(models.Clip).where(models.Clip.moment_id == moment_id))
                 session.add(models.Clip(video_id=video_id, moment_id=moment_id, **values))
             note_origin(
-                session, url=url, fingerprint=clip.fingerprint, details={"method": clip.method}
+                session,
+                partition,
+                url=url,
+                fingerprint=clip.fingerprint,
+                details={"method": clip.method},
             )
         session.flush()
 
-    def read(self, session: Session, *, video: str) -> Clips | None:
+    def read(self, session: Session, partition: Partition) -> Clips | None:
         """The stored clips, or None where there never were any."""
         rows = session.execute(
             select(models.Clip, models.Moment.identifier)
             .join(models.Moment, models.Moment.id == models.Clip.moment_id)
             .join(models.Video, models.Video.id == models.Clip.video_id)
-            .where(models.Video.identifier == video)
+            .where(models.Video.identifier == partition.key)
             .order_by(models.Clip.start_time, models.Moment.identifier)
         ).all()
-        if not rows and recall(session, video=video, asset=self.name) is None:
+        if not rows and recall(session, partition, self.name) is None:
             return None
         known = origins(session, [row.cloud_url for row, _ in rows])
         return Clips(

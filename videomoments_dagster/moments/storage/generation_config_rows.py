@@ -13,7 +13,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from db import models
-from videomoments_dagster.core.storage import StoredAsset, Uploads, locked_video
+from videomoments_dagster.core.partition import Partition
+from videomoments_dagster.core.storage import AssetStorage, Uploads
 from videomoments_dagster.moments.identity import config_hash, prompt_hash
 from videomoments_dagster.moments.records import (
     GenerationConfig,
@@ -21,6 +22,7 @@ from videomoments_dagster.moments.records import (
     ScoringConfig,
     SelectedConfigs,
 )
+from videomoments_dagster.moments.storage.video_rows import locked_video
 from videomoments_dagster.moments.versions import configs_version
 
 
@@ -87,7 +89,7 @@ def config_id(session: Session, config: GenerationConfig, *, transcript_id: int 
     ).one()
 
 
-class GenerationConfigRows(StoredAsset[SelectedConfigs, SelectedConfigs]):
+class GenerationConfigRows(AssetStorage[SelectedConfigs, SelectedConfigs]):
     """Two shared configs, and the video's choice of them."""
 
     name = "generation_config"
@@ -95,13 +97,12 @@ class GenerationConfigRows(StoredAsset[SelectedConfigs, SelectedConfigs]):
     def write(
         self,
         session: Session,
-        *,
-        video: str,
+        partition: Partition,
         made: SelectedConfigs,
         uploads: Uploads,  # noqa: ARG002
     ) -> None:
         """Get or create both configs, and note that this video uses them."""
-        video_id = locked_video(session, video=video, step=self.name).id
+        video_id = locked_video(session, partition, step=self.name)
         transcript_id = session.scalar(
             select(models.Transcript.id).where(models.Transcript.video_id == video_id)
         )
@@ -119,12 +120,12 @@ class GenerationConfigRows(StoredAsset[SelectedConfigs, SelectedConfigs]):
             .on_conflict_do_update(index_elements=[models.SelectedConfig.video_id], set_=values)
         )
 
-    def read(self, session: Session, *, video: str) -> SelectedConfigs | None:
+    def read(self, session: Session, partition: Partition) -> SelectedConfigs | None:
         """The video's choice, or None."""
         choice = session.scalar(
             select(models.SelectedConfig)
             .join(models.Video, models.Video.id == models.SelectedConfig.video_id)
-            .where(models.Video.identifier == video)
+            .where(models.Video.identifier == partition.key)
         )
         if choice is None:
             return None

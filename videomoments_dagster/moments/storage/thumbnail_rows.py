@@ -7,47 +7,48 @@ from sqlalchemy.orm import Session
 
 from db import models
 from videomoments_dagster.base.files import content_hash
-from videomoments_dagster.core.object_origins import fingerprints, note_origin
-from videomoments_dagster.core.objects.interface import ObjectStore
-from videomoments_dagster.core.objects.keys import thumbnail_key
+from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.storage import (
-    StoredAsset,
+    AssetStorage,
+    FileToStore,
     Uploads,
-    locked_video,
     missing_result,
+    note_origin,
+    origins,
     recall,
 )
+from videomoments_dagster.moments.object_keys import thumbnail_key
 from videomoments_dagster.moments.records import MadeThumbnails, Thumbnail, Thumbnails
-from videomoments_dagster.moments.storage.video_rows import kibibytes
+from videomoments_dagster.moments.storage.video_rows import kibibytes, locked_video
 from videomoments_dagster.moments.versions import thumbnails_version
 
 
-class ThumbnailRows(StoredAsset[MadeThumbnails, Thumbnails]):
+class ThumbnailRows(AssetStorage[MadeThumbnails, Thumbnails]):
     """One row for the video itself and one for each clip."""
 
     name = "thumbnails"
-    has_files = True
+    addresses = (models.Thumbnail.cloud_url,)
 
-    def upload(self, store: ObjectStore, *, video: str, made: MadeThumbnails) -> Uploads:
-        """Store the new pictures under keys with their hashes."""
-        return {
-            thumbnail.path: store.put_file(
-                thumbnail.path,
-                key=thumbnail_key(video, thumbnail.clip_of_moment, content_hash(thumbnail.path)),
-                content_type="image/jpeg",
+    def files(self, partition: Partition, made: MadeThumbnails) -> list[FileToStore]:
+        """The new pictures, under keys with their hashes."""
+        return [
+            FileToStore(
+                one.path,
+                thumbnail_key(partition.key, one.clip_of_moment, content_hash(one.path)),
+                "image/jpeg",
             )
-            for thumbnail in made.made
-        }
+            for one in made.made
+        ]
 
     def write(
-        self, session: Session, *, video: str, made: MadeThumbnails, uploads: Uploads
+        self, session: Session, partition: Partition, made: MadeThumbnails, uploads: Uploads
     ) -> None:
         """Replace the rows whose pictures were made again and came out differently.
 
         Raises:
             ResultMissing: If a clip is no longer stored, because another run replaced it.
         """
-        video_id = locked_video(session, video=video, step=self.name).id
+        video_id = locked_video(session, partition, step=self.name)
         clip_ids = dict(
             session.execute(
                 select(models.Moment.identifier, models.Clip.id)
@@ -70,7 +71,7 @@ class ThumbnailRows(StoredAsset[MadeThumbnails, Thumbnails]):
             else:
                 clip_id = clip_ids.get(thumbnail.clip_of_moment)
                 if clip_id is None:
-                    raise missing_result(video=video, asset="clips", step=self.name)
+                    raise missing_result(partition, asset="clips", step=self.name)
                 row.clip_id = clip_id
                 of_same_owner = models.Thumbnail.clip_id == clip_id
             old = session.scalar(select(models.Thumbnail).where(of_same_owner))
@@ -85,7 +86,7 @@ class ThumbnailRows(StoredAsset[MadeThumbnails, Thumbnails]):
             )
         session.flush()
 
-    def read(self, session: Session, *, video: str) -> Thumbnails | None:
+    def read(self, session: Session, partition: Partition) -> Thumbnails | None:
         """The stored thumbnails, or None where there never were any."""
         video_row = models.Video.__table__.alias("owner")
         rows = session.execute(
@@ -97,21 +98,21 @@ class ThumbnailRows(StoredAsset[MadeThumbnails, Thumbnails]):
                 (video_row.c.id == models.Thumbnail.video_id)
                 | (video_row.c.id == models.Clip.video_id),
             )
-            .where(video_row.c.identifier == video)
+            .where(video_row.c.identifier == partition.key)
             .order_by(
                 models.Clip.start_time.asc().nulls_first(), models.Moment.identifier.nulls_first()
             )
         ).all()
-        if not rows and recall(session, video=video, asset=self.name) is None:
+        if not rows and recall(session, partition, self.name) is None:
             return None
-        known = fingerprints(session, [row.cloud_url for row, _ in rows])
+        known = origins(session, [row.cloud_url for row, _ in rows])
         return Thumbnails(
             thumbnails=tuple(
                 Thumbnail(
                     clip_of_moment=moment_identifier,
                     cloud_url=row.cloud_url,
                     file_size_kb=row.file_size_kb,
-                    fingerprint=known.get(row.cloud_url, ""),
+                    fingerprint=known[row.cloud_url].fingerprint if row.cloud_url in known else "",
                 )
                 for row, moment_identifier in rows
             )

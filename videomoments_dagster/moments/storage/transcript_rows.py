@@ -8,8 +8,10 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from db import models
-from videomoments_dagster.core.storage import StoredAsset, Uploads, locked_video
+from videomoments_dagster.core.partition import Partition
+from videomoments_dagster.core.storage import AssetStorage, Uploads
 from videomoments_dagster.core.text_columns import fitted, storable
+from videomoments_dagster.moments.storage.video_rows import locked_video
 from videomoments_dagster.moments.versions import transcript_version
 from videomoments_dagster.speech.transcript import Segment, Transcript, Word
 
@@ -17,7 +19,7 @@ LANGUAGE_CHARACTERS = 10
 SERVICE_CHARACTERS = 50
 
 
-class TranscriptRows(StoredAsset[Transcript, Transcript]):
+class TranscriptRows(AssetStorage[Transcript, Transcript]):
     """Write-once: another transcript replaces the row, it never changes one."""
 
     name = "transcript"
@@ -25,8 +27,7 @@ class TranscriptRows(StoredAsset[Transcript, Transcript]):
     def write(
         self,
         session: Session,
-        *,
-        video: str,
+        partition: Partition,
         made: Transcript,
         uploads: Uploads,  # noqa: ARG002
     ) -> None:
@@ -35,9 +36,9 @@ class TranscriptRows(StoredAsset[Transcript, Transcript]):
         The delete detaches or repoints configs that named the old row (a trigger); configs that
         this video selected and that name no transcript any more are given the new one.
         """
-        video_id = locked_video(session, video=video, step=self.name).id
+        video_id = locked_video(session, partition, step=self.name)
         made = _storable(made)
-        if self.read(session, video=video) == made:
+        if self.read(session, partition) == made:
             return
         session.execute(delete(models.Transcript).where(models.Transcript.video_id == video_id))
         row = models.Transcript(
@@ -72,12 +73,12 @@ class TranscriptRows(StoredAsset[Transcript, Transcript]):
                 .values(transcript_id=row.id)
             )
 
-    def read(self, session: Session, *, video: str) -> Transcript | None:
+    def read(self, session: Session, partition: Partition) -> Transcript | None:
         """The stored transcript, or None. Its notes are remembered with the materialisation."""
         row = session.scalar(
             select(models.Transcript)
             .join(models.Video, models.Video.id == models.Transcript.video_id)
-            .where(models.Video.identifier == video)
+            .where(models.Video.identifier == partition.key)
         )
         if row is None:
             return None

@@ -10,9 +10,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from db import models
-from videomoments_dagster.core.objects.interface import ObjectStore
-from videomoments_dagster.core.objects.keys import video_key
-from videomoments_dagster.core.storage import StoredAsset, Uploads
+from videomoments_dagster.core.partition import Partition
+from videomoments_dagster.core.storage import (
+    AssetStorage,
+    FileToStore,
+    Uploads,
+    missing_result,
+)
 from videomoments_dagster.core.text_columns import (
     CODEC_CHARACTERS,
     TITLE_CHARACTERS,
@@ -20,6 +24,7 @@ from videomoments_dagster.core.text_columns import (
     indexable_source_url,
 )
 from videomoments_dagster.media.facts import AudioStream, MediaFacts, SubtitleStream, VideoStream
+from videomoments_dagster.moments.object_keys import video_key
 from videomoments_dagster.moments.records import FetchedVideo, Source, Video
 from videomoments_dagster.moments.registered_sources import register_if_new
 from videomoments_dagster.moments.versions import video_version
@@ -48,28 +53,23 @@ def facts_from_json(document: dict[str, object]) -> MediaFacts:
     )
 
 
-class VideoRows(StoredAsset[FetchedVideo, Video]):
+class VideoRows(AssetStorage[FetchedVideo, Video]):
     """One row and one object; the row's columns describe the file as presented."""
 
     name = "video"
-    has_files = True
+    addresses = (models.Video.cloud_url,)
 
-    def upload(self, store: ObjectStore, *, video: str, made: FetchedVideo) -> Uploads:
-        """Store the bytes under a key with their hash; the same bytes are not sent again."""
+    def files(self, partition: Partition, made: FetchedVideo) -> list[FileToStore]:
+        """The bytes under a key with their hash; the same bytes are not sent again."""
         extension = made.path.suffix.lstrip(".").lower() or DEFAULT_EXTENSION
-        key = video_key(video, made.content_hash, extension)
+        key = video_key(partition.key, made.content_hash, extension)
         content_type = mimetypes.guess_type(f"x.{extension}")[0] or "application/octet-stream"
-        # The source may have changed since it was hashed.
-        stored = store.put_file(
-            made.path, key=key, content_type=content_type, sha256=made.content_hash
-        )
-        return {made.path: stored}
+        # With its hash, since the source may have changed since it was hashed.
+        return [FileToStore(made.path, key, content_type, sha256=made.content_hash)]
 
-    def size_of_files(self, made: FetchedVideo) -> int:
-        """Size of the one file."""
-        return made.facts.size_bytes
-
-    def write(self, session: Session, *, video: str, made: FetchedVideo, uploads: Uploads) -> None:
+    def write(
+        self, session: Session, partition: Partition, made: FetchedVideo, uploads: Uploads
+    ) -> None:
         """Insert the row, or update the one that there is.
 
         A source that came with run config is registered too, so that the partition can be
@@ -90,7 +90,7 @@ class VideoRows(StoredAsset[FetchedVideo, Video]):
         }
         video_id = session.scalar(
             insert(models.Video)
-            .values(identifier=video, **values)
+            .values(identifier=partition.key, **values)
             .on_conflict_do_update(index_elements=[models.Video.identifier], set_=values)
             .returning(models.Video.id)
         )
@@ -101,16 +101,16 @@ class VideoRows(StoredAsset[FetchedVideo, Video]):
             .on_conflict_do_update(index_elements=[models.VideoFile.video_id], set_=file)
         )
         register_if_new(
-            session, Source(identifier=video, location=made.source_url, title=made.title)
+            session, Source(identifier=partition.key, location=made.source_url, title=made.title)
         )
 
-    def read(self, session: Session, *, video: str) -> Video | None:
+    def read(self, session: Session, partition: Partition) -> Video | None:
         """The stored video, or None."""
         found = session.execute(
             select(models.Video, models.VideoFile, models.Source.location)
             .join(models.VideoFile, models.VideoFile.video_id == models.Video.id)
             .outerjoin(models.Source, models.Source.identifier == models.Video.identifier)
-            .where(models.Video.identifier == video)
+            .where(models.Video.identifier == partition.key)
         ).one_or_none()
         if found is None:
             return None
@@ -132,3 +132,22 @@ class VideoRows(StoredAsset[FetchedVideo, Video]):
     def object_urls(self, stored: Video) -> tuple[str, ...]:
         """The one object."""
         return (stored.cloud_url,)
+
+
+def locked_video(session: Session, partition: Partition, *, step: str) -> int:
+    """Id of the row of a video, locked until the transaction ends.
+
+    The lock makes two runs of one video write one after the other.
+
+    Raises:
+        ResultMissing: If the video was never materialised.
+    """
+    found = session.scalar(
+        select(models.Video.id)
+        .where(models.Video.identifier == partition.key)
+        # Rows of `pipeline_history` may still be written meanwhile.
+        .with_for_update(key_share=True)
+    )
+    if found is None:
+        raise missing_result(partition, asset="video", step=step)
+    return found

@@ -1,14 +1,11 @@
-"""The sensor that takes in what lies in the inbox.
-
-Belongs here: how much a tick does, its cursor, and its run requests. Does not belong here: what is
-new (`videomoments_dagster.moments.intake`).
-"""
+"""What happens by the clock, and without anybody asking."""
 
 import dagster as dg
 from dagster import RunsFilter
 
-from videomoments_dagster.moments.resources.inbox_resource import InboxResource
+from videomoments_dagster.moments.resources import BacklogResource, InboxResource
 
+BACKLOG_TAG = "videomoments/requested_by"
 ARRIVALS_PER_TICK = 100
 SECONDS_PER_TICK = 20.0
 """Dagster ends a tick after 60 s; half of that is left for one slow file and the listing."""
@@ -61,3 +58,41 @@ def inbox(context: dg.SensorEvaluationContext, inbox: InboxResource) -> dg.Senso
         said = "; ".join(sentences[:_SHOWN]) or "Nothing new."
         said += f"; and {more} more" if more > 0 else ""
     return dg.SensorResult(run_requests=requests, skip_reason=said, cursor=taken.after)
+
+
+def unfinished_videos_schedule(cron: str) -> dg.ScheduleDefinition:
+    """The schedule of the backlog; off until somebody switches it on."""
+
+    @dg.schedule(
+        name="unfinished_videos",
+        job_name="full",
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        description="""Works through the backlog: runs `full` where something is missing or failed.
+
+Every hour, or when VIDEOMOMENTS_BACKLOG_CRON says, it requests runs for at most
+VIDEOMOMENTS_BACKLOG_RUNS videos, the newest first. A video with a run in flight is left out, and so
+is one whose run failed or was cancelled within VIDEOMOMENTS_BACKLOG_RETRY_HOURS, so that what
+cannot work does not keep the others from their turn. It reads rows and Dagster's runs, and writes
+nothing. If it fails, no run was requested, and the next tick looks again. Off until it is switched
+on.""",
+    )
+    def unfinished_videos(
+        context: dg.ScheduleEvaluationContext, backlog: BacklogResource
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        """Request a run for each video that is due."""
+        due = backlog.due(context.instance)
+        if not due:
+            return dg.SkipReason("No video is unfinished that was not tried lately.")
+        tick = context.scheduled_execution_time.isoformat()
+        return [
+            # The same tick twice, after a crash of the daemon, asks for the same runs.
+            dg.RunRequest(
+                run_key=f"{tick}/{video}",
+                partition_key=video,
+                tags={BACKLOG_TAG: "unfinished_videos"},
+            )
+            for video in due
+        ]
+
+    return unfinished_videos

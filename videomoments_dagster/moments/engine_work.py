@@ -1,12 +1,8 @@
-"""What `moments` and `refined_moments` share: engines, scoring, and an account of the work.
-
-Belongs here: the parts of both assets that are about Dagster. Does not belong here: finding,
-refining or scoring (`videomoments_dagster.moments.finding`).
-"""
+"""What `moments` and `refined_moments` share: engines, scores, and what their work came to."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import reduce
@@ -16,14 +12,19 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from videomoments_dagster.core.asset import MaterialisationConfig
-from videomoments_dagster.core.resources.language_models_resource import LanguageModelsResource
-from videomoments_dagster.core.resources.stored_results_resource import StoredResultsResource
+from videomoments_dagster.core.asset import MaterialisationConfig, Previous
+from videomoments_dagster.core.resources import LanguageModelsResource
 from videomoments_dagster.core.run_tags import FAILED_PARTS_KEY
 from videomoments_dagster.language_models.questions import Spent
-from videomoments_dagster.moments.finding.engines import MomentEngine
+from videomoments_dagster.moments.finding.engines import (
+    ExtractiveEngine,
+    LanguageModelEngine,
+    MomentEngine,
+)
+from videomoments_dagster.moments.finding.extractive import EXTRACTIVE_MODEL
 from videomoments_dagster.moments.finding.outcomes import Scored, WorkReport
 from videomoments_dagster.moments.records import Moment, Moments
+from videomoments_dagster.moments.system import MOMENTS
 
 PART_KEY = "stored_part"
 """Name, in what is remembered of a result, of the fingerprint of its part without scores."""
@@ -31,7 +32,7 @@ PART_KEY = "stored_part"
 _MOST_FAILURES_SHOWN = 20
 
 
-class MomentWorkConfig(MaterialisationConfig):
+class EngineConfig(MaterialisationConfig):
     """Run config of `moments` and `refined_moments`."""
 
     rescore: bool = Field(
@@ -41,6 +42,16 @@ class MomentWorkConfig(MaterialisationConfig):
     )
 
 
+def check_servers(language_models: LanguageModelsResource, names: Iterable[str]) -> None:
+    """Make sure, within seconds, that the servers of these engines answer.
+
+    Raises:
+        SettingsRejected: If a model is unknown or its key is missing.
+        LanguageModelRefused: If nobody answers, or the key is refused.
+    """
+    language_models.check_servers(set(names) - {EXTRACTIVE_MODEL})
+
+
 def engine_for(
     context: dg.AssetExecutionContext,
     language_models: LanguageModelsResource,
@@ -48,20 +59,24 @@ def engine_for(
     *,
     ask_again: bool,
 ) -> MomentEngine:
-    """The engine of that name for this step.
+    """The engine that a profile calls `model`: `extractive`, or a language model.
 
     Args:
         context: Of the executing asset; its partition key is the video.
-        language_models: Where engines come from.
+        language_models: The models that there are.
         model: Name of the engine or model.
         ask_again: Whether answers that were kept before this run count for nothing.
     """
-    return language_models.engine(
-        model,
-        video=context.partition_key,
-        run_id=context.run.run_id,
-        answers_since=_created_at(context) if ask_again else None,
-        said=lambda sentence: context.log.info("%s", sentence),
+    if model == EXTRACTIVE_MODEL:
+        return ExtractiveEngine()
+    return LanguageModelEngine(
+        language_models.interview(
+            model,
+            partition=MOMENTS.partition(context.partition_key),
+            run_id=context.run.run_id,
+            answers_since=_created_at(context) if ask_again else None,
+            said=lambda sentence: context.log.info("%s", sentence),
+        )
     )
 
 
@@ -70,18 +85,13 @@ def _created_at(context: dg.AssetExecutionContext) -> datetime | None:
     return None if record is None else record.create_timestamp.astimezone(UTC).replace(tzinfo=None)
 
 
-def stored_part(
-    results: StoredResultsResource, *, asset: str, video: str, fingerprint: str
-) -> Moments | None:
+def stored_part(previous: Previous[Moments], fingerprint: str) -> Moments | None:
     """The stored moments, if their times and titles were made from just the same.
 
     Scores play no part in it: with other criteria, only they are made again.
     """
-    remembered = results.intact(asset=asset, video=video)
-    if remembered is None or remembered.details.get(PART_KEY) != fingerprint:
-        return None
-    stored = results.value(asset=asset, video=video)
-    return stored if isinstance(stored, Moments) else None
+    same = not previous.force and previous.details.get(PART_KEY) == fingerprint
+    return previous.value if same and previous.is_intact else None
 
 
 def with_scores(
@@ -126,12 +136,12 @@ def with_scores(
     return tuple(result)
 
 
-def account(context: dg.AssetExecutionContext, reports: Mapping[str, WorkReport]) -> dict[str, Any]:
-    """Tell in the log what was lost, and give the metadata of the work.
+def work_metadata(context: dg.AssetExecutionContext, **reports: WorkReport) -> dict[str, Any]:
+    """Log what was lost, and give the metadata of the work.
 
     Args:
         context: Of the executing asset.
-        reports: What each part of the work came to, by name, such as "finding".
+        **reports: What each part of the work came to, by name, such as "finding".
 
     Returns:
         Calls, tokens, cost and counts; totals of this materialisation only.

@@ -1,8 +1,4 @@
-"""Sensors: what happens without anybody asking.
-
-Belongs here: one sensor per thing that is watched, and its cursor. Does not belong here: what is
-done about it.
-"""
+"""The sensor that keeps `pipeline_history` in step with Dagster's runs."""
 
 # Dagster compares `updated_after` with the class in the caller's module; `import datetime` there
 # made it raise TypeError.
@@ -16,7 +12,7 @@ from types import MappingProxyType
 import dagster as dg
 from dagster import DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
 
-from videomoments_dagster.core.resources.database_resource import DatabaseResource
+from videomoments_dagster.core.resources import DatabaseResource
 from videomoments_dagster.moments.history.recording import Recorded, record_runs
 
 RUNS_PER_TICK = 500
@@ -174,6 +170,3 @@ def _runs(
 
 def _utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-SENSORS = [pipeline_history]
