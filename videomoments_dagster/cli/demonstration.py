@@ -8,9 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from videomoments_dagster.base.failures import EngineUnavailable, ResultMissing
-from videomoments_dagster.core.resources.stored_results_resource import StoredResultsResource
-from videomoments_dagster.core.resources.transcription_resource import TranscriptionResource
-from videomoments_dagster.moments.history.run_facts import JOB_ASSETS
+from videomoments_dagster.core.resources import StoredResultsResource, TranscriptionResource
+from videomoments_dagster.moments.system import MOMENTS
 
 DEMO_IDENTIFIER = "demo"
 
@@ -50,8 +49,6 @@ def demo_engine(transcription: TranscriptionResource) -> tuple[str, str]:
 
 
 def demo_is_complete(results: StoredResultsResource) -> bool:
-    """Whether all seven assets of the demo are stored and whole."""
-    return all(
-        results.intact(asset=asset, video=DEMO_IDENTIFIER) is not None
-        for asset in JOB_ASSETS["full"]
-    )
+    """Whether all assets of the demo are stored and whole."""
+    demo = MOMENTS.partition(DEMO_IDENTIFIER)
+    return all(results.of(demo, asset.storage).is_intact for asset in MOMENTS.assets.values())

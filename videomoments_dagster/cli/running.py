@@ -24,6 +24,8 @@ from videomoments_dagster.definitions import current_definitions
 from videomoments_dagster.moments.history.dagster_runs import (
     RECORDED_EVENTS,
     blocking_sentence,
+    changes_row,
+    metadata_of,
     recorded_events,
     root_cause,
     run_facts,
@@ -145,6 +147,7 @@ class _Follower:
         self._run_id = run_id
         self._begun: set[str] = set()
         self._unchanged: set[str] = set()
+        self._changed: set[str] = set()
         self._refused: dict[str, str] = {}
         self._events: list[DagsterEvent] = []
         self._has_row = False
@@ -170,7 +173,7 @@ class _Follower:
                 seconds=event.step_success_data.duration_ms / 1000,
                 unchanged=step in self._unchanged,
             )
-            if step in COUNTED_ASSETS or not self._has_row:
+            if step in self._changed or not self._has_row:
                 self._record(step)
         elif event.event_type == DagsterEventType.STEP_UP_FOR_RETRY:
             self._reporter.step_said(step, _why(event.step_retry_data) + " It is tried again.")
@@ -181,9 +184,10 @@ class _Follower:
     def _note(self, step: str, event: DagsterEvent) -> None:
         """Keep what the end of the step is told with."""
         if event.is_step_materialization:
-            metadata = event.step_materialization_data.materialization.metadata
-            if getattr(metadata.get("unchanged"), "value", False):
+            if metadata_of(event).get("unchanged"):
                 self._unchanged.add(step)
+            if changes_row(event):
+                self._changed.add(step)
         elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
             sentence = blocking_sentence(event)
             if sentence is not None:

@@ -44,8 +44,11 @@ def whole_video_document(session: Session, identifier: str) -> Document | None:
         document["transcript"] |= row._mapping  # noqa: SLF001 - the documented way to the names
     made = session.execute(
         select(Materialisation.updated_at, Materialisation.details)
-        .join(Video, Video.id == Materialisation.video_id)
-        .where(Video.identifier == identifier, Materialisation.asset == _MOMENTS)
+        .where(
+            Materialisation.system == "moments",
+            Materialisation.partition_key == identifier,
+            Materialisation.asset == _MOMENTS,
+        )
     ).one_or_none()
     document["moments_made"] = made and {
         "at": f"{made.updated_at.isoformat(timespec='milliseconds')}Z",
