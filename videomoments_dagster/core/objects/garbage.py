@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from db.run_claims import video_to_oneself
+from db.run_claims import partition_to_oneself
 from db.session import Database
 from videomoments_dagster.core.objects.interface import ObjectStat, ObjectStore
 from videomoments_dagster.core.objects.keys import model_call_time, owner_of
@@ -124,7 +124,7 @@ def collect(
     spared: list[str] = []
     for video, stats in garbage.objects.items():
         # A run that begins meanwhile waits; one that has begun already has the video for itself.
-        with video_to_oneself(database, video) as free:
+        with partition_to_oneself(database, system="moments", partition=video) as free:
             if not free or in_flight(video):
                 spared.append(video)
                 continue

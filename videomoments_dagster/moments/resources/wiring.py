@@ -38,7 +38,9 @@ def resources_for(settings: Settings) -> dict[str, Any]:
         "results": StoredResultsResource(
             database=database,
             object_store=object_store,
-            claim=RunClaimResource(database=database, wait_minutes=settings.busy_wait_minutes),
+            claim=RunClaimResource(
+                database=database, system="moments", wait_minutes=settings.busy_wait_minutes
+            ),
         ),
         "backlog": BacklogResource(
             database=database,
