@@ -181,7 +181,7 @@ def _lock(connection: Connection, key: int, *, shared: bool = False) -> bool:
 
 
 def _holder(connection: Connection, key: int) -> str:
-    name = dict(connection.execute(_HELD).tuples()).get(key) or ""
+    name = next((name for held, name in connection.execute(_HELD) if held == key), None) or ""
     return f"the run {name.removeprefix(_NAME)}" if name.startswith(_NAME) else "another process"
 
 
