@@ -6,6 +6,7 @@ URL to use (`db.settings`, `db.embedded`), the schema's version (`db.schema_stat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -43,13 +44,14 @@ _BUSY = ("40", "55P03", "57014")
 _REFUSED = ("28", "3D000", "42501")
 _UNREACHABLE = ("08", "53300", "57P")
 
-# Before a session exists, libpq reports a refusal in words only, without a SQLSTATE.
-_REFUSALS_IN_WORDS = (
-    "authentication failed",
-    "no pg_hba.conf entry",
-    "no password supplied",
-    "does not exist",
-    "permission denied for database",
+# Where no session could be begun, libpq gives no SQLSTATE, and the server's words, which follow its
+# severity and two spaces, are in the language of its `lc_messages`. In every language a refusal
+# quotes the user or the database: a wrong password, no such database, no right to connect, no entry
+# in pg_hba.conf. All else may pass: "starting up" and "too many clients" quote nothing, or a
+# predefined role. The limits of one role or database quote it and pass as well; they are known by
+# their English words, and count as refusals elsewhere. The last alternative is libpq's own text.
+_REFUSED_SESSION = re.compile(
+    r':  (?!too many connections).*["«»„“”] ?(?!pg_)[^"«»„“”]+["«»„“”]|no password supplied'
 )
 
 
@@ -83,18 +85,19 @@ def _problem(error: SQLAlchemyError, url: URL) -> DatabaseProblem | None:
         )
     if not isinstance(error, DBAPIError):
         return None
-    said = _first_line(error, url)
     state = str(getattr(error.orig, "pgcode", None) or "")
-    refused_in_words = not state and any(words in said for words in _REFUSALS_IN_WORDS)
-    if state.startswith(_REFUSED) or refused_in_words:
+    lines = _lines(error, url)
+    said = lines[0]
+    unknown = not state and isinstance(error, (OperationalError, InterfaceError))
+    refusal = next(filter(_REFUSED_SESSION.search, lines), None) if unknown else None
+    if refusal or state.startswith(_REFUSED):
         return DatabaseRefused(
-            f"The database {where} refused: {said}",
+            f"The database {where} refused: {refusal or said}",
             remedy="Check the user, its rights, its password and the database name in DATABASE_URL",
         )
     if state.startswith(_BUSY):
         return DatabaseBusy(f"The database {where} gave up waiting: {said}")
-    lost = not state and isinstance(error, (OperationalError, InterfaceError))
-    if lost or state.startswith(_UNREACHABLE) or error.connection_invalidated:
+    if unknown or state.startswith(_UNREACHABLE) or error.connection_invalidated:
         return DatabaseUnreachable(
             f"The database {where} cannot be reached: {said}",
             remedy="Check that the server runs and that DATABASE_URL names it",
@@ -102,13 +105,12 @@ def _problem(error: SQLAlchemyError, url: URL) -> DatabaseProblem | None:
     return None
 
 
-def _first_line(error: DBAPIError, url: URL) -> str:
-    lines = [line.strip() for line in str(error.orig).splitlines() if line.strip()]
-    said = lines[0] if lines else type(error.orig).__name__
-    for secret in (url.password, url.query.get("password")):
-        if secret:
-            said = said.replace(str(secret), "***")
-    return said.rstrip(".")
+def _lines(error: DBAPIError, url: URL) -> list[str]:
+    text = str(error.orig)
+    for secret in filter(None, (url.password, url.query.get("password"))):
+        text = text.replace(str(secret), "***")
+    lines = [line.strip().rstrip(".") for line in text.splitlines() if line.strip()]
+    return lines or [type(error.orig).__name__]
 
 
 def new_engine(

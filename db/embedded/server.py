@@ -1,8 +1,5 @@
 """The embedded server as its users see it: take it, use its URL, let it go.
 
-Belongs here: sharing one server between processes. Does not belong here: how it is run
-(`db.embedded.postmaster`) and where (`db.embedded.placement`).
-
 Each process holds a shared lock on `users.lock` for as long as it uses the server. Whoever leaves
 and gets that lock alone was the last one, and stops the server. The kernel drops a killed
 process's lock, so a `kill -9` leaves a running server that the next process joins.
@@ -11,19 +8,16 @@ process's lock, so a `kill -9` leaves a running server that the next process joi
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Literal
-
-import psycopg2
 
 from db.creation import create_if_missing
-from db.embedded.locks import FileLock, alone
-from db.embedded.placement import Placement, existing_state, place
+from db.embedded.placement import Placement, place
 from db.embedded.postmaster import SUPERUSER, Postmaster
 from db.errors import EmbeddedServerFailed
 
@@ -32,26 +26,64 @@ _TURN_SECONDS = 300
 # At exit there is nobody left to wait for a long time.
 _LEAVE_SECONDS = 45
 
-DEFAULT_DATABASE = "videomoments"
+
+class LockFile:
+    """An open file to lock; several may hold it shared, or one alone."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, making it if need be; nothing is locked yet."""
+        self.path = path
+        self._file = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def share(self) -> None:
+        """Take the lock together with others, waiting for whoever has it alone."""
+        fcntl.flock(self._file, fcntl.LOCK_SH)
+
+    def try_exclusive(self) -> bool:
+        """Take the lock alone if nobody holds it. A shared hold of this object is lost if not."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def is_current(self) -> bool:
+        """Whether the path still leads to the open file; not so once the folder was deleted."""
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self._file))
+        except FileNotFoundError:
+            return False
+
+    def close(self) -> None:
+        """Let go of the lock and the file."""
+        os.close(self._file)
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddedStatus:
-    """What there is of an embedded server.
+@contextmanager
+def _alone(placement: Placement, *, timeout_seconds: float) -> Iterator[None]:
+    """Be the only process that starts, joins or leaves the server for the length of the block.
 
-    Attributes:
-        state: "absent" before the first use; "stopped" or "running" after it.
-        folder: Where all of it lies; None when absent.
-        url: URL of the default database while it runs.
-        version: PostgreSQL's version while it runs, such as "15.18".
-        pid: Process id of the server while it runs.
+    Raises:
+        EmbeddedServerFailed: Somebody else was inside for the whole time limit.
     """
-
-    state: Literal["absent", "stopped", "running"]
-    folder: Path | None = None
-    url: str | None = None
-    version: str | None = None
-    pid: int | None = None
+    path = placement.state / "start.lock"
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        lock = LockFile(path)
+        try:
+            while not lock.try_exclusive():
+                if time.monotonic() > deadline:
+                    raise EmbeddedServerFailed(
+                        f"Another process has been starting or stopping the embedded database for"
+                        f" {timeout_seconds:.0f} seconds (it holds {path})",
+                        remedy="End that process and try again",
+                    )
+                time.sleep(0.01)
+            if lock.is_current():
+                yield
+                return
+        finally:
+            lock.close()
 
 
 class EmbeddedPostgres:
@@ -72,12 +104,12 @@ class EmbeddedPostgres:
         self.home = home.absolute()
         self.durable = durable
         self._guard = threading.RLock()
-        self._users: FileLock | None = None
-        self._placement: Placement | None = None
+        self._users: LockFile | None = None
+        self._server: Postmaster | None = None
         self._holds = 0
         self._process = os.getpid()
 
-    def acquire(self, database: str = DEFAULT_DATABASE) -> str:
+    def acquire(self, database: str = "videomoments") -> str:
         """Join the server, starting it where need be, and give the URL of a database on it.
 
         Every call wants a `release`; what is still held when the process ends is released then.
@@ -93,13 +125,14 @@ class EmbeddedPostgres:
         """
         with self._guard:
             self._forget_if_forked()
-            placement = place(self.home)
-            with alone(placement.start_lock, timeout_seconds=_TURN_SECONDS):
-                self._join(placement, database)
+            server = Postmaster(place(self.home), durable=self.durable)
+            with _alone(server.placement, timeout_seconds=_TURN_SECONDS):
+                self._join(server, database)
             if self._holds == 0:
                 atexit.register(self._release_all)
             self._holds += 1
-            return database_url(placement, database)
+            host = server.placement.sockets
+            return f"postgresql+psycopg2://{SUPERUSER}@/{database}?host={host}"
 
     def release(self) -> bool:
         """Undo one `acquire`; the last one of the last process stops the server.
@@ -118,7 +151,7 @@ class EmbeddedPostgres:
             return self._leave()
 
     @contextmanager
-    def running(self, database: str = DEFAULT_DATABASE) -> Iterator[str]:
+    def running(self, database: str = "videomoments") -> Iterator[str]:
         """Hold the server for a block and give the URL of a database on it.
 
         Raises:
@@ -130,67 +163,32 @@ class EmbeddedPostgres:
         finally:
             self.release()
 
-    def status(self) -> EmbeddedStatus:
-        """Look at the server without starting it or making anything.
-
-        Raises:
-            EmbeddedServerFailed: Its folder belongs to somebody else.
-        """
-        folder = existing_state(self.home)
-        if folder is None or not (folder / "data").exists():
-            return EmbeddedStatus("absent")
-        placement = place(self.home)
-        postmaster = Postmaster(placement, durable=self.durable)
-        process = postmaster.process()
-        try:
-            connection = postmaster.connect()
-        except psycopg2.OperationalError:
-            return EmbeddedStatus("stopped", folder)
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT current_setting('server_version')")
-            version = str(cursor.fetchone()[0]).split()[0]
-        connection.close()
-        return EmbeddedStatus(
-            "running",
-            folder,
-            url=database_url(placement, DEFAULT_DATABASE),
-            version=version,
-            pid=process.pid if process is not None else None,
-        )
-
-    def _join(self, placement: Placement, database: str) -> None:
-        held = self._users
-        if held is not None and not held.is_current():
+    def _join(self, server: Postmaster, database: str) -> None:
+        if self._users is not None and not self._users.is_current():
             # Somebody deleted the home; what is there now is another server.
-            held.close()
-            held = None
-        users = held or FileLock(placement.users_lock)
+            self._users.close()
+            self._users = None
+        users = self._users or LockFile(server.placement.state / "users.lock")
         try:
             users.share()
-            connection = Postmaster(placement, durable=self.durable).ensure_running()
-            try:
+            with closing(server.ensure_running()) as connection:
                 create_if_missing(connection, database)
-            finally:
-                connection.close()
         except BaseException:
-            if held is None:
+            if users is not self._users:
                 users.close()
-                self._users = None
             raise
-        self._users, self._placement = users, placement
+        self._users, self._server = users, server
 
     def _leave(self) -> bool:
-        users, placement = self._users, self._placement
-        self._users = self._placement = None
-        if users is None or placement is None:
+        users, server = self._users, self._server
+        self._users = self._server = None
+        if users is None or server is None:
             return False
-        try:
+        with closing(users):
             if not users.is_current():
                 return False
-            with alone(placement.start_lock, timeout_seconds=_LEAVE_SECONDS):
-                return users.try_exclusive() and Postmaster(placement, durable=self.durable).stop()
-        finally:
-            users.close()
+            with _alone(server.placement, timeout_seconds=_LEAVE_SECONDS):
+                return users.try_exclusive() and server.stop()
 
     def _release_all(self) -> None:
         with self._guard, suppress(EmbeddedServerFailed, OSError):
@@ -207,11 +205,6 @@ class EmbeddedPostgres:
             return
         if self._users is not None:
             self._users.close()
-        self._users = self._placement = None
+        self._users = self._server = None
         self._holds = 0
         self._process = os.getpid()
-
-
-def database_url(placement: Placement, database: str) -> str:
-    """Write the URL of a database on the embedded server."""
-    return f"postgresql+psycopg2://{SUPERUSER}@/{database}?host={placement.sockets}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from dagster import DagsterInstance
 
-from db.run_claims import video_to_oneself
+from db.run_claims import partition_to_oneself
 from db.session import Database
 from videomoments_dagster.base.failures import ResultMissing, VideoBusy
 from videomoments_dagster.base.identifiers import checked_identifier
@@ -68,7 +68,7 @@ def delete_video(
         ResultMissing: If there is nothing of it anywhere.
         ObjectStoreUnavailable: If an object could not be removed; the same again goes on.
     """
-    with video_to_oneself(database, what.identifier) as free:
+    with partition_to_oneself(database, system="moments", partition=what.identifier) as free:
         _refuse_while_running(instance, what.identifier)
         if not free:
             raise _busy(what.identifier, "a run")

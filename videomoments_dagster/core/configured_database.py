@@ -1,7 +1,6 @@
 """Which database this installation uses: the configured one, or the embedded one.
 
-Belongs here: the way from the settings to a URL and a connection pool. Does not belong here: SQL,
-and Dagster, whose import would cost the reading commands two seconds.
+No Dagster, whose import would cost the reading commands two seconds.
 """
 
 from __future__ import annotations
@@ -12,8 +11,6 @@ from pathlib import Path
 from db.embedded import EmbeddedPostgres
 from db.session import Database
 from videomoments_dagster.core.settings import Settings, load_settings
-
-EMBEDDED_DATABASE = "videomoments"
 
 
 @cache
@@ -32,7 +29,7 @@ def database_url(settings: Settings) -> str:
     configured = settings.explicit_sync_url
     if configured is not None:
         return configured
-    return embedded_server(str(settings.home_folder)).acquire(database=EMBEDDED_DATABASE)
+    return embedded_server(str(settings.home_folder)).acquire()
 
 
 @cache

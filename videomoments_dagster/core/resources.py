@@ -174,19 +174,22 @@ class RunClaimResource(dg.ConfigurableResource[Any]):
         """Take the claim, and let go of it when the run ends."""
         run, log = context.run, context.log
         key = run.tags.get(PARTITION_TAG) if run is not None else None
+        if run is None or key is None:
+            yield self
+            return
         with ExitStack() as claims:
-            for system in systems_of(run) if run is not None and key is not None else ():
-                partition = system.partition(key or "")
+            for system in systems_of(run):
+                partition = system.partition(key)
                 claim = RunClaim(
                     self.database.database.url,
-                    run_id=run.run_id if run is not None else "",
+                    run_id=run.run_id,
                     system=partition.system,
                     partition=partition.key,
                 )
                 with failures_reported(partition, step="start"):
                     claim.take(
                         wait_seconds=self.wait_minutes * 60,
-                        said=lambda sentence: log.info(sentence) if log is not None else None,
+                        log=lambda sentence: log.info(sentence) if log is not None else None,
                     )
                 claims.callback(claim.release)
             yield self

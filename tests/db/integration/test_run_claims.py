@@ -16,17 +16,21 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 from imitated_runs import Imitated
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from db.errors import DatabaseBusy
-from db.run_claims import RunClaim, living_runs, video_to_oneself
+from db.run_claims import RunClaim, living_runs, partition_to_oneself
 from db.session import Database
 from videomoments_dagster.core.runs import MESSAGE, close_abandoned_runs, watch_runs
+
+TALK = {"system": "moments", "partition": "talk"}
 
 HOLD = """
 import sys, time
 from db.run_claims import RunClaim
-RunClaim(sys.argv[1], run_id=sys.argv[2], video="talk").take(wait_seconds=0, said=print)
+RunClaim(sys.argv[1], run_id=sys.argv[2], system="moments", partition="talk").take(
+    wait_seconds=0, log=print
+)
 print("taken", flush=True)
 time.sleep(60)
 """
@@ -49,11 +53,11 @@ def until(true: Callable[[], bool], *, seconds: float = 20) -> None:
 def test_the_second_run_of_a_video_waits_and_says_for_whom(
     database: Database, database_url: str
 ) -> None:
-    first = RunClaim(database_url, run_id="run-1", video="talk")
-    second = RunClaim(database_url, run_id="run-2", video="talk")
+    first = RunClaim(database_url, run_id="run-1", **TALK)
+    second = RunClaim(database_url, run_id="run-2", **TALK)
     said: list[str] = []
-    first.take(wait_seconds=0, said=said.append)
-    waiting = threading.Thread(target=second.take, kwargs={"wait_seconds": 30, "said": said.append})
+    first.take(wait_seconds=0, log=said.append)
+    waiting = threading.Thread(target=second.take, kwargs={"wait_seconds": 30, "log": said.append})
     waiting.start()
     until(lambda: bool(said))
     assert said == ["Waiting for the run run-1, which works on 'talk'."]
@@ -70,18 +74,21 @@ def test_the_second_run_of_a_video_waits_and_says_for_whom(
 def test_a_run_that_waited_long_enough_is_refused_and_holds_nothing(
     database: Database, database_url: str
 ) -> None:
-    first = RunClaim(database_url, run_id="run-1", video="talk")
-    first.take(wait_seconds=0, said=print)
+    first = RunClaim(database_url, run_id="run-1", **TALK)
+    first.take(wait_seconds=0, log=print)
     with pytest.raises(DatabaseBusy, match=r"run run-1 has had the video 'talk'.*Run it again"):
-        RunClaim(database_url, run_id="run-2", video="talk").take(wait_seconds=0.1, said=print)
+        RunClaim(database_url, run_id="run-2", **TALK).take(wait_seconds=0.1, log=print)
     assert living_runs(database, ["run-2"]) == frozenset()
     first.release()
 
 
 def test_runs_of_different_videos_do_not_wait(database_url: str) -> None:
-    claims = [RunClaim(database_url, run_id=f"run-{name}", video=name) for name in ("a", "b")]
+    claims = [
+        RunClaim(database_url, run_id=f"run-{name}", system="moments", partition=name)
+        for name in ("a", "b")
+    ]
     for claim in claims:
-        claim.take(wait_seconds=0, said=print)
+        claim.take(wait_seconds=0, log=print)
     for claim in claims:
         claim.release()
 
@@ -92,19 +99,19 @@ def test_a_killed_process_lets_go(database: Database, database_url: str) -> None
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "taken\n"
-        with video_to_oneself(database, "talk") as free:
+        with partition_to_oneself(database, **TALK) as free:
             assert not free
         process.kill()
     until(lambda: not living_runs(database, ["run-1"]))
-    with video_to_oneself(database, "talk") as free:
+    with partition_to_oneself(database, **TALK) as free:
         assert free
 
 
 def test_a_claim_is_taken_again_after_the_connection_was_lost(
     database: Database, database_url: str
 ) -> None:
-    claim = RunClaim(database_url, run_id="run-1", video="talk")
-    claim.take(wait_seconds=0, said=print)
+    claim = RunClaim(database_url, run_id="run-1", **TALK)
+    claim.take(wait_seconds=0, log=print)
     with database.engine.begin() as connection:
         ended = connection.scalar(
             text(
@@ -115,16 +122,30 @@ def test_a_claim_is_taken_again_after_the_connection_was_lost(
     assert ended == 1
     until(lambda: not living_runs(database, ["run-1"]))
     until(lambda: bool(living_runs(database, ["run-1"])))
-    with video_to_oneself(database, "talk") as free:
+    with partition_to_oneself(database, **TALK) as free:
         assert not free
     claim.release()
 
 
 def test_whoever_has_a_video_to_himself_lets_go_of_it_after_a_failure(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), video_to_oneself(database, "talk"):
+    with pytest.raises(ZeroDivisionError), partition_to_oneself(database, **TALK):
         raise ZeroDivisionError
-    with video_to_oneself(database, "talk") as free:
+    with partition_to_oneself(database, **TALK) as free:
         assert free
+
+
+def test_systems_share_no_partition_and_the_keys_of_the_first_are_those_of_earlier_releases(
+    database: Database,
+) -> None:
+    with database.engine.connect() as earlier:
+        # SHA-256 over "videomoments video talk", its first 8 bytes.
+        key = -301_483_590_191_696_941
+        assert earlier.scalar(select(func.pg_try_advisory_lock(key)))
+        with partition_to_oneself(database, **TALK) as free:
+            assert not free
+        with partition_to_oneself(database, system="lecture", partition="talk") as free:
+            assert free
+        assert earlier.scalar(select(func.pg_advisory_unlock(key)))
 
 
 # Runs whose process is gone.
@@ -149,8 +170,8 @@ def test_a_run_that_seems_dead_is_watched_and_then_failed(imitated: Imitated) ->
 def test_a_run_that_lives_is_never_failed(imitated: Imitated) -> None:
     run = imitated.pretend("talk", DagsterRunStatus.STARTED)
     database = imitated.storage.database
-    claim = RunClaim(database.url, run_id=run.run_id, video="talk")
-    claim.take(wait_seconds=0, said=print)
+    claim = RunClaim(database.url, run_id=run.run_id, **TALK)
+    claim.take(wait_seconds=0, log=print)
     seen = watch_runs(imitated.instance, database, silent_since={run.run_id: 0}, now=10_000)
     assert (dict(seen.silent_since), seen.closed) == ({}, ())
     assert close_abandoned_runs(imitated.instance, database) == ()
@@ -175,8 +196,10 @@ def test_the_command_line_fails_dead_runs_and_frees_their_places_in_pools(
     storage = imitated.instance.event_log_storage
     storage.set_concurrency_slots("transcription", 1)
     assert storage.claim_concurrency_slot("transcription", dead.run_id, "transcript").is_claimed
-    claim = RunClaim(imitated.storage.database.url, run_id=living.run_id, video="other")
-    claim.take(wait_seconds=0, said=print)
+    claim = RunClaim(
+        imitated.storage.database.url, run_id=living.run_id, system="moments", partition="other"
+    )
+    claim.take(wait_seconds=0, log=print)
 
     assert close_abandoned_runs(imitated.instance, imitated.storage.database) == (dead.run_id,)
     assert storage.claim_concurrency_slot("transcription", living.run_id, "transcript").is_claimed

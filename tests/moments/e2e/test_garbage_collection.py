@@ -13,7 +13,7 @@ from dagster import DagsterRunStatus
 from dagster._core.test_utils import create_run_for_test
 from pipeline import Pipeline
 
-from db.run_claims import video_to_oneself
+from db.run_claims import partition_to_oneself
 from videomoments_dagster.cli.main import main
 from videomoments_dagster.core.objects.garbage import Collected, Garbage, collect, find_garbage
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
@@ -109,7 +109,7 @@ def test_nothing_goes_of_a_video_with_a_run_in_flight(
 
 def test_nothing_goes_of_a_video_that_a_run_has_claimed(pipeline: Pipeline) -> None:
     orphan = aged(pipeline.home / "objects/videos/talk/a.mp4")
-    with video_to_oneself(pipeline.database, "talk") as free:
+    with partition_to_oneself(pipeline.database, system="moments", partition="talk") as free:
         assert free
         assert collected(pipeline).spared == ("talk",)
         assert orphan.exists()
