@@ -3,9 +3,9 @@
 Revision: 0008
 Revises: 0007
 
-What is remembered stays as it is, so that a run over old results does nothing. On a live database:
-the three tables are rewritten under an exclusive lock, some seconds for a million rows. A process of
-the previous release that is still running fails at its next write, and is run again.
+What is remembered stays as it is, so that a run over old results does nothing. On a live
+database: the three tables are rewritten under an exclusive lock, some seconds for a million rows. A
+process of the previous release that is still running fails at its next write, and is run again.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ depends_on = None
 
 _PARTIAL = sa.text("fingerprint = ''")
 
-# Foreign keys went along with the row of the video. A partition of another system has another table,
-# whose migration adds a trigger of its own with the name of the system and of the key's column.
+# What is remembered went along with the row of the video by foreign keys. Another system has
+# another table, whose migration adds a trigger with its name and that of the key's column.
 _FORGET = """
 CREATE FUNCTION pipeline.forget_partition() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

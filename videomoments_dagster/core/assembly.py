@@ -1,4 +1,4 @@
-"""From a system's assets to Dagster's definitions: checks, jobs and shared resources are derived."""
+"""From a system's assets to Dagster's definitions; checks and jobs are derived."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ def asset(
             partition = system.partition(context.partition_key)
             with failures_reported(partition, step=name):
                 config = given.get("config")
-                previous = Previous(
+                previous: Previous[Any] = Previous(
                     results.database.database,
                     results.object_store.store,
                     partition,

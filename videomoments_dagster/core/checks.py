@@ -1,7 +1,7 @@
 """Asset checks: of what a step just made, and of what is stored, whenever somebody looks.
 
-A rule is a pure function from values to an `Outcome`; which values it wants, it says by the names of
-its parameters, as an asset does.
+A rule is a pure function from values to an `Outcome`; its parameters name the values that it wants,
+as an asset's do.
 """
 
 from __future__ import annotations

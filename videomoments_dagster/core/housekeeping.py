@@ -1,4 +1,4 @@
-"""Housekeeping: what is removed for its age, and runs that are closed since their process is gone."""
+"""Housekeeping: what is removed for its age, and runs that are closed after their process."""
 
 import json
 import time

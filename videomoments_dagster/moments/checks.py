@@ -1,4 +1,4 @@
-"""Checks of each asset: what was just made, what is stored, and what a step refuses to work with."""
+"""Checks of what was just made and of what is stored, and what a step refuses to work with."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ def moments_meet_their_config(moments: Moments, generation_config: SelectedConfi
 
 
 @result_check(
-    "Each moment has one refined moment, inside the video, none of whose boundaries is further from "
-    "it than the profile's `max_shift_seconds`. Clips do not depend on it. Materialise "
+    "Each moment has one refined moment, inside the video, none of whose boundaries is further "
+    "from it than the profile's `max_shift_seconds`. Clips do not depend on it. Materialise "
     "`refined_moments` again with `force`.",
 )
 def refined_moments_stay_near(
@@ -128,7 +128,9 @@ def refined_moments_stay_near(
 )
 def every_moment_has_a_clip(clips: Clips | CutClips, moments: Moments) -> Outcome:
     """No moment is without a clip."""
-    cut: Sequence[Clip | ClipFile] = clips.clips if isinstance(clips, Clips) else (*clips.kept, *clips.cut)
+    cut: Sequence[Clip | ClipFile] = (
+        clips.clips if isinstance(clips, Clips) else (*clips.kept, *clips.cut)
+    )
     missing = moments_without_clip(moments, cut)
     return Outcome(
         [f"{len(missing)} of {len(moments.moments)} moments have no clip"] if missing else [],
@@ -210,8 +212,8 @@ def stored_moments(stored: StoredPartition) -> Outcome:
 
 @stored_check(
     "Each stored moment has one refined moment, no further from it than the stored config allows. "
-    "Reads rows only; writes nothing. If it fails, rows were changed, or `moments` was materialised "
-    "since: materialise `refined_moments` again."
+    "Reads rows only; writes nothing. If it fails, rows were changed, or `moments` was "
+    "materialised since: materialise `refined_moments` again."
 )
 def stored_refined_moments(stored: StoredPartition) -> Outcome:
     """No boundary was moved further than allowed."""
@@ -257,8 +259,8 @@ def stored_clips(stored: StoredPartition) -> Outcome:
 
 @stored_check(
     "Every stored thumbnail opens and shows something: none is black, white or blank. Reads rows "
-    "and each object; writes nothing. If it fails, remove the file if it is broken, then materialise "
-    "`thumbnails` again; one that stays black is of a video that is black there."
+    "and each object; writes nothing. If it fails, remove the file if it is broken, then "
+    "materialise `thumbnails` again; one that stays black is of a video that is black there."
 )
 def stored_thumbnails(stored: StoredPartition) -> Outcome:
     """Every thumbnail opens, and shows something."""

@@ -5,6 +5,7 @@ No future import of annotations here: Dagster reads them when it makes the class
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 # Dagster compares `updated_after` with the class in the caller's module; `import datetime` there
 # made it raise TypeError.
@@ -30,7 +31,7 @@ from videomoments_dagster.moments.intake.folder import SETTLE_SECONDS, list_fold
 from videomoments_dagster.moments.intake.intake import Intake, WantedRun, take_in, wanted_runs
 from videomoments_dagster.moments.intake.manifest import read_manifest
 from videomoments_dagster.moments.profiles import load_profiles, profile_named
-from videomoments_dagster.moments.records import GenerationConfig, Source
+from videomoments_dagster.moments.records import GenerationConfig, SelectedConfigs, Source
 from videomoments_dagster.moments.registered_sources import registered_source
 from videomoments_dagster.moments.registration import add_source
 from videomoments_dagster.moments.storage.generation_config_rows import is_stored

@@ -43,8 +43,7 @@ def whole_video_document(session: Session, identifier: str) -> Document | None:
         ).one()
         document["transcript"] |= row._mapping  # noqa: SLF001 - the documented way to the names
     made = session.execute(
-        select(Materialisation.updated_at, Materialisation.details)
-        .where(
+        select(Materialisation.updated_at, Materialisation.details).where(
             Materialisation.system == "moments",
             Materialisation.partition_key == identifier,
             Materialisation.asset == _MOMENTS,

@@ -80,6 +80,7 @@ class ThumbnailRows(AssetStorage[MadeThumbnails, Thumbnails]):
                 session.add(row)
             note_origin(
                 session,
+                partition,
                 url=url,
                 fingerprint=thumbnail.fingerprint,
                 details={"time_seconds": thumbnail.time_seconds},
