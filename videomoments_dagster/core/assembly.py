@@ -50,7 +50,7 @@ def system_definitions(
     if not system.jobs:
         system.asset_job(system.name, f"Everything of one {system.noun}.")
     checks = stored_checks(system)
-    jobs = [job.definition for job in system.jobs.values()]
+    jobs = [job.definition() for job in system.jobs.values()]
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,

@@ -56,14 +56,45 @@ class AssetJob:
     """A job that materialises some assets of one partition.
 
     Attributes:
-        definition: Dagster's definition.
-        assets: Names of the assets.
+        system: Whose assets.
+        name: Name of the job.
+        description: What it does, for the UI.
+        only: Keys of the assets; empty for all that the system has.
         config: Run config that it has where a run of it gives none.
     """
 
-    definition: Any
-    assets: frozenset[str]
+    system: System
+    name: str
+    description: str
+    only: tuple[dg.AssetKey, ...]
     config: Mapping[str, Any]
+
+    @property
+    def assets(self) -> frozenset[str]:
+        """Names of the assets."""
+        return frozenset(key.path[-1] for key in self.only) or frozenset(self.system.assets)
+
+    def definition(self) -> Any:
+        """Dagster's definition, once all assets of the system are registered.
+
+        Checks of what is stored are left out: a run that changes nothing reads no object.
+        """
+        selection = (
+            dg.AssetSelection.assets(*self.only)
+            if self.only
+            else dg.AssetSelection.groups(self.system.name)
+        )
+        stored = [
+            dg.AssetCheckKey(one.key, STORED_CHECK)
+            for one in self.system.assets.values()
+            if one.stored_check is not None
+        ]
+        return dg.define_asset_job(
+            name=self.name,
+            selection=selection - dg.AssetSelection.checks(*stored),
+            description=self.description,
+            config=dict(self.config) or None,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,27 +166,8 @@ class System:
         assets: Sequence[dg.AssetsDefinition] = (),
         config: Mapping[str, Any] | None = None,
     ) -> AssetJob:
-        """Define a job; without `assets`, one that materialises all that are registered.
-
-        Checks of what is stored are left out: a run that changes nothing reads no object.
-        """
-        keys = [asset.key for asset in assets] or [asset.key for asset in self.assets.values()]
-        stored_checks = [
-            dg.AssetCheckKey(one.key, STORED_CHECK)
-            for one in self.assets.values()
-            if one.stored_check is not None
-        ]
-        job = AssetJob(
-            definition=dg.define_asset_job(
-                name=name,
-                selection=dg.AssetSelection.assets(*keys)
-                - dg.AssetSelection.checks(*stored_checks),
-                description=description,
-                config=dict(config) if config else None,
-            ),
-            assets=frozenset(key.path[-1] for key in keys),
-            config=config or {},
-        )
+        """Give the system a job; without `assets`, one that materialises all."""
+        job = AssetJob(self, name, description, tuple(one.key for one in assets), config or {})
         self.jobs[name] = job
         return job
 
