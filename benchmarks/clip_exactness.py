@@ -127,7 +127,7 @@ def check_stored(place: Installation, sources: Mapping[str, Path]) -> None:
     """
     from videomoments_dagster.core.configured_database import open_database
     from videomoments_dagster.core.settings import load_settings
-    from videomoments_dagster.moments.resources.wiring import resources_for
+    from videomoments_dagster.definitions import resources_for
 
     query = """
     SELECT videos.identifier, clips.cloud_url, clips.start_time, clips.end_time

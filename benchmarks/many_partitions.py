@@ -52,8 +52,9 @@ class Waits:
 
 def _filled(place: Installation, instance: dg.DagsterInstance, *, videos: int) -> None:
     """Videos that are done, each with a file in the inbox that is known."""
+    from imitated_runs import JOB_ASSETS
+
     from videomoments_dagster.core.configured_database import open_database
-    from videomoments_dagster.moments.history.run_facts import JOB_ASSETS
     from videomoments_dagster.moments.intake.folder import list_folder
     from videomoments_dagster.moments.intake.inbox_entries import note_entry
 
@@ -95,8 +96,8 @@ def _set_time(file: Path, seconds: float) -> None:
 def _inbox_tick(place: Installation, instance: dg.DagsterInstance, *, round_: int) -> float:
     """A tick that finds some new videos among the known files."""
     from videomoments_dagster.core.settings import load_settings
+    from videomoments_dagster.definitions import resources_for
     from videomoments_dagster.moments.automation import inbox_sensor as sensor
-    from videomoments_dagster.moments.resources.wiring import resources_for
 
     content = (place.home / "source.mp4").read_bytes()
     for number in range(NEW):
@@ -115,8 +116,8 @@ def _inbox_tick(place: Installation, instance: dg.DagsterInstance, *, round_: in
 
 def _schedule_tick(instance: dg.DagsterInstance) -> float:
     from videomoments_dagster.core.settings import load_settings
+    from videomoments_dagster.definitions import resources_for
     from videomoments_dagster.moments.automation.schedules import schedules_for
-    from videomoments_dagster.moments.resources.wiring import resources_for
 
     settings = load_settings()
     [schedule] = [one for one in schedules_for(settings) if one.name == "unfinished_videos"]

@@ -17,7 +17,6 @@ from clip_exactness import Cut, check_copies, check_encoded
 from comparison import Row, Rows, medians, seconds_of
 from generated_media import RATE, ffmpeg, looped, make_mp4, make_webm
 
-from videomoments_dagster.core.objects.keys import video_key
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
 from videomoments_dagster.media.clip_cutting import (
     ClipRequest,
@@ -28,6 +27,7 @@ from videomoments_dagster.media.clip_cutting import (
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
 from videomoments_dagster.media.probe import probe
 from videomoments_dagster.media.thumbnails import make_thumbnail
+from videomoments_dagster.moments.object_keys import video_key
 from videomoments_dagster.sources.local_file import hash_local_file
 
 VIDEO_SECONDS = 600.0

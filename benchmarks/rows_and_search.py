@@ -73,8 +73,7 @@ def written_rows(rows: Rows, folder: Path) -> None:
     from videomoments_dagster.base.fingerprints import digest
     from videomoments_dagster.core.configured_database import open_database
     from videomoments_dagster.core.io_manager import PartitionIOManager
-    from videomoments_dagster.core.resources.database_resource import DatabaseResource
-    from videomoments_dagster.core.resources.object_store_resource import ObjectStoreResource
+    from videomoments_dagster.core.resources import DatabaseResource, ObjectStoreResource
     from videomoments_dagster.core.storage import Computed
     from videomoments_dagster.moments.records import Moment, Moments
 

@@ -43,13 +43,14 @@ del sys.argv[1:4]
 import videomoments_dagster.core.storage as module
 remember = module.remember
 
-def stalled(session, **named):
-    remember(session, **named)
-    if named["asset"].name == asset:
+def stalled(session, partition, storage, *others):
+    stored = remember(session, partition, storage, *others)
+    if storage.name == asset:
         session.flush()
         pathlib.Path(marker).touch()
         while not pathlib.Path(go).exists():
             time.sleep(0.05)
+    return stored
 
 module.remember = stalled
 from videomoments_dagster.cli.main import main

@@ -16,9 +16,27 @@ import pytest
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from stored_records import Storage, configs
 
-from videomoments_dagster.moments.history.run_facts import JOB_ASSETS
 from videomoments_dagster.moments.identity import config_hash
-from videomoments_dagster.moments.partitions import VIDEOS
+from videomoments_dagster.moments.system import MOMENTS
+
+JOB_ASSETS = {
+    "full": frozenset(
+        {
+            "video",
+            "transcript",
+            "generation_config",
+            "moments",
+            "refined_moments",
+            "clips",
+            "thumbnails",
+        }
+    ),
+    "moments_only": frozenset({"generation_config", "moments", "refined_moments"}),
+    "scores_only": frozenset({"generation_config", "moments", "refined_moments"}),
+    "clips_only": frozenset({"clips", "thumbnails"}),
+}
+"""The jobs, spelled out: what is expected, not what the code says there is."""
+
 
 METADATA: dict[str, Mapping[str, Any]] = {
     "generation_config": {"config_hash": config_hash(configs().generation)},
@@ -76,7 +94,7 @@ class Imitated:
                 raise RuntimeError("the disk is full")
 
         def asset(name: str) -> dg.AssetsDefinition:
-            @dg.asset(name=name, partitions_def=VIDEOS, required_resource_keys={"disk"})
+            @dg.asset(name=name, partitions_def=MOMENTS.partitions, required_resource_keys={"disk"})
             def step() -> dg.MaterializeResult[Any]:
                 if name in failing:
                     raise dg.Failure(failing[name], allow_retries=False)

@@ -21,9 +21,9 @@ from db.session import Database
 from videomoments_dagster.base.files import content_hash
 from videomoments_dagster.base.fingerprints import digest
 from videomoments_dagster.core.io_manager import PartitionIOManager
-from videomoments_dagster.core.resources.database_resource import DatabaseResource
-from videomoments_dagster.core.resources.object_store_resource import ObjectStoreResource
+from videomoments_dagster.core.resources import DatabaseResource, ObjectStoreResource
 from videomoments_dagster.core.storage import Computed
+from videomoments_dagster.definitions import build_definitions  # noqa: F401 - registers all assets
 from videomoments_dagster.media.facts import AudioStream, MediaFacts, SubtitleStream, VideoStream
 from videomoments_dagster.moments.identity import moment_identifier
 from videomoments_dagster.moments.records import (
@@ -39,6 +39,7 @@ from videomoments_dagster.moments.records import (
     SelectedConfigs,
     ThumbnailFile,
 )
+from videomoments_dagster.moments.system import MOMENTS
 from videomoments_dagster.speech.transcript import Segment, Transcript, Word
 
 FACTS = MediaFacts(
@@ -128,6 +129,9 @@ def refined(video: str, root: Moment, *, shift: float = 0.5) -> Moment:
     return moment(
         video, root.start_time + shift, root.end_time + shift, parent_identifier=root.identifier
     )
+
+
+STORAGES = {name: asset.storage for name, asset in MOMENTS.assets.items()}
 
 
 @cache

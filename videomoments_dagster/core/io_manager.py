@@ -34,7 +34,8 @@ class PartitionIOManager(dg.ConfigurableIOManager):
                 self._store(context, asset, partition, obj)
         elif not isinstance(obj, Unchanged):
             raise dg.DagsterInvariantViolationError(
-                f"The asset '{asset.name}' must be made by `core.asset.asset`."
+                f"The asset '{asset.name}' must return Computed or Unchanged, not "
+                f"{type(obj).__name__}."
             )
         if asset.after_storing is not None:
             context.add_output_metadata(

@@ -17,7 +17,7 @@ from db.models import KeptAnswer
 from db.session import Database
 from videomoments_dagster.base.failures import ScratchExhausted
 from videomoments_dagster.core.objects.interface import ObjectStore
-from videomoments_dagster.core.objects.keys import key_in
+from videomoments_dagster.core.objects.keys import checked_segment, key_in
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.system import system_named
 from videomoments_dagster.core.text_columns import storable_json
@@ -175,14 +175,15 @@ def model_call_key(
     time is in the name since not every store tells when an object was made.
     """
     stamp = sent_at.astimezone(UTC).strftime(_TIME_IN_KEY)
-    folder = f"{model_calls_folder(partition.system)}/{partition.key}"
+    key = checked_segment(partition.key, f"{partition.noun} identifier")
+    folder = f"{model_calls_folder(partition.system)}/{key}"
     return key_in(folder, run_id, f"{stamp}-{purpose}-{content_hash[:16]}.json")
 
 
 def model_call_time(key: str) -> datetime | None:
-    """When the call of a record was sent, UTC; None for a name that is no such record's."""
+    """When the call of a record was sent, UTC; None for a key that is no such record's."""
     name = key.rpartition("/")[2]
-    if not name.endswith(".json"):
+    if f"/{MODEL_CALLS}/" not in f"/{key}" or not name.endswith(".json"):
         return None
     try:
         return datetime.strptime(name.partition("-")[0], _TIME_IN_KEY).replace(tzinfo=UTC)

@@ -23,6 +23,7 @@ from db.session import Database
 from videomoments_dagster.base.failures import ScratchExhausted
 from videomoments_dagster.core.configured_database import database_url, open_database
 from videomoments_dagster.core.dagster_failures import failures_reported
+from videomoments_dagster.core.garbage import Collected, Garbage, collect, find_garbage
 from videomoments_dagster.core.model_calls import (
     StoredAnswers,
     StoredCallRecords,
@@ -31,7 +32,6 @@ from videomoments_dagster.core.model_calls import (
     remove_old_records,
 )
 from videomoments_dagster.core.objects.addresses import object_store_at
-from videomoments_dagster.core.objects.garbage import Collected, Garbage, collect, find_garbage
 from videomoments_dagster.core.objects.interface import ObjectStore
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.runs import PARTITION_TAG, systems_of

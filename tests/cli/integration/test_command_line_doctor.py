@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from videomoments_dagster.cli import doctor, printing
 from videomoments_dagster.cli.doctor import Finding, diagnose
-from videomoments_dagster.cli.main import doctor, printing
 from videomoments_dagster.core.settings import Settings
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
 

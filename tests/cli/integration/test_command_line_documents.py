@@ -15,13 +15,13 @@ from sqlalchemy import event
 from db import models
 from db.session import Database
 from videomoments_dagster.base.failures import IdentifierRejected, ResultMissing
+from videomoments_dagster.cli import printing
 from videomoments_dagster.cli.documents import (
     json_text,
     list_document,
     search_document,
     show_document,
 )
-from videomoments_dagster.cli.main import printing
 
 NOW = datetime(2026, 2, 6, 10, 0, 0, 123456)  # noqa: DTZ001 - as the tables hold it
 NASTY = "[red]not markup[/red] \x1b[31mnot colour\x07 \u202eturned\nnext line"

@@ -15,12 +15,12 @@ from postgres import fresh_database, on_server
 from db.errors import DatabaseUnreachable
 from db.urls import normalised, rendered
 from videomoments_dagster.base.failures import SettingsRejected
+from videomoments_dagster.cli import dagster_instance
 from videomoments_dagster.cli.dagster_instance import (
     dagster_database_url,
     opened_instance,
     prepare_instance,
 )
-from videomoments_dagster.cli.main import dagster_instance
 from videomoments_dagster.core.settings import Settings
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from sqlalchemy.orm import Session
-from stored_records import SILENCE, TRANSCRIPT, Storage, configs, moment, refined
+from stored_records import SILENCE, STORAGES, TRANSCRIPT, Storage, configs, moment, refined
 
 from db import models
 from videomoments_dagster.base.failures import ObjectStoreUnavailable, SourceRejected
@@ -20,8 +20,9 @@ from videomoments_dagster.core import storage as stored_asset
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
 from videomoments_dagster.moments.records import CutClips, MadeThumbnails, Moments, Prompt, Source
 from videomoments_dagster.moments.registered_sources import register
-from videomoments_dagster.moments.storage.catalogue import STORED_ASSETS
 from videomoments_dagster.moments.storage.generation_config_rows import config_id, prompt_id
+from videomoments_dagster.moments.storage.video_rows import locked_video
+from videomoments_dagster.moments.system import MOMENTS
 
 THREADS = 8
 
@@ -41,7 +42,7 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
 # --- reading what is not there
 
 
-@pytest.mark.parametrize("asset", sorted(STORED_ASSETS))
+@pytest.mark.parametrize("asset", sorted(STORAGES))
 def test_a_partition_that_was_never_materialised_fails_for_good_and_says_what_to_do(
     storage: Storage, asset: str
 ) -> None:
@@ -56,7 +57,7 @@ def test_a_partition_that_was_never_materialised_fails_for_good_and_says_what_to
 
 def test_assets_of_a_stored_video_that_were_never_materialised_fail_too(storage: Storage) -> None:
     storage.store("video", "talk", storage.video("talk"))
-    for asset in set(STORED_ASSETS) - {"video"}:
+    for asset in set(STORAGES) - {"video"}:
         with pytest.raises(dg.Failure, match=f"Materialise '{asset}'"):
             storage.load(asset, "talk")
 
@@ -76,7 +77,7 @@ def test_a_missing_object_fails_for_good_and_names_it(storage: Storage, asset: s
     assert f"Materialise '{asset}'" in str(failed.value.description)
 
 
-@pytest.mark.parametrize("asset", sorted(set(STORED_ASSETS) - {"video"}))
+@pytest.mark.parametrize("asset", sorted(set(STORAGES) - {"video"}))
 def test_nothing_is_written_for_a_video_that_is_not_stored(storage: Storage, asset: str) -> None:
     made: dict[str, Any] = {
         "transcript": SILENCE,
@@ -134,7 +135,7 @@ def test_a_failure_between_upload_and_rows_leaves_an_object_and_no_row(
         raise ConnectionError("the power went")
 
     with monkeypatch.context() as patched:
-        patched.setattr(STORED_ASSETS["clips"], "write", cut_off)
+        patched.setattr(STORAGES["clips"], "write", cut_off)
         with pytest.raises(ConnectionError):
             storage.store("clips", "talk", CutClips((), (storage.cut(root),)))
     assert storage.asset_rows() == before
@@ -166,7 +167,7 @@ def test_a_failed_upload_writes_no_row_and_is_tried_again(
     assert storage.asset_rows() == before
 
 
-@pytest.mark.parametrize("asset", sorted(STORED_ASSETS))
+@pytest.mark.parametrize("asset", sorted(STORAGES))
 def test_a_failure_at_the_end_of_the_transaction_changes_no_row(
     storage: Storage, monkeypatch: pytest.MonkeyPatch, asset: str
 ) -> None:
@@ -185,8 +186,8 @@ def test_a_failure_at_the_end_of_the_transaction_changes_no_row(
 
     remember = stored_asset.remember
 
-    def cut_off(session: Session, **options: Any) -> None:
-        remember(session, **options)
+    def cut_off(session: Session, *arguments: Any) -> None:
+        remember(session, *arguments)
         session.flush()
         raise ConnectionError("the power went")
 
@@ -358,7 +359,7 @@ def test_a_video_stored_twice_at_once_is_one_row(storage: Storage) -> None:
 def test_history_is_written_while_a_video_is_being_written(storage: Storage) -> None:
     storage.store_until_moments("talk", 5)
     with storage.database.transaction() as session:
-        stored_asset.locked_video(session, video="talk", step="moments")
+        locked_video(session, MOMENTS.partition("talk"), step="moments")
         with storage.database.transaction() as other:
             other.connection().exec_driver_sql("SET LOCAL lock_timeout = '200ms'")
             video = other.query(models.Video).one()

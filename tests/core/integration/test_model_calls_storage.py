@@ -17,12 +17,14 @@ from videomoments_dagster.core.model_calls import (
     StoredAnswers,
     StoredCallRecords,
     forget_old_answers,
+    model_call_time,
     remove_old_records,
 )
-from videomoments_dagster.core.objects.keys import model_call_time, model_calls_prefix
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
+from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.definitions import build_definitions
 from videomoments_dagster.language_models.questions import CallRecord
+from videomoments_dagster.moments.system import MOMENTS
 
 KEY, OTHER_KEY = "a" * 64, "b" * 64
 SENT = datetime(2026, 5, 4, 3, 2, 1, 987654, tzinfo=UTC)
@@ -47,9 +49,11 @@ CALL = CallRecord(
     cost=0.00025,
 )
 
+TALK = MOMENTS.partition("talk")
+
 
 def answers(storage: Storage, video: str, **options: Any) -> StoredAnswers:
-    return StoredAnswers(storage.database, video=video, **{"since": None, **options})
+    return StoredAnswers(storage.database, MOMENTS.partition(video), **{"since": None, **options})
 
 
 def test_an_answer_is_recalled_by_its_key_for_its_video_only(storage: Storage) -> None:
@@ -123,17 +127,17 @@ def test_only_answers_that_are_old_enough_are_forgotten(storage: Storage) -> Non
         )
 
     now = datetime.now(UTC)
-    assert forget_old_answers(storage.database, older_than=timedelta(days=30), now=now) == 1
+    assert forget_old_answers(storage.database, before=now - timedelta(days=30)) == 1
     assert set(kept.recall([KEY, OTHER_KEY])) == {OTHER_KEY}
 
 
 def test_a_call_is_recorded_under_its_video_and_run(tmp_path: Path) -> None:
     store = LocalFolderStore(tmp_path / "objects")
-    records = StoredCallRecords(store, scratch=tmp_path, video="talk", run_id="run-1")
+    records = StoredCallRecords(store, TALK, scratch=tmp_path, run_id="run-1")
     records.record(CALL)
     records.record(replace(CALL, attempt=2))
 
-    found = list(store.list(model_calls_prefix("talk")))
+    found = list(store.list("model-calls/talk"))
     assert len(found) == 2
     assert all(stat.key.startswith("model-calls/talk/run-1/") for stat in found)
     assert {model_call_time(stat.key) for stat in found} == {SENT}
@@ -150,17 +154,17 @@ def test_a_call_is_recorded_under_its_video_and_run(tmp_path: Path) -> None:
 def test_records_are_removed_by_age_and_of_one_video_where_that_is_asked(tmp_path: Path) -> None:
     store = LocalFolderStore(tmp_path / "objects")
     for video in ("talk", "talk-2"):
-        records = StoredCallRecords(store, scratch=tmp_path, video=video, run_id="run")
+        records = StoredCallRecords(store, MOMENTS.partition(video), scratch=tmp_path, run_id="run")
         records.record(CALL)
         records.record(replace(CALL, started_at=SENT + timedelta(days=20)))
-    now = SENT + timedelta(days=40)
+    before = SENT + timedelta(days=10)
 
     def left() -> list[str]:
-        return [stat.key.split("/")[1] for stat in store.list(model_calls_prefix())]
+        return [stat.key.split("/")[1] for stat in store.list("model-calls")]
 
-    assert remove_old_records(store, older_than=timedelta(days=30), now=now, video="talk") == 1
+    assert remove_old_records(store, "model-calls/talk", before=before) == 1
     assert sorted(left()) == ["talk", "talk-2", "talk-2"]
-    assert remove_old_records(store, older_than=timedelta(days=30), now=now) == 1
+    assert remove_old_records(store, "model-calls", before=before) == 1
     assert sorted(left()) == ["talk", "talk-2"]
 
 
@@ -173,13 +177,14 @@ def test_an_object_of_another_kind_is_never_taken_for_a_record() -> None:
 @pytest.mark.parametrize("video", ["../talk", "", "a/b"])
 def test_a_record_never_leaves_its_prefix(tmp_path: Path, video: str) -> None:
     store = LocalFolderStore(tmp_path / "objects")
+    records = StoredCallRecords(store, Partition("moments", video), scratch=tmp_path, run_id="run")
     with pytest.raises((ValueError, ObjectStoreRefused)):
-        StoredCallRecords(store, scratch=tmp_path, video=video, run_id="run").record(CALL)
+        records.record(CALL)
 
 
 def test_a_full_scratch_folder_is_a_sentence(tmp_path: Path) -> None:
     store = LocalFolderStore(tmp_path / "objects")
-    records = StoredCallRecords(store, scratch=tmp_path / "absent", video="talk", run_id="run")
+    records = StoredCallRecords(store, TALK, scratch=tmp_path / "absent", run_id="run")
     with pytest.raises(ScratchExhausted, match="VIDEOMOMENTS_SCRATCH"):
         records.record(CALL)
 

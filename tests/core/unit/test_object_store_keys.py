@@ -4,14 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videomoments_dagster.core.objects.keys import (
-    check_key,
-    check_prefix,
-    clip_key,
-    page_key,
-    thumbnail_key,
-    video_key,
-)
+from videomoments_dagster.core.objects.keys import check_key, check_prefix
+from videomoments_dagster.moments.object_keys import clip_key, page_key, thumbnail_key, video_key
 
 HASH = hashlib.sha256(b"bytes").hexdigest()
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from imitated_runs import JOB_ASSETS
 from postgres import fresh_database
 from sqlalchemy import Connection, text
 
 from db import schema_state
 from db.session import new_engine
 from videomoments_dagster.moments import unfinished_videos
-from videomoments_dagster.moments.history.run_facts import JOB_ASSETS
 
 VIDEOS = 10_000
 LIBRARY = """
@@ -138,7 +138,7 @@ def test_the_search_for_unfinished_videos_reads_indexes_of_what_there_is(
     library: Connection, index: str
 ) -> None:
     query = text(f"EXPLAIN {unfinished_videos._UNFINISHED.text}")
-    given = {"assets": sorted(JOB_ASSETS["full"]), "failed": ["failed"]}
+    given = {"system": "moments", "assets": sorted(JOB_ASSETS["full"]), "failed": ["failed"]}
     plan = "\n".join(library.scalars(query, given))
     assert index in plan, plan
     assert "Seq Scan on materialisations" not in plan, plan

@@ -20,10 +20,9 @@ from videomoments_dagster.base.failures import SourceRejected
 from videomoments_dagster.cli.backfill import Count, Plan, planned, run_here
 from videomoments_dagster.cli.main import main
 from videomoments_dagster.core.settings import load_settings
-from videomoments_dagster.definitions import build_definitions
+from videomoments_dagster.definitions import build_definitions, resources_for
 from videomoments_dagster.moments.backlog import due_videos
 from videomoments_dagster.moments.history.run_facts import HistoryRow
-from videomoments_dagster.moments.resources.wiring import resources_for
 
 
 def add(pipeline: Pipeline, name: str, source: Path) -> str:

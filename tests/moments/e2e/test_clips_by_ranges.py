@@ -11,13 +11,8 @@ import pytest
 from gcs_emulator import BUCKET, GoogleStorage
 from pipeline import Pipeline, talk_captions
 
+from videomoments_dagster.core import resources
 from videomoments_dagster.core.objects.google_cloud import GoogleCloudStore
-from videomoments_dagster.core.resources import (
-    media_resource as media,
-)
-from videomoments_dagster.core.resources import (
-    object_store_resource as object_store,
-)
 from videomoments_dagster.media import byte_ranges
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
 
@@ -41,14 +36,14 @@ def fetched(
 
     monkeypatch.setattr(GoogleCloudStore, "fetch", fetch)
     monkeypatch.setattr(GoogleCloudStore, "read_range", read_range)
-    monkeypatch.setattr(media, "_WORTH_IT_BYTES", 1_000_000)
+    monkeypatch.setattr(resources, "_WORTH_IT_BYTES", 1_000_000)
     monkeypatch.setenv("VIDEOMOMENTS_OBJECT_STORE", f"gs://{BUCKET}/films")
-    object_store.google_client.cache_clear()
-    object_store._store.cache_clear()
+    resources.google_client.cache_clear()
+    resources._store.cache_clear()
     yield counted
-    object_store.google_client("").close()
-    object_store.google_client.cache_clear()
-    object_store._store.cache_clear()
+    resources.google_client("").close()
+    resources.google_client.cache_clear()
+    resources._store.cache_clear()
 
 
 def looped(source: Path, to: Path, *options: str) -> Path:
@@ -97,7 +92,7 @@ def test_clips_of_a_large_video_are_the_same_as_from_the_whole_and_cost_few_byte
     assert film.stat().st_size not in fetched["whole"]
     assert clips() == first
 
-    monkeypatch.setattr(media, "_WORTH_IT_BYTES", 10**12)
+    monkeypatch.setattr(resources, "_WORTH_IT_BYTES", 10**12)
     cut_anew(pipeline, bucket)
     assert pipeline.run(video, "clips_only").row.status == "completed"
     assert film.stat().st_size in fetched["whole"]

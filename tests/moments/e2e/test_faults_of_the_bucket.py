@@ -10,8 +10,8 @@ import pytest
 from gcs_emulator import BUCKET, Fault, GoogleStorage
 from pipeline import Pipeline, talk_captions
 
+from videomoments_dagster.core import resources
 from videomoments_dagster.core.objects import google_cloud
-from videomoments_dagster.core.resources import object_store_resource as object_store
 from videomoments_dagster.sources.google_transfer import TransferLimits
 
 ROOT = f"gs://{BUCKET}/films"
@@ -24,12 +24,12 @@ def bucket(
 ) -> Iterator[Any]:
     """The bucket as the pipeline's object store."""
     monkeypatch.setenv("VIDEOMOMENTS_OBJECT_STORE", ROOT)
-    object_store.google_client.cache_clear()
-    object_store._store.cache_clear()
+    resources.google_client.cache_clear()
+    resources._store.cache_clear()
     yield gcs_client.bucket(BUCKET)
-    object_store.google_client("").close()
-    object_store.google_client.cache_clear()
-    object_store._store.cache_clear()
+    resources.google_client("").close()
+    resources.google_client.cache_clear()
+    resources._store.cache_clear()
 
 
 def rows_have_whole_objects(pipeline: Pipeline, bucket: Any) -> bool:

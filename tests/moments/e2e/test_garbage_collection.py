@@ -15,10 +15,11 @@ from pipeline import Pipeline
 
 from db.run_claims import partition_to_oneself
 from videomoments_dagster.cli.main import main
-from videomoments_dagster.core.objects.garbage import Collected, Garbage, collect, find_garbage
+from videomoments_dagster.core.garbage import Collected, Garbage, collect, find_garbage
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
+from videomoments_dagster.core.runs import run_in_flight
 from videomoments_dagster.definitions import build_definitions
-from videomoments_dagster.moments.history.dagster_runs import run_in_flight
+from videomoments_dagster.moments.system import MOMENTS
 
 DAY = timedelta(days=1)
 
@@ -38,7 +39,9 @@ def aged(path: Path, age: timedelta = 2 * DAY) -> Path:
 
 
 def found(pipeline: Pipeline) -> Garbage:
-    return find_garbage(pipeline.database, store_of(pipeline), grace=DAY, now=datetime.now(UTC))
+    return find_garbage(
+        pipeline.database, store_of(pipeline), [MOMENTS], grace=DAY, now=datetime.now(UTC)
+    )
 
 
 def collected(pipeline: Pipeline) -> Collected:

@@ -10,7 +10,7 @@ import pytest
 from gcs_emulator import BUCKET, GoogleStorage
 from pipeline import Pipeline, talk_captions
 
-from videomoments_dagster.core.resources import object_store_resource as object_store
+from videomoments_dagster.core import resources
 
 ROOT = f"gs://{BUCKET}/films/2026"
 DOWNLOAD = "alt=media"
@@ -22,12 +22,12 @@ def bucket(
 ) -> Iterator[Any]:
     """The bucket as the pipeline's object store, and a client to look into it."""
     monkeypatch.setenv("VIDEOMOMENTS_OBJECT_STORE", ROOT)
-    object_store.google_client.cache_clear()
-    object_store._store.cache_clear()
+    resources.google_client.cache_clear()
+    resources._store.cache_clear()
     yield gcs_client.bucket(BUCKET)
-    object_store.google_client("").close()
-    object_store.google_client.cache_clear()
-    object_store._store.cache_clear()
+    resources.google_client("").close()
+    resources.google_client.cache_clear()
+    resources._store.cache_clear()
 
 
 def generations(bucket: Any) -> dict[str, int]:

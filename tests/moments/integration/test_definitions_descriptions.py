@@ -10,9 +10,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from imitated_runs import JOB_ASSETS
 
 from videomoments_dagster.definitions import build_definitions
-from videomoments_dagster.moments.history.run_facts import JOB_ASSETS
 
 LEAST_CHARACTERS = 80
 PARTS = {

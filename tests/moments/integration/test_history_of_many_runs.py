@@ -8,7 +8,7 @@ import pytest
 from dagster import DagsterRunStatus, build_sensor_context
 from imitated_runs import Imitated
 
-from videomoments_dagster.moments.automation import sensors
+from videomoments_dagster.moments.history import sensor as sensors
 
 
 @pytest.mark.timeout(3600)

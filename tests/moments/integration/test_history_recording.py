@@ -21,9 +21,9 @@ from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import text
 
 from db.session import Database
-from videomoments_dagster.core.resources.database_resource import DatabaseResource
-from videomoments_dagster.moments.automation import sensors
+from videomoments_dagster.core.resources import DatabaseResource
 from videomoments_dagster.moments.history import recording
+from videomoments_dagster.moments.history import sensor as sensors
 from videomoments_dagster.moments.history.dagster_runs import run_facts
 from videomoments_dagster.moments.history.recording import record_all, record_run, record_runs
 

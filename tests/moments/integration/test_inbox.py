@@ -18,13 +18,12 @@ from stored_records import Storage, content_hash
 
 from db.session import Database
 from videomoments_dagster.base.failures import DatabaseRefused, SourceUnavailable
-from videomoments_dagster.core.resources.database_resource import DatabaseResource
-from videomoments_dagster.core.resources.object_store_resource import ObjectStoreResource
-from videomoments_dagster.moments.automation import inbox_sensor
+from videomoments_dagster.core.resources import DatabaseResource, ObjectStoreResource
+from videomoments_dagster.moments import automation as inbox_sensor
 from videomoments_dagster.moments.intake.arrivals import Arrival
 from videomoments_dagster.moments.intake.intake import take_in
 from videomoments_dagster.moments.registered_sources import registered_source
-from videomoments_dagster.moments.resources.inbox_resource import InboxResource
+from videomoments_dagster.moments.resources import InboxResource
 
 LONG_AGO = 1_700_000_000
 

@@ -11,12 +11,11 @@ from gcs_emulator import BUCKET, Fault, GoogleStorage
 from stored_records import Storage
 
 from videomoments_dagster.base.failures import SettingsRejected, SourceRejected, SourceUnavailable
-from videomoments_dagster.core.resources import object_store_resource as object_store
-from videomoments_dagster.core.resources.database_resource import DatabaseResource
-from videomoments_dagster.core.resources.object_store_resource import ObjectStoreResource
+from videomoments_dagster.core import resources
+from videomoments_dagster.core.resources import DatabaseResource, ObjectStoreResource
 from videomoments_dagster.moments.intake import bucket as module
 from videomoments_dagster.moments.intake.bucket import list_bucket
-from videomoments_dagster.moments.resources.inbox_resource import InboxResource
+from videomoments_dagster.moments.resources import InboxResource
 from videomoments_dagster.sources.google_transfer import TransferLimits
 
 INBOX = f"gs://{BUCKET}/in"
@@ -28,7 +27,7 @@ def bucket(gcs: GoogleStorage, gcs_client: Any, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(
         module, "TransferLimits", lambda: TransferLimits(retry_seconds=2, first_wait_seconds=0.1)
     )
-    monkeypatch.setattr(object_store, "google_client", lambda _project: gcs_client)
+    monkeypatch.setattr(resources, "google_client", lambda _project: gcs_client)
     return gcs_client.bucket(BUCKET)
 
 

@@ -13,14 +13,15 @@ from typing import Any
 import dagster as dg
 import pytest
 from sqlalchemy import text
+from stored_records import STORAGES
 
 from db.session import Database
 from videomoments_dagster.base.failures import ResultMissing, SourceUnavailable
 from videomoments_dagster.base.files import content_hash
+from videomoments_dagster.core.asset import Unchanged
 from videomoments_dagster.core.io_manager import PartitionIOManager
-from videomoments_dagster.core.resources.database_resource import DatabaseResource
-from videomoments_dagster.core.resources.object_store_resource import ObjectStoreResource
-from videomoments_dagster.core.storage import Computed, Unchanged
+from videomoments_dagster.core.resources import DatabaseResource, ObjectStoreResource
+from videomoments_dagster.core.storage import Computed
 from videomoments_dagster.media.facts import AudioStream, MediaFacts, SubtitleStream, VideoStream
 from videomoments_dagster.moments.identity import moment_identifier
 from videomoments_dagster.moments.records import (
@@ -38,7 +39,7 @@ from videomoments_dagster.moments.records import (
     Thumbnail,
     ThumbnailFile,
 )
-from videomoments_dagster.moments.storage.catalogue import STORED_ASSETS
+from videomoments_dagster.moments.system import MOMENTS
 from videomoments_dagster.speech.transcript import Segment, Transcript, Word
 
 FACTS = MediaFacts(
@@ -384,10 +385,10 @@ def test_a_transcript_that_cannot_be_stored_leaves_the_old_one(
 ) -> None:
     storage.write_all(root(0))
     rows = storage.everything()
-    monkeypatch.setattr(STORED_ASSETS["transcript"], "version", _fails)
+    monkeypatch.setattr(STORAGES["transcript"], "version", _fails)
 
     with pytest.raises(ResultMissing):
-        STORED_ASSETS["transcript"].version(TRANSCRIPT)
+        STORAGES["transcript"].version(TRANSCRIPT)
     with pytest.raises(dg.Failure, match="on purpose"):
         storage.write("transcript", EMPTY_TRANSCRIPT)
     assert storage.everything() == rows
@@ -434,7 +435,7 @@ def test_a_failure_between_upload_and_row_leaves_an_object_and_no_row(
 ) -> None:
     storage.write_all(root(0))
     rows, objects = storage.everything(), set(storage.objects())
-    monkeypatch.setattr(STORED_ASSETS["clips"], "write", _fails)
+    monkeypatch.setattr(STORAGES["clips"], "write", _fails)
 
     with pytest.raises(dg.Failure, match="on purpose"):
         storage.write("clips", storage.cut(root(0), take="again"))
@@ -446,13 +447,13 @@ def test_a_failure_between_upload_and_row_leaves_an_object_and_no_row(
 def test_a_failure_while_objects_are_stored_leaves_no_row(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(STORED_ASSETS["video"], "upload", _fails)
+    monkeypatch.setattr(STORAGES["video"], "files", _fails)
     with pytest.raises(dg.Failure):
         storage.write("video", storage.fetched())
     assert not any(storage.everything().values())
 
 
-@pytest.mark.parametrize("asset", list(STORED_ASSETS))
+@pytest.mark.parametrize("asset", list(STORAGES))
 def test_a_partition_that_was_never_materialised_fails_for_good_and_says_what_to_do(
     storage: Storage, asset: str
 ) -> None:
@@ -491,7 +492,7 @@ def test_an_object_that_is_gone_fails_and_names_the_asset_to_materialise(storage
 def test_videos_whose_identifiers_begin_alike_do_not_see_each_other(storage: Storage) -> None:
     storage.write_all(root(0, video="vid10"), video="vid10")
     rows = storage.everything()
-    for asset in STORED_ASSETS:
+    for asset in STORAGES:
         with pytest.raises(dg.Failure, match="has no stored result"):
             storage.load(asset, video="vid1")
 
@@ -553,7 +554,7 @@ def test_a_second_writer_of_one_video_waits_and_sees_what_the_first_wrote(
     )
     with storage.database.transaction() as other:
         first = Moments(moments=(root(20),))
-        STORED_ASSETS["moments"].write(other, video="vid1", made=first, uploads={})
+        STORAGES["moments"].write(other, MOMENTS.partition("vid1"), first, {})
         writer.start()
         writer.join(0.5)
         assert writer.is_alive()

@@ -18,14 +18,15 @@ from videomoments_dagster.base.failures import (
     ResultMissing,
     SettingsRejected,
 )
-from videomoments_dagster.cli.main import run_report as report
+from videomoments_dagster.cli import run_report as report
 from videomoments_dagster.cli.run_report import write_report
+from videomoments_dagster.core.asset import Unchanged
+from videomoments_dagster.core.garbage import referenced_urls
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
-from videomoments_dagster.core.storage import Unchanged
-from videomoments_dagster.moments.object_references import referenced_urls, referenced_urls_of
 from videomoments_dagster.moments.page import stored_page
 from videomoments_dagster.moments.page.stored_page import refresh_page
 from videomoments_dagster.moments.records import Clips, CutClips, Moment, Moments
+from videomoments_dagster.moments.system import MOMENTS
 
 
 def store_of(storage: Storage) -> LocalFolderStore:
@@ -33,7 +34,7 @@ def store_of(storage: Storage) -> LocalFolderStore:
 
 
 def refreshed(storage: Storage, video: str = "talk") -> str:
-    return refresh_page(storage.database, store_of(storage), video=video)
+    return refresh_page(storage.database, store_of(storage), MOMENTS.partition(video))
 
 
 def page_of(storage: Storage, video: str = "talk") -> Path:
@@ -170,11 +171,13 @@ def test_the_page_belongs_to_its_video(storage: Storage) -> None:
     storage.store_everything("vid10", 5)
     urls = {page_of(storage, video).as_uri() for video in ("vid1", "vid10")}
     with storage.database.read() as session:
-        assert urls <= referenced_urls(session)
-        assert referenced_urls_of(session, urls) == urls
+        assert urls <= referenced_urls(session, [MOMENTS])
+        assert referenced_urls(session, [MOMENTS], among=urls) == urls
     storage.rows("DELETE FROM videos WHERE identifier = 'vid1'")
     with storage.database.read() as session:
-        assert referenced_urls_of(session, urls) == {page_of(storage, "vid10").as_uri()}
+        assert referenced_urls(session, [MOMENTS], among=urls) == {
+            page_of(storage, "vid10").as_uri()
+        }
 
 
 # The command.

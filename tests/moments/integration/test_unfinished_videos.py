@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 
 import pytest
+from imitated_runs import JOB_ASSETS
 from sqlalchemy import text
 
 from db.session import Database
 from videomoments_dagster.moments.backlog import states_of, unfinished, videos_to_finish
-from videomoments_dagster.moments.history.run_facts import JOB_ASSETS
 
 ASSETS = sorted(JOB_ASSETS["full"])
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from imitated_runs import JOB_ASSETS
 
 from videomoments_dagster.moments.history.run_facts import (
-    JOB_ASSETS,
     RunFacts,
     history_row,
     pipeline_identifier,
@@ -19,6 +19,7 @@ FACTS = RunFacts(
     video="motivation",
     status="SUCCESS",
     assets=JOB_ASSETS["full"],
+    jobs=JOB_ASSETS,
     created_at=1767610697.193,
     started_at=1767610700.0,
     ended_at=1767611600.0,
@@ -91,14 +92,14 @@ def test_the_identifier_that_a_run_was_given_stays() -> None:
 
 @pytest.mark.parametrize("job", JOB_ASSETS)
 def test_a_selection_like_a_jobs_is_called_like_the_job(job: str) -> None:
-    assert pipeline_type(JOB_ASSETS[job], job=job) == job
+    assert pipeline_type(JOB_ASSETS[job], job=job, jobs=JOB_ASSETS) == job
 
 
 def test_a_selection_made_by_hand_is_called_like_the_first_job_that_has_it() -> None:
     selection = JOB_ASSETS["moments_only"]
-    assert pipeline_type(selection) == "moments_only"
-    assert pipeline_type(selection, job="__ASSET_JOB") == "moments_only"
-    assert pipeline_type(selection, job="full") == "moments_only"
+    assert pipeline_type(selection, jobs=JOB_ASSETS) == "moments_only"
+    assert pipeline_type(selection, job="__ASSET_JOB", jobs=JOB_ASSETS) == "moments_only"
+    assert pipeline_type(selection, job="full", jobs=JOB_ASSETS) == "moments_only"
 
 
 def test_a_run_with_unanswered_windows_is_partial_and_says_where() -> None:
@@ -119,13 +120,13 @@ def test_failed_windows_and_failed_clips_are_told_together() -> None:
 
 
 def test_other_selections_are_named_by_their_assets() -> None:
-    assert pipeline_type(frozenset({"transcript"})) == "transcript_only"
-    assert pipeline_type(frozenset({"video", "transcript"})) == "transcript+video"
+    assert pipeline_type(frozenset({"transcript"}), jobs=JOB_ASSETS) == "transcript_only"
+    assert pipeline_type(frozenset({"video", "transcript"}), jobs=JOB_ASSETS) == "transcript+video"
 
 
 @given(st.sets(st.sampled_from(sorted(JOB_ASSETS["full"])), min_size=1))
 def test_every_selection_has_a_type_that_fits_its_column(assets: set[str]) -> None:
-    assert 0 < len(pipeline_type(frozenset(assets))) <= 50
+    assert 0 < len(pipeline_type(frozenset(assets), jobs=JOB_ASSETS)) <= 50
 
 
 @given(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from videomoments_dagster.moments.engine_work import with_scores
 from videomoments_dagster.moments.finding.outcomes import Scored
-from videomoments_dagster.moments.moment_work import with_scores
 from videomoments_dagster.moments.records import Moment, Moments
 
 BEFORE = datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001 - as the database keeps it

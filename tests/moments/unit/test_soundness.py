@@ -12,19 +12,15 @@ from stored_records import FACTS, SILENCE, configs, moment, refined
 
 from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.moments.records import Clip, Moments, Video
-from videomoments_dagster.moments.soundness.files_rules import (
+from videomoments_dagster.moments.soundness import (
     clip_problems,
-    picture_problem,
-    size_problems,
-)
-from videomoments_dagster.moments.soundness.moments_rules import (
     config_problems,
     moments_without_clip,
     overlap_problems,
+    picture_problem,
     place_problems,
     refinement_problems,
-)
-from videomoments_dagster.moments.soundness.transcripts_rules import (
+    size_problems,
     speech_problems,
     word_time_problems,
 )

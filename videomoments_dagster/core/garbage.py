@@ -9,17 +9,17 @@ that is waiting or under way. Objects whose keys are not ours are never touched.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, union_all
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from db.models import Materialisation
 from db.run_claims import partition_to_oneself
 from db.session import Database
-from videomoments_dagster.core.model_calls import model_call_time, model_calls_folder
+from videomoments_dagster.core.model_calls import model_call_time
 from videomoments_dagster.core.objects.interface import ObjectStat, ObjectStore
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.system import System
@@ -79,7 +79,7 @@ def find_garbage(
         if owner is not None:
             listed.append((owner, stat))
     with database.read() as session:
-        referenced = set(session.scalars(union_all(*map(select, _addresses(systems)))))
+        referenced = referenced_urls(session, systems)
         stored = {
             Partition(system, key)
             for system, key in session.execute(
@@ -90,8 +90,7 @@ def find_garbage(
     too_young = 0
     for owner, stat in listed:
         # Records of calls have an age of their own, as long as there is their partition.
-        is_record = stat.key.startswith(f"{model_calls_folder(owner.system)}/")
-        is_record = is_record and model_call_time(stat.key) is not None
+        is_record = model_call_time(stat.key) is not None
         if owner in stored if is_record else stat.url in referenced:
             continue
         if stat.written_at is None or stat.written_at > now - grace:
@@ -108,19 +107,21 @@ def find_garbage(
     )
 
 
-def _addresses(systems: Sequence[System]) -> Iterator[InstrumentedAttribute[str]]:
-    """Every column of these systems' tables that holds the address of an object."""
-    for system in systems:
-        for asset in system.assets.values():
-            yield from asset.storage.addresses
-
-
-def _referenced(session: Session, systems: Sequence[System], urls: Collection[str]) -> set[str]:
-    """Those of some addresses that a row refers to."""
-    columns = _addresses(systems)
-    return set(
-        session.scalars(union_all(*(select(column).where(column.in_(urls)) for column in columns)))
+def referenced_urls(
+    session: Session, systems: Sequence[System], *, among: Collection[str] | None = None
+) -> set[str]:
+    """Addresses of objects that a row of these systems refers to; of some, or of all for None."""
+    columns = [
+        column
+        for system in systems
+        for asset in system.assets.values()
+        for column in asset.storage.addresses
+    ]
+    found = (
+        select(column) if among is None else select(column).where(column.in_(among))
+        for column in columns
     )
+    return set(session.scalars(union_all(*found)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,9 @@ def collect(
                 spared.append(owner.key)
                 continue
             with database.read() as session:
-                referenced = _referenced(session, garbage.systems, [stat.url for stat in stats])
+                referenced = referenced_urls(
+                    session, garbage.systems, among=[stat.url for stat in stats]
+                )
             for stat in stats:
                 if stat.url not in referenced:
                     store.delete(stat.url)
