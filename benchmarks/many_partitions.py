@@ -33,8 +33,10 @@ SELECT 'old-' || n, '/archive/' || n || '.mp4' FROM generate_series(1, :videos) 
 _STORED = "INSERT INTO videos (identifier, cloud_url) SELECT identifier, 'file:///' || identifier "
 _STORED += "FROM pipeline.sources WHERE identifier LIKE 'old-%'"
 _MADE = """
-INSERT INTO pipeline.materialisations (video_id, asset, fingerprint, data_version, details)
-SELECT v.id, a.asset, 'f', 'd', '{}' FROM videos v, unnest(cast(:assets AS text[])) AS a(asset)
+INSERT INTO pipeline.materialisations
+    (system, partition_key, asset, fingerprint, data_version, details)
+SELECT 'moments', v.identifier, a.asset, 'f', 'd', '{}'
+FROM videos v, unnest(cast(:assets AS text[])) AS a(asset)
 WHERE v.identifier LIKE 'old-%'
 """
 

@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, union_all
 from sqlalchemy.orm import Session
 
-from db.models import Materialisation
 from db.run_claims import partition_to_oneself
 from db.session import Database
 from videomoments_dagster.core.model_calls import model_call_time
@@ -81,10 +80,10 @@ def find_garbage(
     with database.read() as session:
         referenced = referenced_urls(session, systems)
         stored = {
-            Partition(system, key)
-            for system, key in session.execute(
-                select(Materialisation.system, Materialisation.partition_key).distinct()
-            )
+            Partition(system.name, key)
+            for system in systems
+            if system.anchor is not None
+            for key in session.scalars(select(system.anchor))
         }
     found: dict[Partition, list[ObjectStat]] = defaultdict(list)
     too_young = 0

@@ -41,7 +41,10 @@ class PartitionIOManager(dg.ConfigurableIOManager):
             context.add_output_metadata(
                 dict(
                     asset.after_storing(
-                        self.database.database, self.object_store.store, partition, context.log
+                        self.database.database,
+                        self.object_store.store,
+                        partition,
+                        lambda sentence: context.log.warning("%s", sentence),
                     )
                 )
             )

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from sqlalchemy import delete, func, literal, select
+from sqlalchemy import delete, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from db.models import KeptAnswer
@@ -58,20 +58,21 @@ class StoredAnswers:
             return {key: json.dumps(answer) for key, answer in session.execute(wanted)}
 
     def keep(self, key: str, answer: str) -> None:
-        """Keep an answer; one that is there already is replaced."""
+        """Keep an answer in place of one that is there; of what is gone, nothing is kept."""
         values = {
             "answer": storable_json(json.loads(answer)),
             "created_at": datetime.now(UTC).replace(tzinfo=None),
         }
+        partition = self._partition
+        anchor = system_named(partition.system).anchor
         with self._database.transaction() as session:
+            if anchor is not None and not session.scalar(
+                select(exists().where(anchor == partition.key))
+            ):
+                return
             session.execute(
                 insert(KeptAnswer)
-                .values(
-                    system=self._partition.system,
-                    partition_key=self._partition.key,
-                    key=key,
-                    **values,
-                )
+                .values(system=partition.system, partition_key=partition.key, key=key, **values)
                 .on_conflict_do_update(
                     index_elements=["system", "partition_key", "key"], set_=values
                 )

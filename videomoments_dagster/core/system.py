@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
+from sqlalchemy import SQLColumnExpression
 
 from db.session import Database
 from videomoments_dagster.base.identifiers import checked_identifier, is_identifier
@@ -19,8 +20,10 @@ from videomoments_dagster.core.objects.interface import ObjectStore
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.storage import AssetStorage
 
-AfterStoring = Callable[[Database, ObjectStore, Partition, Any], Mapping[str, Any]]
-"""Called with Dagster's log when a partition was stored or found unchanged; gives metadata."""
+AfterStoring = Callable[
+    [Database, ObjectStore, Partition, Callable[[str], None]], Mapping[str, Any]
+]
+"""Called when a partition was stored or found unchanged, with what warns; gives metadata."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ class System:
         objects_below: What the folders of those kinds are below, such as "lecture/".
         owners: Who answers for its assets.
         check_job: Name of the job that checks what is stored.
+        anchor: Column that holds the key of each partition as long as there is anything of it.
     """
 
     name: str
@@ -121,6 +125,7 @@ class System:
     objects_below: str = ""
     owners: tuple[str, ...] = ("team:videomoments",)
     check_job: str = "check_stored_results"
+    anchor: SQLColumnExpression[str] | None = None
     assets: dict[str, RegisteredAsset] = field(default_factory=dict)
     jobs: dict[str, AssetJob] = field(default_factory=dict)
 

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from db import models
 from videomoments_dagster.core.model_calls import MODEL_CALLS
 from videomoments_dagster.core.system import System
 from videomoments_dagster.moments import object_keys
@@ -13,6 +14,7 @@ MOMENTS = System(
     name="moments",
     partitions=dg.DynamicPartitionsDefinition(name=VIDEO_PARTITIONS),
     noun="video",
+    anchor=models.Video.identifier,
     object_kinds=(
         object_keys.VIDEOS,
         object_keys.CLIPS,

@@ -13,15 +13,13 @@ import dagster as dg
 import pytest
 
 from videomoments_dagster.base.failures import ScratchExhausted
-from videomoments_dagster.core.resources import (
-    ScratchResource,
-    scratch_folder,
-)
+from videomoments_dagster.core.resources import ScratchResource
+from videomoments_dagster.core.scratch import scratch_folder, sweep
 
 HOLDER = """
 import sys
 from pathlib import Path
-from videomoments_dagster.core.scratch import scratch_folder, sweep, sweep
+from videomoments_dagster.core.scratch import scratch_folder
 
 with scratch_folder(Path(sys.argv[1]), name="held") as folder:
     (folder / "clip.mp4").write_bytes(b"x")

@@ -52,8 +52,10 @@ SELECT 'pipeline:' || v.id, v.id, c.first + v.id % 2000, 'full',
        CASE WHEN v.id % 200 = 0 THEN 'failed' ELSE 'completed' END,
        now() - v.id * interval '1 minute'
 FROM videos v, (SELECT min(id) AS first FROM generation_configs) c;
-INSERT INTO pipeline.materialisations (video_id, asset, fingerprint, data_version, details)
-SELECT id, asset, CASE WHEN id % 200 > 0 THEN repeat('f', 64) ELSE '' END, repeat('d', 64), '{}'
+INSERT INTO pipeline.materialisations
+    (system, partition_key, asset, fingerprint, data_version, details)
+SELECT 'moments', identifier, asset,
+       CASE WHEN id % 200 > 0 THEN repeat('f', 64) ELSE '' END, repeat('d', 64), '{}'
 FROM videos, unnest(ARRAY['video', 'transcript', 'generation_config', 'moments', 'refined_moments',
                           'clips', 'thumbnails']) AS a (asset);
 INSERT INTO pipeline.sources (identifier, location) SELECT identifier, source_url FROM videos;

@@ -594,7 +594,7 @@ def test_a_tick_does_not_look_again_at_what_it_has_seen(
         looked.extend(record.dagster_run.run_id for record in records)
         return original(instance, database, records)
 
-    monkeypatch.setattr(recording, "record_runs", noted)
+    monkeypatch.setattr(sensors, "record_runs", noted)
     history.tick()
     assert looked == []
     run = history.succeeded(job="nightly_report")

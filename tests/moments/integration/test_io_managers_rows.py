@@ -217,7 +217,7 @@ def test_a_source_that_lost_its_picture_loses_its_thumbnail(storage: Storage) ->
     storage.store_everything("talk", 5)
     storage.store("clips", "talk", CutClips(kept=(), cut=()))
     storage.rows("DELETE FROM clips")
-    storage.store("thumbnails", "talk", MadeThumbnails(kept=(), made=(), why_none="No picture"))
+    storage.store("thumbnails", "talk", MadeThumbnails(kept=(), made=()))
     assert storage.load("thumbnails", "talk").thumbnails == ()
 
 

@@ -54,8 +54,9 @@ def test_the_schedule_finds_the_videos_that_the_states_say_are_unfinished(
                     session.execute(
                         text(
                             "INSERT INTO pipeline.materialisations "
-                            "(video_id, asset, fingerprint, data_version, details) "
-                            "VALUES (:video, :asset, :made_from, 'd', '{}')"
+                            "(system, partition_key, asset, fingerprint, data_version, details) "
+                            "SELECT 'moments', identifier, :asset, :made_from, 'd', '{}' "
+                            "FROM videos WHERE id = :video"
                         ),
                         {
                             "video": video,

@@ -20,6 +20,7 @@ from dagster_shared.error import SerializableErrorInfo
 
 from videomoments_dagster.core.run_tags import FAILED_PARTS_KEY, PIPELINE_TAG
 from videomoments_dagster.core.runs import PARTITION_TAG, assets_of
+from videomoments_dagster.core.system import find_registered
 from videomoments_dagster.moments.history.run_facts import RunFacts
 from videomoments_dagster.moments.system import MOMENTS
 
@@ -77,8 +78,11 @@ def run_facts(
     failed_step: str | None = None
     failure: str | None = None
     for event in recorded_events(instance, run.run_id) if events is None else events:
-        if event.is_step_materialization and event.asset_key is not None:
-            _note(noted, event.asset_key.to_user_string(), metadata_of(event))
+        if event.is_step_materialization:
+            # Another code location may have an asset `other/moments`, which is not ours.
+            asset = find_registered(event.asset_key) if event.asset_key else None
+            if asset is not None and asset.system is MOMENTS:
+                _note(noted, asset.name, metadata_of(event))
         elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
             sentence = blocking_sentence(event)
             if sentence is not None:

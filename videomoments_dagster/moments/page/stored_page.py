@@ -16,6 +16,7 @@ fingerprint, even one that changes no clip.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -48,7 +49,10 @@ _SEGMENTS_OF_A_KEY = 3
 
 
 def page_beside_clips(
-    database: Database, store: ObjectStore, partition: Partition, log: Any
+    database: Database,
+    store: ObjectStore,
+    partition: Partition,
+    warn: Callable[[str], None],
 ) -> dict[str, Any]:
     """Store the page of a video if what it shows has changed; a failure is said and no more.
 
@@ -56,7 +60,7 @@ def page_beside_clips(
         database: Our database.
         store: Where clips and pages are.
         partition: The video.
-        log: Dagster's log of the step.
+        warn: Takes a sentence for the run's log.
 
     Returns:
         Metadata with the page's address, or why there is none.
@@ -64,7 +68,7 @@ def page_beside_clips(
     try:
         url = refresh_page(database, store, partition)
     except Exception as failure:  # noqa: BLE001 - whatever it is, the clips are there
-        log.warning("The page of this video could not be stored: %s", failure)
+        warn(f"The page of this video could not be stored: {failure}")
         return {"page": f"could not be stored: {failure}"}
     return {"page": link(url)}
 
