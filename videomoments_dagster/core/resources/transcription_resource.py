@@ -9,8 +9,8 @@ from typing import Any
 
 import dagster as dg
 
-from videomoments_dagster.speech.engine import TranscriptionEngine
-from videomoments_dagster.speech.engines import TranscriptionOptions, engine_named
+from videomoments_dagster.speech.engine import TranscriptionEngine, TranscriptionOptions
+from videomoments_dagster.speech.engines import engine_named
 
 
 class TranscriptionResource(dg.ConfigurableResource[Any]):

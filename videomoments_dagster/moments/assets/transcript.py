@@ -35,7 +35,7 @@ from videomoments_dagster.moments.resources.registry_resource import SourceRegis
 from videomoments_dagster.moments.versions import transcript_version
 from videomoments_dagster.sources.fetching import fetch_source
 from videomoments_dagster.sources.locations import SourceKind, kind_of, local_path_of
-from videomoments_dagster.speech.captions_engine import captions_beside
+from videomoments_dagster.speech.captions import captions_beside
 from videomoments_dagster.speech.engine import TranscriptionRequest
 from videomoments_dagster.speech.transcript import Transcript
 

@@ -9,8 +9,7 @@ import math
 
 from videomoments_dagster.base.text import clock
 from videomoments_dagster.moments.soundness import TIME_TOLERANCE_SECONDS
-from videomoments_dagster.speech.speech_share import spoken_seconds, spoken_stretches
-from videomoments_dagster.speech.transcript import Transcript
+from videomoments_dagster.speech.transcript import Transcript, spoken_seconds, spoken_stretches
 
 _LONG_ENOUGH_SECONDS = 120.0
 _LEAST_SHARE = 0.02
