@@ -11,8 +11,7 @@ import dagster as dg
 from videomoments_dagster.core.resources.database_resource import DatabaseResource
 from videomoments_dagster.moments.records import Source
 from videomoments_dagster.moments.registered_sources import registered_source
-from videomoments_dagster.sources.limits import FetchLimits
-from videomoments_dagster.sources.network_addresses import networks_in
+from videomoments_dagster.sources.limits import FetchLimits, networks_in
 
 _GIB = 1024**3
 
