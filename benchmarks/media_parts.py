@@ -28,7 +28,7 @@ from videomoments_dagster.media.ffmpeg import ffmpeg_executable
 from videomoments_dagster.media.probe import probe
 from videomoments_dagster.media.thumbnails import make_thumbnail
 from videomoments_dagster.moments.object_keys import video_key
-from videomoments_dagster.sources.local_file import hash_local_file
+from videomoments_dagster.sources.fetching import fetch_source
 
 VIDEO_SECONDS = 600.0
 CLIPS = 20
@@ -197,7 +197,7 @@ def ingest(rows: Rows, folder: Path) -> None:
 
     def ours() -> None:
         store = LocalFolderStore(folder / "store")
-        found = hash_local_file(large).content_hash
+        found = fetch_source(str(large), scratch=folder, gcs_client=object).content_hash
         probe(large)
         key = video_key("large", found, "mp4")
         stored = store.put_file(large, key=key, content_type="video/mp4", sha256=found)

@@ -42,16 +42,18 @@ def _model(folder: Path, *, tiny: bool) -> None:
 
 
 def _engine(folder: Path):  # noqa: ANN202 - imported where it is needed
-    from videomoments_dagster.speech.faster_whisper_engine import FasterWhisperEngine
+    from videomoments_dagster.speech.engine import TranscriptionOptions
+    from videomoments_dagster.speech.whisper import FasterWhisperEngine
 
-    return FasterWhisperEngine(
-        model=MODEL_NAME,
+    options = TranscriptionOptions(
+        whisper_model=MODEL_NAME,
         models_folder=folder,
         language="en",
         beam_size=1,
         temperatures=(0.0,),
         compute_type="float32",
     )
+    return FasterWhisperEngine(options)
 
 
 def ours(folder: Path, media: Path) -> None:

@@ -44,7 +44,8 @@ from videomoments_dagster.language_models.reachability import check_reachable
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
 from videomoments_dagster.moments.finding.extractive import EXTRACTIVE_MODEL
 from videomoments_dagster.moments.profiles import DEFAULT_PROFILE, load_profiles
-from videomoments_dagster.speech.engines import ENGINE_NAMES, TranscriptionOptions, engine_named
+from videomoments_dagster.speech.engine import TranscriptionOptions
+from videomoments_dagster.speech.engines import ENGINE_NAMES, engine_named
 
 Level = Literal["ok", "optional", "problem"]
 

@@ -50,8 +50,8 @@ from videomoments_dagster.language_models.reachability import check_reachable
 from videomoments_dagster.media.byte_ranges import ByteRange, NoIndex, index_ranges, stretch_ranges
 from videomoments_dagster.media.container import MP4
 from videomoments_dagster.media.facts import MediaFacts
-from videomoments_dagster.speech.engine import TranscriptionEngine
-from videomoments_dagster.speech.engines import TranscriptionOptions, engine_named
+from videomoments_dagster.speech.engine import TranscriptionEngine, TranscriptionOptions
+from videomoments_dagster.speech.engines import engine_named
 
 if TYPE_CHECKING:
     # Seconds of imports that a local folder does not need.

@@ -20,7 +20,7 @@ from pydantic_settings import SettingsConfigDict
 
 from db.settings import DatabaseSettings
 from videomoments_dagster.base.failures import SettingsRejected
-from videomoments_dagster.sources.network_addresses import networks_in
+from videomoments_dagster.sources.limits import networks_in
 
 _CRON_FIELDS = 5
 

@@ -20,15 +20,15 @@ from videomoments_dagster.media.probe import probe
 from videomoments_dagster.moments.records import Source
 from videomoments_dagster.moments.registered_sources import register, registered_source, source_at
 from videomoments_dagster.moments.system import VIDEO_PARTITIONS
-from videomoments_dagster.sources.local_file import checked_local_file
 from videomoments_dagster.sources.locations import (
     SourceKind,
+    checked_local_file,
     kind_of,
     local_path_of,
     normalise_location,
     redact,
+    suggest_identifier,
 )
-from videomoments_dagster.sources.names import suggest_identifier
 
 _SUFFIX_LENGTH = 8
 

@@ -36,9 +36,8 @@ from videomoments_dagster.moments.registered_sources import registered_source
 from videomoments_dagster.moments.registration import add_source
 from videomoments_dagster.moments.storage.generation_config_rows import is_stored
 from videomoments_dagster.moments.system import VIDEO_PARTITIONS
-from videomoments_dagster.sources.limits import FetchLimits
+from videomoments_dagster.sources.limits import FetchLimits, networks_in
 from videomoments_dagster.sources.locations import parse_google_url
-from videomoments_dagster.sources.network_addresses import networks_in
 
 
 class BacklogResource(dg.ConfigurableResource[Any]):

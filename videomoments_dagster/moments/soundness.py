@@ -21,8 +21,7 @@ from videomoments_dagster.moments.records import (
     SelectedConfigs,
     Video,
 )
-from videomoments_dagster.speech.speech_share import spoken_seconds, spoken_stretches
-from videomoments_dagster.speech.transcript import Transcript
+from videomoments_dagster.speech.transcript import Transcript, spoken_seconds, spoken_stretches
 
 TIME_TOLERANCE_SECONDS = 0.001
 """Times are written to the millisecond, and sums of floats are not exact."""

@@ -1,8 +1,5 @@
 """HTTP sessions that reach public addresses and those that are allowed, and no others.
 
-Belongs here: looking a host up, connecting, and the check between a connection and its first
-byte. Does not belong here: which addresses are public (`network_addresses`), requests and retries.
-
 A proxy that the environment names (`HTTPS_PROXY` and its kin) is trusted, and it is the proxy that
 looks names up and connects. Then hosts that are addresses, and names that can only be local, are
 still refused; keeping other names from leading into its network is up to the proxy.
@@ -11,7 +8,6 @@ still refused; keeping other names from leading into its network is up to the pr
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import requests
@@ -22,12 +18,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from videomoments_dagster.base.failures import SourceRejected
-from videomoments_dagster.sources.network_addresses import (
-    Network,
-    address_of,
-    is_allowed,
-    is_local_name,
-)
+from videomoments_dagster.sources.limits import Network, address_of, is_allowed, is_local_name
 
 Allowed = tuple[Network, ...]
 
@@ -57,17 +48,13 @@ def require_allowed_host(url: str, allowed: Allowed) -> None:
         OSError: The host could not be looked up.
     """
     host = _host_of(url)
-    if proxied(url):
+    # The environment names a proxy for it.
+    if select_proxy(url, get_environ_proxies(url)) is not None:
         _require_distant(host, allowed)
         return
     for address in _addresses(host, 0):
         if not is_allowed(address, allowed):
             raise refusal(f"the address {address}")
-
-
-def proxied(url: str) -> bool:
-    """Tell whether the environment names a proxy for an address."""
-    return select_proxy(url, get_environ_proxies(url)) is not None
 
 
 def refusal(where: str) -> SourceRejected:
@@ -115,7 +102,7 @@ class _CheckedAdapter(HTTPAdapter):
 def _connected(connection: Any, connect: Any, allowed: Allowed) -> socket.socket:
     """Connect to the first address of a host that is allowed and answers."""
     host = connection._dns_host  # noqa: SLF001 - the name that urllib3 looks up when it connects
-    found = list(_addresses(host, connection.port))
+    found = _addresses(host, connection.port)
     passing = [address for address in found if is_allowed(address, allowed)]
     if not passing:
         raise refusal(f"the address {found[0]}")
@@ -139,14 +126,14 @@ def _connected(connection: Any, connect: Any, allowed: Allowed) -> socket.socket
     return reached
 
 
-def _addresses(host: str, port: int) -> Iterator[str]:
+def _addresses(host: str, port: int) -> list[str]:
     """Look a host up; each of its addresses once.
 
     Raises:
         OSError: It has none.
     """
     found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
-    yield from dict.fromkeys(str(entry[4][0]) for entry in found)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def _require_distant(host: str, allowed: Allowed) -> None:

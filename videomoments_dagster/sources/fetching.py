@@ -1,9 +1,4 @@
-"""Fetching a source: from any location to a local file and its hash.
-
-Belongs here: which way a location takes. Does not belong here: how each way works (`local_file`,
-`web`, `google_object`, `page`), which are imported where one is taken: HTTP takes a tenth of a
-second to import, and local files want none.
-"""
+"""Fetching a source: from any location to a local file and its hash."""
 
 from __future__ import annotations
 
@@ -13,21 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from videomoments_dagster.base.files import content_hash
-from videomoments_dagster.sources.google_object import download_object
+from videomoments_dagster.base.failures import SourceUnavailable
+from videomoments_dagster.base.files import blocks_of, content_hash
+from videomoments_dagster.sources.google_transfer import download_object
 from videomoments_dagster.sources.limits import FetchLimits, Progress
-from videomoments_dagster.sources.local_file import hash_local_file
 from videomoments_dagster.sources.locations import (
     SourceKind,
+    checked_local_file,
     file_name_of,
     kind_of,
     local_path_of,
+    safe_extension,
+    title_of,
 )
-from videomoments_dagster.sources.names import safe_extension, title_of
 from videomoments_dagster.sources.page import download_page
 from videomoments_dagster.sources.web import download
-
-__all__ = ["LocalSource", "content_hash", "fetch_source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,48 +67,53 @@ def fetch_source(
         ScratchExhausted: The scratch folder's disk is full or not writable.
         EngineUnavailable: It is a page and yt-dlp is not installed.
     """
-    bounds = limits or FetchLimits()
-    kind = kind_of(location)
-    if kind is SourceKind.LOCAL:
-        path = local_path_of(location, cwd=Path.cwd())
-        hashed = hash_local_file(path, progress=progress)
-        return LocalSource(
-            path=path,
-            location=location,
-            content_hash=hashed.content_hash,
-            size_bytes=hashed.size_bytes,
-            suggested_title=title_of(path.name),
-        )
-    digest = hashlib.sha256(location.encode("utf-8", "surrogatepass")).hexdigest()
-    stem = scratch / f"source-{digest[:16]}"
-    if kind is SourceKind.PAGE:
-        page = download_page(location, to_stem=stem, limits=bounds, progress=progress)
-        return LocalSource(
-            path=page.path,
-            location=location,
-            content_hash=content_hash(page.path),
-            size_bytes=page.path.stat().st_size,
-            suggested_title=page.title,
-        )
+    limits = limits or FetchLimits()
+    report = progress or (lambda _done, _total: None)
     name = file_name_of(location)
-    to = stem.with_name(stem.name + safe_extension(name))
-    if kind is SourceKind.GOOGLE:
-        sums = download_object(
-            location, to=to, gcs_client=gcs_client, limits=bounds, progress=progress
-        )
-        return LocalSource(
-            path=to,
-            location=location,
-            content_hash=sums.sha256,
-            size_bytes=sums.size_bytes,
-            suggested_title=title_of(name),
-        )
+    title: str | None
+    digest = hashlib.sha256(location.encode("utf-8", "surrogatepass")).hexdigest()
+    path = scratch / f"source-{digest[:16]}{safe_extension(name)}"
+    match kind_of(location):
+        case SourceKind.LOCAL:
+            path = local_path_of(location, cwd=Path.cwd())
+            found, title = _hash_of_local(path, report), title_of(path.name)
+        case SourceKind.WEB:
+            found, given_name = download(location, to=path, limits=limits, progress=report)
+            title = title_of(given_name or name)
+        case SourceKind.GOOGLE:
+            found = download_object(
+                location, to=path, gcs_client=gcs_client, limits=limits, progress=report
+            )
+            title = title_of(name)
+        case SourceKind.PAGE:
+            path, title = download_page(
+                location, to_stem=path.with_suffix(""), limits=limits, progress=report
+            )
+            found = content_hash(path)
+    return LocalSource(path, location, found, path.stat().st_size, title)
 
-    fetched = download(location, to=to, limits=bounds, progress=progress)
-    return LocalSource(
-        path=to,
-        location=location,
-        content_hash=fetched.content_hash,
-        size_bytes=fetched.size_bytes,
-        suggested_title=title_of(fetched.file_name or name),
-    )
+
+def _hash_of_local(path: Path, progress: Progress) -> str:
+    """Read a file of this machine once, where it is.
+
+    Raises:
+        SourceRejected: It is missing, unreadable, empty, or no regular file.
+        SourceUnavailable: It changed while it was read.
+    """
+    before = checked_local_file(path)
+    digest = hashlib.sha256()
+    read = 0
+    for block in blocks_of(path):
+        digest.update(block)
+        read += len(block)
+        if read > before.st_size:  # a file that grows as fast as it is read has no end
+            break
+        progress(read, before.st_size)
+    after = checked_local_file(path)
+    unchanged = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+    if not unchanged or read != before.st_size:
+        raise SourceUnavailable(
+            f"the source {path} changed while it was read",
+            remedy="Wait until it is written completely, then try again",
+        )
+    return digest.hexdigest()

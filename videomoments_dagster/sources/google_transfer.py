@@ -1,9 +1,7 @@
-"""How bytes and questions travel to and from Google Cloud Storage.
+"""Google Cloud Storage: transfers with time limits, retries and checksums, and sources there.
 
-Belongs here: time limits and retries, a verified download, and what Google's exceptions mean.
-Does not belong here: keys, roots, and the words a user reads (they differ between a stored
-object and a source). Google's packages are imported inside functions: they cost a second, and a
-local folder needs none of them.
+The words for failed transfers are those of whoever asked: a stored object or a source. Google's
+packages are imported inside functions: they cost a second, and a local folder needs none of them.
 """
 
 from __future__ import annotations
@@ -13,22 +11,27 @@ import hashlib
 import io
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import google_crc32c
 
+from videomoments_dagster.base.failures import SourceRejected, SourceUnavailable, VideoMomentsError
 from videomoments_dagster.base.files import blocks_of, part_path, removed_afterwards, scratch_errors
+from videomoments_dagster.sources.limits import FetchLimits, Progress
+from videomoments_dagster.sources.locations import parse_google_url
 
 GoogleProblem = Literal["missing", "exists", "forbidden", "credentials", "unavailable"]
 
-_DAMAGE_ATTEMPTS = 2
-_HTTP_UNAUTHENTICATED = 401
-_HTTP_FORBIDDEN = 403
-_HTTP_MISSING = 404
-_HTTP_PRECONDITION_FAILED = 412
+_PROBLEMS: dict[int | None, GoogleProblem] = {
+    401: "credentials",
+    403: "forbidden",
+    404: "missing",
+    412: "exists",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +76,30 @@ class DownloadTimedOut(Exception):
     """A download took longer than its total limit."""
 
 
-@dataclass(frozen=True, slots=True)
 class Checksums:
-    """Size and checksums of a file.
+    """Size and checksums of the bytes seen so far."""
 
-    Attributes:
-        size_bytes: Size.
-        crc32c: Base64 of the big-endian CRC-32C, as Google writes it.
-        sha256: Hexadecimal.
-    """
+    def __init__(self) -> None:
+        self.size_bytes = 0
+        untyped: Any = google_crc32c.Checksum
+        self._crc32c = untyped()
+        self._sha256 = hashlib.sha256()
 
-    size_bytes: int
-    crc32c: str
-    sha256: str
+    def update(self, block: bytes) -> None:
+        """Take the next bytes into account."""
+        self.size_bytes += len(block)
+        self._crc32c.update(block)
+        self._sha256.update(block)
+
+    @property
+    def crc32c(self) -> str:
+        """Base64 of the big-endian CRC-32C, as Google writes it."""
+        return base64.b64encode(self._crc32c.digest()).decode("ascii")
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal."""
+        return self._sha256.hexdigest()
 
 
 class ReadAloud(io.FileIO):
@@ -105,18 +119,14 @@ class ReadAloud(io.FileIO):
 
 def checksums_of(path: Path) -> Checksums:
     """Read a file once and compute what an upload of it must match."""
-    sums = _RunningChecksums()
+    sums = Checksums()
     for block in blocks_of(path):
         sums.update(block)
-    return sums.result()
+    return sums
 
 
 def download_blob(
-    blob: Any,
-    *,
-    to: Path,
-    limits: TransferLimits,
-    on_progress: Callable[[int, int | None], None] | None = None,
+    blob: Any, *, to: Path, limits: TransferLimits, progress: Progress | None = None
 ) -> Checksums:
     """Download a blob whose metadata is loaded; the file appears complete and verified.
 
@@ -130,18 +140,12 @@ def download_blob(
         Exception: What Google's client raises; see `google_problem`.
     """
     deadline = time.monotonic() + limits.total_seconds
-    for _ in range(_DAMAGE_ATTEMPTS):
+    for _ in range(2):
         with removed_afterwards(part_path(to)) as part:
             with scratch_errors(to):
                 file = part.open("xb")
             with file:
-                sink = _VerifyingSink(
-                    file,
-                    path=to,
-                    deadline=deadline,
-                    total=blob.size,
-                    on_progress=on_progress,
-                )
+                sink = _VerifyingSink(file, to, deadline, blob.size, progress)
                 blob.download_to_file(
                     sink,
                     raw_download=True,
@@ -149,14 +153,96 @@ def download_blob(
                     timeout=limits.timeout,
                     retry=limits.retry(),
                 )
-                sums = sink.sums.result()
+                sums = sink.sums
                 with scratch_errors(to):
                     file.flush()
             if sums.crc32c == blob.crc32c:
                 with scratch_errors(to):
                     part.replace(to)
                 return sums
-    raise DamagedDownload
+    raise DamagedDownload("the bytes arrived damaged twice")
+
+
+def download_object(
+    url: str,
+    *,
+    to: Path,
+    gcs_client: Callable[[], Any],
+    limits: FetchLimits,
+    progress: Progress,
+) -> str:
+    """Download the source `gs://bucket/object`; the file appears complete or not at all.
+
+    Returns:
+        SHA-256 of the bytes, hexadecimal.
+
+    Raises:
+        SourceRejected: It is missing, forbidden, empty or too large.
+        SourceUnavailable: Google Cloud Storage could not be reached.
+        ScratchExhausted: The local disk is full or not writable.
+    """
+    address = parse_google_url(url)
+    if address is None or not address.path or address.path.endswith("/"):
+        raise SourceRejected(
+            f"the source {url} does not name an object", remedy="Write it as gs://bucket/object"
+        )
+    bounds = TransferLimits(
+        connect_seconds=limits.connect_seconds,
+        read_seconds=limits.read_seconds,
+        retry_seconds=min(TransferLimits().retry_seconds, limits.total_seconds),
+        first_wait_seconds=limits.first_wait_seconds,
+        total_seconds=limits.total_seconds,
+    )
+    with _source_failures(url, address.bucket):
+        bucket = gcs_client().bucket(address.bucket)
+        blob = bucket.get_blob(address.path, timeout=bounds.timeout, retry=bounds.retry())
+        if blob is None:
+            raise _missing(url)
+        if not blob.size:
+            raise SourceRejected(f"the source {url} is empty (0 bytes)")
+        if blob.size > limits.max_bytes:
+            raise SourceRejected(
+                f"the source {url} is larger than the limit of {limits.max_bytes} bytes",
+                remedy="Raise the limit for downloads",
+            )
+        return download_blob(blob, to=to, limits=bounds, progress=progress).sha256
+
+
+def _missing(url: str) -> SourceRejected:
+    return SourceRejected(
+        f"the source {url} does not exist", remedy="Check the bucket and the name"
+    )
+
+
+@contextmanager
+def _source_failures(url: str, bucket: str) -> Iterator[None]:
+    """Say in the words of a source what Google's client raises."""
+    try:
+        yield
+    except VideoMomentsError:
+        raise
+    except Exception as error:
+        match google_problem(error):
+            case None:
+                raise
+            case "missing":
+                raise _missing(url) from error
+            case "forbidden":
+                raise SourceRejected(
+                    f"the source {url} may not be read by the account in use",
+                    remedy="Grant it with: gcloud storage buckets add-iam-policy-binding "
+                    f"gs://{bucket} --member=user:YOU --role=roles/storage.objectViewer",
+                ) from error
+            case "credentials":
+                raise SourceRejected(
+                    f"there are no usable Google credentials for the source {url}",
+                    remedy="Log in with: gcloud auth application-default login",
+                ) from error
+            case _:
+                raise SourceUnavailable(
+                    f"the source {url} could not be downloaded: {brief_reason(error)}",
+                    remedy="Check the network, then try again",
+                ) from error
 
 
 def google_problem(error: BaseException) -> GoogleProblem | None:
@@ -167,34 +253,22 @@ def google_problem(error: BaseException) -> GoogleProblem | None:
     from requests import RequestException  # noqa: PLC0415
     from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
-    if isinstance(error, auth.TransportError):
-        return "unavailable"
     if isinstance(error, auth.GoogleAuthError):
-        return "unavailable" if getattr(error, "retryable", False) else "credentials"
-    if isinstance(error, api.RetryError):
-        return "unavailable"
+        passing = isinstance(error, auth.TransportError) or getattr(error, "retryable", False)
+        return "unavailable" if passing else "credentials"
     if isinstance(error, api.GoogleAPICallError | InvalidResponse):
-        return _problem_of_status(_status_of(error))
-    if isinstance(
-        error,
-        DataCorruption
-        | DamagedDownload
-        | DownloadTimedOut
-        | RequestException
-        | HTTPError
-        | ConnectionError
-        | TimeoutError,
-    ):
-        return "unavailable"
-    return None
+        return _PROBLEMS.get(_status_of(error), "unavailable")
+    passing_kinds = (
+        *(api.RetryError, DataCorruption, DamagedDownload, DownloadTimedOut),
+        *(RequestException, HTTPError, ConnectionError, TimeoutError),
+    )
+    return "unavailable" if isinstance(error, passing_kinds) else None
 
 
 def brief_reason(error: BaseException) -> str:
     """Say in a few words why something was unavailable, without addresses or tokens."""
-    if isinstance(error, DamagedDownload):
-        return "the bytes arrived damaged twice"
-    if isinstance(error, DownloadTimedOut):
-        return "the download took too long"
+    if isinstance(error, DamagedDownload | DownloadTimedOut):
+        return str(error)
     status = _status_of(error) or _status_of(error.__cause__)
     return f"HTTP {status}" if status else f"no connection ({type(error).__name__})"
 
@@ -206,72 +280,29 @@ def _status_of(error: BaseException | None) -> int | None:
     return code if isinstance(code, int) else None
 
 
-def _problem_of_status(status: int | None) -> GoogleProblem:
-    if status == _HTTP_MISSING:
-        return "missing"
-    if status == _HTTP_FORBIDDEN:
-        return "forbidden"
-    if status == _HTTP_UNAUTHENTICATED:
-        return "credentials"
-    if status == _HTTP_PRECONDITION_FAILED:
-        return "exists"
-    return "unavailable"
-
-
-class _RunningChecksums:
-    """Size, CRC-32C and SHA-256 of the bytes seen so far."""
-
-    def __init__(self) -> None:
-
-        self.size_bytes = 0
-        untyped: Any = google_crc32c.Checksum
-        self._crc32c = untyped()
-        self._sha256 = hashlib.sha256()
-
-    def update(self, block: bytes) -> None:
-        self.size_bytes += len(block)
-        self._crc32c.update(block)
-        self._sha256.update(block)
-
-    def result(self) -> Checksums:
-        return Checksums(
-            size_bytes=self.size_bytes,
-            crc32c=base64.b64encode(self._crc32c.digest()).decode("ascii"),
-            sha256=self._sha256.hexdigest(),
-        )
-
-
+@dataclass(slots=True)
 class _VerifyingSink:
     """The file object that a download writes to: it counts, sums and keeps the time limit."""
 
-    def __init__(
-        self,
-        file: IO[bytes],
-        *,
-        path: Path,
-        deadline: float,
-        total: int | None,
-        on_progress: Callable[[int, int | None], None] | None,
-    ) -> None:
-        self.sums = _RunningChecksums()
-        self._file = file
-        self._path = path
-        self._deadline = deadline
-        self._total = total
-        self._on_progress = on_progress
+    file: IO[bytes]
+    path: Path
+    deadline: float
+    total: int | None
+    progress: Progress | None
+    sums: Checksums = field(default_factory=Checksums)
 
     def write(self, block: bytes) -> int:
-        if time.monotonic() > self._deadline:
-            raise DownloadTimedOut
-        with scratch_errors(self._path):
-            self._file.write(block)
+        if time.monotonic() > self.deadline:
+            raise DownloadTimedOut("the download took too long")
+        with scratch_errors(self.path):
+            self.file.write(block)
         self.sums.update(block)
-        if self._on_progress is not None:
-            self._on_progress(self.sums.size_bytes, self._total)
+        if self.progress is not None:
+            self.progress(self.sums.size_bytes, self.total)
         return len(block)
 
     def flush(self) -> None:
-        self._file.flush()
+        self.file.flush()
 
     def tell(self) -> int:
         return self.sums.size_bytes
@@ -280,7 +311,7 @@ class _VerifyingSink:
         # Asked for only when the server ignores the range of a resumed download.
         if offset != 0 or whence != os.SEEK_SET:
             raise ValueError("a download can only start over")
-        self._file.seek(0)
-        self._file.truncate()
-        self.sums = _RunningChecksums()
+        self.file.seek(0)
+        self.file.truncate()
+        self.sums = Checksums()
         return 0

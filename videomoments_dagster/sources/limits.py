@@ -1,18 +1,59 @@
-"""Bounds on fetching a source.
+"""Bounds on fetching a source: how long, how much, and from which network addresses.
 
-Belongs here: time, size and retry limits, and from which networks. Does not belong here: what
-happens when a bound is reached.
+Public addresses are told apart from those of this machine, its network and its cloud, in every
+spelling. The ranges are written out: what `ipaddress` calls global differs between releases of
+Python. They follow IANA's registries of special-purpose addresses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 
-from videomoments_dagster.sources.network_addresses import Network
+Network = IPv4Network | IPv6Network
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes received so far and the total where it is known."""
+
+_NOT_PUBLIC = tuple(
+    ip_network(network)
+    for network in (
+        "0.0.0.0/8",  # this host
+        "10.0.0.0/8",  # private
+        "100.64.0.0/10",  # carrier-grade NAT
+        "127.0.0.0/8",  # loopback
+        "168.63.129.16/32",  # Azure's platform, from inside its machines
+        "169.254.0.0/16",  # link-local, with the metadata service of clouds
+        "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # protocol assignments
+        "192.0.2.0/24",  # documentation
+        "192.88.99.0/24",  # relays from 6to4
+        "192.168.0.0/16",  # private
+        "198.18.0.0/15",  # benchmarks
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, and broadcast
+        "2001::/23",  # protocol assignments, with Teredo
+        "2001:db8::/32",  # documentation
+        "3fff::/20",  # documentation
+    )
+)
+# All other IPv6 is local or unassigned: loopback, fc00::/7, fe80::/10, ff00::/8 and the rest.
+_GLOBAL_6 = IPv6Network("2000::/3")
+_MAPPED = IPv6Network("::ffff:0:0/96")
+_NAT64 = IPv6Network("64:ff9b::/96")
+_LOCAL_NAMES = (".localhost", ".local", ".internal", ".localdomain", ".home.arpa")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +79,64 @@ class FetchLimits:
     first_wait_seconds: float = 1.0
     max_bytes: int = 100 * 1024**3
     allowed_networks: tuple[Network, ...] = ()
+
+
+def networks_in(text: str) -> tuple[Network, ...]:
+    """Read networks that are separated by commas, such as `10.0.0.0/8, fd00::/8`.
+
+    Raises:
+        ValueError: One of them is no network; the message is a sentence that quotes it.
+    """
+    return tuple(_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _network(text: str) -> Network:
+    try:
+        return ip_network(text)
+    except ValueError:
+        raise ValueError(f"'{text}' is not a network such as 10.0.0.0/8 or 127.0.0.1/32") from None
+
+
+def is_allowed(address: str, allowed: Iterable[Network] = ()) -> bool:
+    """Tell whether an address is public or in one of the networks that are allowed.
+
+    An IPv6 address that stands for an IPv4 address (mapped, NAT64 or 6to4) counts as that one.
+
+    Args:
+        address: An address as a connected socket names it; anything else is refused.
+        allowed: Networks that are allowed although they are not public.
+    """
+    try:
+        given = ip_address(address)
+    except ValueError:
+        return False
+    meant = _embedded(given) if isinstance(given, IPv6Address) else given
+    if any(given in network or meant in network for network in allowed):
+        return True
+    # An address is in no network of the other version.
+    is_special = any(meant in network for network in _NOT_PUBLIC)
+    return not is_special and (isinstance(meant, IPv4Address) or meant in _GLOBAL_6)
+
+
+def _embedded(address: IPv6Address) -> IPv4Address | IPv6Address:
+    if address in _MAPPED or address in _NAT64:
+        return IPv4Address(address.packed[-4:])
+    return address.sixtofour or address
+
+
+def address_of(host: str) -> str | None:
+    """Give the address that a URL's host spells out, or None for a name.
+
+    Resolvers take `127.1`, `0x7f000001`, `017700000001` and `2130706433` for 127.0.0.1.
+    """
+    bare = host.strip("[]").rstrip(".")
+    for parse in (ip_address, lambda text: IPv4Address(socket.inet_aton(text))):
+        with suppress(OSError, ValueError):
+            return str(parse(bare))
+    return None
+
+
+def is_local_name(host: str) -> bool:
+    """Tell whether a host name can only mean this machine or something in its network."""
+    name = host.rstrip(".").lower()
+    return "." not in name or name.endswith(_LOCAL_NAMES)

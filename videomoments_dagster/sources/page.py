@@ -1,11 +1,8 @@
 """Sources that are web pages with a video in them, fetched by yt-dlp in a process of its own.
 
-Belongs here: yt-dlp's command line, its time limit, and what its complaints mean. Does not
-belong here: addresses of files (`web`). yt-dlp is optional and never imported: it can hang, and
-a process can be ended.
-
-The page's host is looked up and checked first, and every connection that yt-dlp makes through
-Python is checked in its process (`page_process`, which says what that leaves open).
+yt-dlp is optional and never imported: it can hang, and a process can be ended. The page's host is
+looked up and checked first, and every connection that yt-dlp makes through Python is checked in
+its process (`page_process`, which says what that leaves open).
 """
 
 from __future__ import annotations
@@ -22,7 +19,6 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from videomoments_dagster.base.failures import (
@@ -30,8 +26,10 @@ from videomoments_dagster.base.failures import (
     ScratchExhausted,
     SourceRejected,
     SourceUnavailable,
+    VideoMomentsError,
 )
-from videomoments_dagster.base.files import scratch_errors
+from videomoments_dagster.base.files import PART_PREFIX, scratch_errors
+from videomoments_dagster.base.text import folded
 from videomoments_dagster.sources import page_process
 from videomoments_dagster.sources.connections import NO_SUCH_HOST, refusal, require_allowed_host
 from videomoments_dagster.sources.limits import FetchLimits, Progress
@@ -49,25 +47,11 @@ _REFUSED = re.compile(rf"{page_process.REFUSED} ([0-9a-fA-F.:%]+)")
 # "[generic] talk: ", where the end of the address serves as identifier, with parts of its query.
 _IDENTIFIER = re.compile(r"^\[[^\]]*\] .*?: ")
 _URL = re.compile(r"https?://[^\s'\"]+")
-_MOST_OF_A_MESSAGE = 300
-
-
-@dataclass(frozen=True, slots=True)
-class PageDownload:
-    """A finished download.
-
-    Attributes:
-        path: The file.
-        title: The page's title for it, or None.
-    """
-
-    path: Path
-    title: str | None
 
 
 def download_page(
-    location: str, *, to_stem: Path, limits: FetchLimits, progress: Progress | None
-) -> PageDownload:
+    location: str, *, to_stem: Path, limits: FetchLimits, progress: Progress
+) -> tuple[Path, str | None]:
     """Fetch the video of a page.
 
     Args:
@@ -76,6 +60,9 @@ def download_page(
         limits: Time and size limits.
         progress: Called while it downloads.
 
+    Returns:
+        The file, and the page's title for it, if it has one.
+
     Raises:
         EngineUnavailable: yt-dlp is not installed.
         SourceRejected: There is no video to be had there, or it leads to a network that is not
@@ -83,32 +70,13 @@ def download_page(
         SourceUnavailable: It could not be reached, or took too long.
         ScratchExhausted: The local disk is full.
     """
+    shown = redact(location)
     if importlib.util.find_spec("yt_dlp") is None:
         raise EngineUnavailable(
-            f"the source {redact(location)} needs yt-dlp, which is not installed",
+            f"the source {shown} needs yt-dlp, which is not installed",
             remedy='Install it with: pip install "videomoments-dagster[ytdlp]"',
         )
     url = location.removeprefix(YTDLP_PREFIX)
-    _require_host(url, limits)
-    with scratch_errors(to_stem):
-        work = Path(tempfile.mkdtemp(prefix=".part-", dir=to_stem.parent))
-    try:
-        done, complaint = _run(_command(work, limits), url=url, limits=limits, progress=progress)
-        if done is None:
-            raise _failure(location, complaint)
-        found = Path(str(done.get("filepath") or ""))
-        if not found.is_file() or found.stat().st_size == 0:
-            raise SourceRejected(f"the page {redact(location)} gave no video")
-        target = to_stem.with_name(to_stem.name + found.suffix.lower())
-        with scratch_errors(target):
-            found.replace(target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    title = done.get("title")
-    return PageDownload(path=target, title=title if isinstance(title, str) and title else None)
-
-
-def _require_host(url: str, limits: FetchLimits) -> None:
     try:
         require_allowed_host(url, limits.allowed_networks)
     except OSError as error:
@@ -121,9 +89,29 @@ def _require_host(url: str, limits: FetchLimits) -> None:
             f"the host of the page {redact(url)} could not be looked up",
             remedy="Check the network, then try again",
         ) from None
+    with scratch_errors(to_stem):
+        work = Path(tempfile.mkdtemp(prefix=PART_PREFIX, dir=to_stem.parent))
+    try:
+        done, complaint = _run(_command(work, limits), url=url, limits=limits, progress=progress)
+        if done is None:
+            raise _failure(shown, complaint)
+        found = Path(str(done.get("filepath") or ""))
+        if not found.is_file() or found.stat().st_size == 0:
+            raise SourceRejected(f"the page {shown} gave no video")
+        target = to_stem.with_name(to_stem.name + found.suffix.lower())
+        with scratch_errors(target):
+            found.replace(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    title = done.get("title")
+    return target, title if isinstance(title, str) and title else None
 
 
 def _command(work: Path, limits: FetchLimits) -> list[str]:
+    import imageio_ffmpeg  # noqa: PLC0415 - looks for its binary when imported
+
+    # It joins picture and sound when a page offers them apart.
+    ffmpeg = shutil.which("ffmpeg") or str(imageio_ffmpeg.get_ffmpeg_exe())
     fields = "%(progress.downloaded_bytes)s %(progress.total_bytes)s"
     return [
         sys.executable,
@@ -135,28 +123,23 @@ def _command(work: Path, limits: FetchLimits) -> list[str]:
         *("--output", str(work / "video.%(ext)s")),
         *("--socket-timeout", f"{limits.read_seconds:g}"),
         *("--retries", str(limits.attempts), "--max-filesize", str(limits.max_bytes)),
-        *("--ffmpeg-location", _ffmpeg()),
+        *("--ffmpeg-location", ffmpeg),
         # The address comes by standard input: everybody on the machine may read the arguments.
         *("--batch-file", "-"),
     ]
 
 
-def _ffmpeg() -> str:
-    """Find the ffmpeg that joins picture and sound when a page offers them apart."""
-    import imageio_ffmpeg  # noqa: PLC0415 - looks for its binary when imported
-
-    return shutil.which("ffmpeg") or str(imageio_ffmpeg.get_ffmpeg_exe())
-
-
 def _run(
-    command: list[str], *, url: str, limits: FetchLimits, progress: Progress | None
+    command: list[str], *, url: str, limits: FetchLimits, progress: Progress
 ) -> tuple[dict[str, object] | None, str]:
     """Run yt-dlp; its result, or None and its last complaint."""
     done: dict[str, object] | None = None
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints:
+    with tempfile.TemporaryFile() as addresses, tempfile.TemporaryFile() as complaints:
+        addresses.write(url.encode(errors="replace"))
+        addresses.seek(0)
         process = subprocess.Popen(
             command,
-            stdin=subprocess.PIPE,
+            stdin=addresses,
             stdout=subprocess.PIPE,
             stderr=complaints,
             text=True,
@@ -166,27 +149,21 @@ def _run(
             start_new_session=True,
         )
         with _ended_after(process, limits.total_seconds) as ended:
-            _tell(process, url)
             for line in process.stdout or ():
-                if line.startswith(_DONE):
-                    done = json.loads(line.removeprefix(_DONE))
-                elif progress is not None:
-                    _report(line, progress)
+                match line.split():
+                    case [first, *_] if first == _DONE:
+                        done = json.loads(line.removeprefix(_DONE))
+                    case [first, received, total] if first == _PROGRESS and received.isdigit():
+                        progress(int(received), int(total) if total.isdigit() else None)
             status = process.wait()
         if ended.is_set():
             return None, f"timed out after {limits.total_seconds:g} seconds"
         complaints.seek(0)
         # The last complaint; one about a download goes on in the next line.
-        _, *errors = re.split(r"^ERROR:", complaints.read(), flags=re.MULTILINE)
-    said = " ".join(errors[-1].split()) if errors else ""
-    return (done if status == 0 else None), (said or f"exit status {status}")
-
-
-def _tell(process: subprocess.Popen[str], url: str) -> None:
-    if process.stdin is not None:
-        # It may have ended by now, and says why.
-        with suppress(OSError), process.stdin:
-            process.stdin.write(f"{url}\n")
+        said = complaints.read().decode(errors="replace")
+        _, *errors = re.split(r"^ERROR:", said, flags=re.MULTILINE)
+    last = folded(errors[-1]) if errors else ""
+    return (done if status == 0 else None), (last or f"exit status {status}")
 
 
 @contextmanager
@@ -218,21 +195,12 @@ def _kill(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _report(line: str, progress: Progress) -> None:
-    words = line.split()
-    if len(words) == 3 and words[0] == _PROGRESS and words[1].isdigit():  # noqa: PLR2004
-        progress(int(words[1]), int(words[2]) if words[2].isdigit() else None)
-
-
-def _failure(
-    location: str, complaint: str
-) -> SourceRejected | SourceUnavailable | ScratchExhausted:
+def _failure(shown: str, complaint: str) -> VideoMomentsError:
     refused = _REFUSED.search(complaint)
     if refused:
         return refusal(f"the address {refused[1]}")
-    shown = redact(location)
     reason = _URL.sub(lambda match: redact(match[0]), _IDENTIFIER.sub("", complaint))
-    reason = reason.partition("; please report this issue")[0][:_MOST_OF_A_MESSAGE]
+    reason = reason.partition("; please report this issue")[0][:300]
     if _DISK_FULL.search(complaint):
         return ScratchExhausted(
             f"the scratch disk filled up while {shown} was fetched",

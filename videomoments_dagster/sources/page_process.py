@@ -1,10 +1,8 @@
 """yt-dlp with its connections checked: the program of the process that `page` starts.
 
-Belongs here: the check on every connection that yt-dlp makes through Python, whatever page or
-redirect told it to. Does not belong here: yt-dlp's options and what its complaints mean (`page`).
-
-Not covered: what is not Python. ffmpeg connects by itself for the live streams and the few formats
-that yt-dlp leaves to it, and so does curl_cffi where somebody has installed it.
+Every connection that yt-dlp makes through Python is checked, whatever page or redirect named it.
+Not covered is what is not Python: ffmpeg connects by itself for the live streams and the few
+formats that yt-dlp leaves to it, and so does curl_cffi where somebody has installed it.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ import urllib.request
 from typing import Any
 from urllib.parse import urlsplit
 
-from videomoments_dagster.sources.network_addresses import Network, is_allowed, networks_in
+from videomoments_dagster.sources.limits import Network, is_allowed, networks_in
 
 REFUSED = "VM-REFUSED"
 """Stands before the address in the complaint about a refused connection."""

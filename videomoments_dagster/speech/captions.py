@@ -1,10 +1,8 @@
-"""Reading SubRip and WebVTT as people and programs really write them.
+"""The engine that reads captions which came with the video, instead of listening.
 
-Belongs here: from bytes to cues with their words, as pure functions. Does not belong here:
-finding caption files, and what a transcript is (`captions_engine`).
-
-The reader is our own because word-by-word WebVTT puts time stamps inside the text, and readers
-that take every line with two stamps for a timing line lose those words.
+It reads SubRip and WebVTT as people and programs really write them. The reader is our own because
+word-by-word WebVTT puts time stamps inside the text, and readers that take every line with two
+stamps for a timing line lose those words.
 """
 
 from __future__ import annotations
@@ -13,11 +11,32 @@ import codecs
 import html
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
 
-from videomoments_dagster.speech.transcript import Segment, Word
-from videomoments_dagster.speech.word_times import SpokenSegment, clean_text, spread_words
+import ffmpeg
+
+from videomoments_dagster.base.failures import EngineUnavailable, MediaFailed, SourceRejected
+from videomoments_dagster.media.facts import MediaFacts, SubtitleStream
+from videomoments_dagster.media.ffmpeg import input_options, run_ffmpeg, safe_input
+from videomoments_dagster.speech.engine import (
+    Progress,
+    TranscriptionOptions,
+    TranscriptionRequest,
+    transcript_from,
+    two_letter,
+)
+from videomoments_dagster.speech.transcript import (
+    Segment,
+    SpokenSegment,
+    Transcript,
+    Word,
+    clean_text,
+    spread_words,
+)
 
 _STAMP = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
 _TIMING = re.compile(rf"^\s*{_STAMP}\s*-->\s*{_STAMP}(?:\s.*)?$")
@@ -27,9 +46,16 @@ _SOUND_DESCRIPTION = re.compile(r"\[[^\[\]]*\]|[♩♪♫♬]")
 _SPEAKER_MARK = re.compile(r"^\s*(?:[-\u2013\u2014]\s+|>{2,}\s*)")
 _INVISIBLE = re.compile("[\u200b\u200e\u200f\u2060\ufeff]")
 _HEADER_LANGUAGE = re.compile(r"^Language:\s*([A-Za-z]{2,3}(?:-[A-Za-z0-9]+)*)\s*$", re.MULTILINE)
+_BESIDE = re.compile(
+    r"(?:\.(?P<language>[a-z]{2,3}(?:[-_][a-z0-9]+)*))?(?:\.(?:sdh|cc|hi|auto))?\.(?:srt|vtt)",
+    re.IGNORECASE,
+)
 
 _ROLLING_SHARE = 0.2
 _ROLLING_GAP_SECONDS = 0.1
+_LARGEST_BYTES = 50 * 1024 * 1024
+# Keeps every time positive in the extracted file, which has no form for negative ones.
+_SHIFT_SECONDS = 1000.0
 
 
 class NotCaptions(ValueError):
@@ -45,8 +71,8 @@ class TimedText:
 
 
 @dataclass(frozen=True, slots=True)
-class Cue:
-    """One caption, tags and sound descriptions removed.
+class CaptionCue:
+    """One caption as it was read, tags and sound descriptions removed.
 
     Attributes:
         start: Seconds at which it appears.
@@ -78,25 +104,105 @@ class Captions:
         language: Language that the file's header names, or None.
     """
 
-    cues: tuple[Cue, ...]
+    cues: tuple[CaptionCue, ...]
     language: str | None = None
 
     @property
     def spoken(self) -> list[SpokenSegment]:
         """The cues as segments with their words."""
-        return [
-            (Segment(text=cue.text, start=cue.start, end=cue.end), _words_of(cue))
-            for cue in self.cues
-        ]
+        return [(Segment(cue.text, cue.start, cue.end), _words_of(cue)) for cue in self.cues]
 
     @property
     def word_times_are_spread(self) -> bool:
         """Whether times of words were worked out, rather than given by the file."""
         return any(
             len(cue.text.split()) > 1
-            and not any(piece.start is not None for line in cue.lines for piece in line)
+            and all(piece.start is None for line in cue.lines for piece in line)
             for cue in self.cues
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionsEngine:
+    """Makes the transcript from a caption file, else from a text subtitle stream.
+
+    The language of its options is preferred among streams, and recorded instead of what a caption
+    file says of itself.
+    """
+
+    options: TranscriptionOptions
+    name: ClassVar[str] = "captions"
+    service: ClassVar[str] = "captions"
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """The wanted language; the caption file itself is part of the request."""
+        return {"engine": self.name, "language": self.options.language}
+
+    def check(self) -> None:
+        """Return always: reading captions needs nothing that the project does not bring."""
+
+    def transcribe(
+        self, request: TranscriptionRequest, *, progress: Progress | None = None
+    ) -> Transcript:
+        """Read the captions.
+
+        Raises:
+            EngineUnavailable: No captions came with the video.
+            SourceRejected: The caption file is missing or none.
+            MediaFailed: The subtitle stream could not be extracted.
+        """
+        started = time.monotonic()
+        wanted = request.language or self.options.language
+        notes: list[str] = []
+        if request.captions is not None:
+            captions = _read_file(request.captions)
+            language = wanted or captions.language or _language_of_name(request.captions)
+        else:
+            stream = _stream_for(request.facts, wanted)
+            captions = _read_stream(request, stream)
+            language = stream.language or wanted
+            notes.append(f"From the {stream.codec} subtitle stream {stream.index} of the file")
+        spoken = captions.spoken
+        duration = request.facts.duration_seconds
+        late = sum(segment.start >= duration for segment, _ in spoken)
+        if not spoken:
+            notes.append("The captions say nothing")
+        elif late:
+            notes.append(f"{late} of {len(spoken)} cues start after the end and were left out")
+        if captions.word_times_are_spread:
+            notes.append("Word times are spread within each cue in proportion to length")
+        if progress:
+            progress(1.0)
+        return transcript_from(
+            spoken,
+            duration=duration,
+            language=two_letter(language),
+            service=self.service,
+            processing_time_seconds=time.monotonic() - started,
+            notes=notes,
+        )
+
+
+def captions_beside(source_path: Path) -> Path | None:
+    """Find the caption file beside a media file: same name, `.srt` or `.vtt`.
+
+    A language may stand between (`talk.en.srt`); the name without one wins, then English, then
+    the alphabet.
+    """
+    stem = source_path.stem
+    found: list[tuple[int, bool, str]] = []
+    try:
+        names = [entry.name for entry in source_path.parent.iterdir() if entry.is_file()]
+    except OSError:
+        return None
+    for name in names:
+        match = _BESIDE.fullmatch(name[len(stem) :]) if name.startswith(stem) else None
+        if match:
+            language = re.split("[-_]", (match["language"] or "").lower())[0]
+            rank = {"": 0, "en": 1, "eng": 1}.get(language, 2)
+            found.append((rank, not name.lower().endswith(".srt"), name))
+    return source_path.parent / min(found)[2] if found else None
 
 
 def read_captions(data: bytes) -> Captions:
@@ -114,16 +220,20 @@ def read_captions(data: bytes) -> Captions:
     """
     text = _decoded(data).replace("\r\n", "\n").replace("\r", "\n")
     webvtt = text.lstrip().startswith("WEBVTT")
-    cues = [cue for cue in _cues(text.split("\n"), webvtt=webvtt) if cue is not None]
+    cues = dict.fromkeys(_cues(text.split("\n"), webvtt=webvtt))
     if not cues and not webvtt and text.strip():
         raise NotCaptions("it holds no line of the form '00:00:01,000 --> 00:00:02,000'")
-    ordered = sorted(dict.fromkeys(cues), key=lambda cue: (cue.start, cue.end))
+    ordered = sorted(cues, key=_times)
     if _are_rolling(ordered):
         ordered = list(_unrolled(ordered))
+    # Cues with the same times are two speakers, or two lines given as two cues.
+    joined = [
+        CaptionCue(*times, lines=tuple(line for cue in same for line in cue.lines))
+        for times, same in itertools.groupby(ordered, key=_times)
+    ]
     language = _HEADER_LANGUAGE.search(text) if webvtt else None
     return Captions(
-        cues=tuple(cue for cue in _simultaneous_merged(ordered) if cue.text),
-        language=language.group(1) if language else None,
+        cues=tuple(cue for cue in joined if cue.lines), language=language[1] if language else None
     )
 
 
@@ -141,43 +251,37 @@ def _decoded(data: bytes) -> str:
         return data.decode("cp1252", errors="replace")
 
 
-def _cues(lines: Sequence[str], *, webvtt: bool) -> Iterator[Cue | None]:
-    """Give a cue per timing line, None for one without text."""
-    timings = [(number, match) for number, line in enumerate(lines) if (match := _timing(line))]
-    for position, (number, match) in enumerate(timings):
-        last = position + 1 == len(timings)
-        body = list(lines[number + 1 : len(lines) if last else timings[position + 1][0]])
+def _cues(lines: Sequence[str], *, webvtt: bool) -> Iterator[CaptionCue]:
+    """Give a cue per timing line, also for one without text."""
+    timings = [
+        (number, match)
+        for number, line in enumerate(lines)
+        # The cheap test first: few lines are timing lines.
+        if "-->" in line and (match := _TIMING.match(line))
+    ]
+    ends = [number for number, _ in timings[1:]]
+    for (number, match), end in itertools.zip_longest(timings, ends):
+        body = list(lines[number + 1 : end])
         if webvtt:
             # Identifiers, comments and styles of what follows come after a blank line.
-            blank = next((i for i, line in enumerate(body) if not line.strip("\n")), len(body))
-            body = body[:blank]
-        elif not last and body and body[-1].strip().isdecimal():
+            body = list(itertools.takewhile(len, body))
+        elif end is not None and body and body[-1].strip().isdecimal():
             body.pop()
+        # Tags go before entities: `&lt;b&gt;` is text.
+        text = html.unescape(_TAG.sub("", "\n".join(body).replace("\\N", "\n")))
+        # A description of a sound can run over two lines, a line break inside it means nothing.
+        text = _SOUND_DESCRIPTION.sub(" ", _INVISIBLE.sub("", text))
+        pieces = (_pieces(_SPEAKER_MARK.sub("", line)) for line in text.split("\n"))
         stamps = match.groups()
-        yield _cue(_seconds(stamps[:4]), _seconds(stamps[4:]), body)
-
-
-def _timing(line: str) -> re.Match[str] | None:
-    # The cheap test first: few lines are timing lines.
-    return _TIMING.match(line) if "-->" in line else None
+        yield CaptionCue(
+            _seconds(stamps[:4]), _seconds(stamps[4:]), lines=tuple(line for line in pieces if line)
+        )
 
 
 def _seconds(groups: Sequence[str | None]) -> float:
     hours, minutes, seconds, fraction = (group or "0" for group in groups)
     whole = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
     return whole + float(f"0.{fraction}")
-
-
-def _cue(start: float, end: float, body: Sequence[str]) -> Cue:
-    # A description of a sound can run over two lines, a line break inside it means nothing.
-    text = _SOUND_DESCRIPTION.sub(" ", _unmarked("\n".join(body)))
-    lines = (_pieces(_SPEAKER_MARK.sub("", line)) for line in text.split("\n"))
-    return Cue(start=start, end=end, lines=tuple(line for line in lines if line))
-
-
-def _unmarked(text: str) -> str:
-    """Remove tags and resolve entities, in that order: `&lt;b&gt;` is text."""
-    return _INVISIBLE.sub("", html.unescape(_TAG.sub("", text.replace("\\N", "\n"))))
 
 
 def _pieces(line: str) -> tuple[TimedText, ...]:
@@ -191,7 +295,11 @@ def _pieces(line: str) -> tuple[TimedText, ...]:
     return tuple(piece for piece in pieces if clean_text(piece.text))
 
 
-def _are_rolling(cues: Sequence[Cue]) -> bool:
+def _times(cue: CaptionCue) -> tuple[float, float]:
+    return cue.start, cue.end
+
+
+def _are_rolling(cues: Sequence[CaptionCue]) -> bool:
     """Tell whether cues of two lines and more begin with the line that was shown last."""
     carried = sum(
         len(cue.texts) > 1 and before.texts[-1:] == cue.texts[:1]
@@ -200,41 +308,25 @@ def _are_rolling(cues: Sequence[Cue]) -> bool:
     return carried > 0 and carried >= _ROLLING_SHARE * len(cues)
 
 
-def _unrolled(cues: Sequence[Cue]) -> Iterator[Cue]:
+def _unrolled(cues: Sequence[CaptionCue]) -> Iterator[CaptionCue]:
     """Leave out of each cue the lines that the cue before it was showing already."""
     shown: tuple[str, ...] = ()
     shown_until = 0.0
     for cue in cues:
         texts = cue.texts
-        repeated = 0
-        if cue.start <= shown_until + _ROLLING_GAP_SECONDS:
-            repeated = next(
-                count
-                for count in range(min(len(shown), len(texts)), -1, -1)
-                if count == 0 or shown[-count:] == texts[:count]
-            )
+        follows = cue.start <= shown_until + _ROLLING_GAP_SECONDS
+        longest = min(len(shown), len(texts)) if follows else 0
+        repeated = next(
+            count
+            for count in range(longest, -1, -1)
+            if texts[:count] == shown[len(shown) - count :]
+        )
         if texts:
             shown, shown_until = texts, max(shown_until, cue.end)
         yield replace(cue, lines=cue.lines[repeated:])
 
 
-def _simultaneous_merged(cues: Sequence[Cue]) -> Iterator[Cue]:
-    """Join cues with the same times: two speakers, or two lines given as two cues."""
-    pending: Cue | None = None
-    for cue in cues:
-        if not cue.lines:
-            continue
-        if pending and (pending.start, pending.end) == (cue.start, cue.end):
-            pending = replace(pending, lines=(*pending.lines, *cue.lines))
-            continue
-        if pending:
-            yield pending
-        pending = cue
-    if pending:
-        yield pending
-
-
-def _words_of(cue: Cue) -> tuple[Word, ...]:
+def _words_of(cue: CaptionCue) -> tuple[Word, ...]:
     """Give the words times: from stamps inside the text, and spread between them."""
     groups: list[tuple[float, str]] = []
     for line in cue.lines:
@@ -245,9 +337,84 @@ def _words_of(cue: Cue) -> tuple[Word, ...]:
                 groups[-1] = (groups[-1][0], groups[-1][1] + joint + piece.text)
             else:
                 groups.append((cue.start if piece.start is None else piece.start, piece.text))
-    words: list[Word] = []
-    edges = [min(max(start, cue.start), max(cue.end, cue.start)) for start, _ in groups]
-    for position, (_, text) in enumerate(groups):
-        end = edges[position + 1] if position + 1 < len(edges) else max(cue.end, cue.start)
-        words.extend(spread_words(text, start=edges[position], end=max(end, edges[position])))
-    return tuple(words)
+    last = max(cue.end, cue.start)
+    edges = [*(min(max(start, cue.start), last) for start, _ in groups), last]
+    return tuple(
+        word
+        for (_, text), (start, end) in zip(groups, itertools.pairwise(edges), strict=True)
+        for word in spread_words(text, start=start, end=max(end, start))
+    )
+
+
+def _read_file(path: Path) -> Captions:
+    remedy = "Give the captions as SRT or WebVTT"
+    try:
+        size = path.stat().st_size
+        if size > _LARGEST_BYTES:
+            raise SourceRejected(
+                f"The caption file '{path}' is {size / 1024**2:.0f} MiB large, which no SRT or "
+                "VTT file is",
+                remedy=remedy,
+            )
+        return read_captions(path.read_bytes())
+    except OSError as error:
+        raise SourceRejected(
+            f"The caption file '{path}' could not be read: {error.strerror or error}",
+            remedy="Correct the path, or put the file there",
+        ) from error
+    except NotCaptions as error:
+        raise SourceRejected(
+            f"'{path}' is not an SRT or WebVTT file: {error}", remedy=remedy
+        ) from error
+
+
+def _language_of_name(path: Path) -> str | None:
+    codes = [two_letter(suffix.removeprefix("."), known_only=True) for suffix in path.suffixes[:-1]]
+    return next((code for code in reversed(codes) if code), None)
+
+
+def _stream_for(facts: MediaFacts, wanted: str | None) -> SubtitleStream:
+    if not facts.subtitles:
+        raise EngineUnavailable(
+            "No captions came with the video: no caption file was given or lies beside it, and "
+            "there is no text subtitle stream inside it",
+            remedy="Give them with `videomoments add SOURCE --captions FILE`, or choose another "
+            "transcription engine",
+        )
+    code = two_letter(wanted)
+    same = (stream for stream in facts.subtitles if code and two_letter(stream.language) == code)
+    return next(same, facts.subtitles[0])
+
+
+def _read_stream(request: TranscriptionRequest, stream: SubtitleStream) -> Captions:
+    """Extract a stream; its times are those of the presented timeline."""
+    facts = request.facts
+    shown = facts.video or facts.audio
+    start = shown.start_seconds if shown else 0.0
+    extracted = request.scratch / f"subtitles-{stream.index}.srt"
+    source = ffmpeg.input(safe_input(request.media), copyts=None, **input_options(facts))
+    output = ffmpeg.output(
+        source[str(stream.index)],
+        safe_input(extracted),
+        format="srt",
+        output_ts_offset=f"{_SHIFT_SECONDS - start:.6f}",
+    )
+    try:
+        run_ffmpeg(
+            output,
+            timeout_seconds=120.0 + facts.size_bytes / 10e6,
+            what=f"extracting the subtitles of '{request.media.name}'",
+        )
+        captions = read_captions(extracted.read_bytes())
+    except NotCaptions as error:
+        raise MediaFailed(
+            f"The {stream.codec} subtitle stream of '{request.media.name}' could not be read"
+        ) from error
+    finally:
+        extracted.unlink(missing_ok=True)
+    return Captions(
+        tuple(
+            replace(cue, start=cue.start - _SHIFT_SECONDS, end=cue.end - _SHIFT_SECONDS)
+            for cue in captions.cues
+        )
+    )

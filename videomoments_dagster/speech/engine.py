@@ -1,37 +1,62 @@
-"""The one interface that every transcription engine has.
+"""The one interface that every transcription engine has, and what the engines share.
 
-Belongs here: what an engine is given, what it promises, and how its words become a transcript.
-Does not belong here: any particular engine.
-
-A new engine is a module beside this one with a class of this shape, and a line in `registry`.
+A new engine is a module beside this one with a class of this shape, and a line in `engines`.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from videomoments_dagster.media.facts import MediaFacts
-from videomoments_dagster.speech.transcript import Transcript
-from videomoments_dagster.speech.word_times import SpokenSegment, joined, well_formed
+from videomoments_dagster.media.speech_audio import extract_speech_audio
+from videomoments_dagster.speech.transcript import SpokenSegment, Transcript, well_formed
 
 Progress = Callable[[float], None]
 """Called now and then with the share of the audio that is done, 0 to 1."""
 
-LANGUAGE_UNKNOWN = "und"
-"""ISO 639's own code for "undetermined"."""
+# Of ISO 639-2, also the other codes where a language has two, to ISO 639-1.
+_CODES = """
+    ara:ar bul:bg cat:ca ces:cs chi:zh cze:cs dan:da deu:de dut:nl ell:el eng:en est:et fas:fa
+    fin:fi fra:fr fre:fr ger:de gre:el heb:he hin:hi hrv:hr hun:hu ice:is ind:id isl:is ita:it
+    jpn:ja kor:ko lav:lv lit:lt may:ms msa:ms nld:nl nob:nb nor:no per:fa pol:pl por:pt ron:ro
+    rum:ro rus:ru slk:sk slo:sk slv:sl spa:es srp:sr swe:sv tam:ta tha:th tur:tr ukr:uk urd:ur
+    vie:vi zho:zh
+"""
+_TWO_LETTERS = dict(pair.split(":") for pair in _CODES.split())
 
-_LEAST_EXTRACTION_SECONDS = 120.0
-_SLOWEST_DECODING = 10.0
-_SLOWEST_DISK = 5e6
 
-MAX_SERVICE_LENGTH = 50
-MAX_LANGUAGE_LENGTH = 10
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptionOptions:
+    """What can be set of the engines; each takes what concerns it.
 
-NO_SOUND = "The file has no sound, so there is nothing to transcribe"
-NO_SPEECH = "No speech was found in the sound"
+    Attributes:
+        models_folder: Where Whisper models are placed.
+        whisper_model: Name of a Whisper model, its hub repository, or its folder.
+        device: "auto", "cpu" or "cuda".
+        compute_type: CTranslate2's compute type, such as "default", "int8" or "float16".
+        language: ISO 639-1 code of the speech; None lets the engine find out.
+        vad: Whether silence is cut out before Whisper listens.
+        batch_size: Stretches of speech that Whisper decodes at once; 0 decodes one after the
+            other, each knowing the text before it.
+        beam_size: Number of hypotheses that Whisper keeps.
+        temperatures: Sampling temperatures, tried in turn when a result looks wrong.
+        cpu_threads: Threads per operation on CPU; 0 leaves it to the engine.
+    """
+
+    models_folder: Path
+    whisper_model: str = "small"
+    device: str = "auto"
+    compute_type: str = "default"
+    language: str | None = None
+    vad: bool = True
+    batch_size: int = 0
+    beam_size: int = 5
+    temperatures: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+    cpu_threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +102,7 @@ class TranscriptionEngine(Protocol):
         Raises:
             EngineUnavailable: Something is missing; the remedy says what to install or where
                 to put it.
+            SettingsRejected: Options contradict each other.
         """
         ...
 
@@ -115,31 +141,77 @@ def transcript_from(
     """
     words, segments = well_formed(words_by_segment, duration=duration)
     return Transcript(
-        full_text=joined(segments),
+        full_text=" ".join(segment.text for segment in segments),
         words=words,
         segments=segments,
-        language=(language or LANGUAGE_UNKNOWN)[:MAX_LANGUAGE_LENGTH],
-        transcription_service=service[:MAX_SERVICE_LENGTH],
+        # ISO 639's own code for "undetermined"; the columns hold 10 and 50 characters.
+        language=(language or "und")[:10],
+        transcription_service=service[:50],
         processing_time_seconds=processing_time_seconds,
         notes=tuple(notes),
     )
 
 
-def empty_transcript(
-    *, why: str, service: str, language: str | None, processing_time_seconds: float = 0.0
+def transcript_of_sound(
+    request: TranscriptionRequest,
+    recognise: Callable[[Path], tuple[list[SpokenSegment], str | None]],
+    *,
+    service: str,
+    language: str | None,
+    notes: Iterable[str] = (),
 ) -> Transcript:
-    """Make the transcript of a file in which nothing is said, noting why it is empty."""
+    """Decode the sound of a file, have it recognised, and make the transcript.
+
+    Args:
+        request: The file.
+        recognise: From a WAV file as `extract_speech_audio` writes it to what is said, and the
+            language if it is known.
+        service: Engine and model.
+        language: Language of a file without sound.
+        notes: What a reader should know of a transcript with words.
+    """
+    started = time.monotonic()
+    facts = request.facts
+    audio = extract_speech_audio(
+        request.media,
+        facts,
+        to=request.scratch / "speech.wav",
+        # At a tenth of real time, or from a disk that reads 5 MB/s.
+        timeout_seconds=120.0 + max(facts.duration_seconds / 10, facts.size_bytes / 5e6),
+    )
+    spoken: list[SpokenSegment] = []
+    if audio is None:
+        notes = ("The file has no sound, so there is nothing to transcribe",)
+    else:
+        try:
+            spoken, language = recognise(audio)
+        finally:
+            audio.unlink(missing_ok=True)
+        if not spoken:
+            notes = ("No speech was found in the sound",)
     return transcript_from(
-        (),
-        duration=0.0,
+        spoken,
+        duration=facts.duration_seconds,
         language=language,
         service=service,
-        processing_time_seconds=processing_time_seconds,
-        notes=(why,),
+        processing_time_seconds=time.monotonic() - started,
+        notes=notes,
     )
 
 
-def extraction_seconds(facts: MediaFacts) -> float:
-    """Give the time limit for decoding a file's sound: generous, and growing with the file."""
-    by_duration = facts.duration_seconds / _SLOWEST_DECODING
-    return _LEAST_EXTRACTION_SECONDS + max(by_duration, facts.size_bytes / _SLOWEST_DISK)
+def two_letter(code: str | None, *, known_only: bool = False) -> str | None:
+    """Give the ISO 639-1 code of a language code, without its region.
+
+    Args:
+        code: Such as "eng", "en-US", "pt_BR", "und" or None.
+        known_only: Give None for codes that are not in the list, instead of the code itself.
+
+    Returns:
+        The two letters; the code itself in lower case where none are known; None for no
+        language, which "und" means as well.
+    """
+    main = (code or "").replace("_", "-").split("-")[0].strip().lower()
+    if main in {"", "und", "mul", "zxx"}:
+        return None
+    short = _TWO_LETTERS.get(main, main)
+    return short if short in _TWO_LETTERS.values() or not known_only else None

@@ -1,7 +1,6 @@
 """Where in the sound nobody speaks, from its loudness alone.
 
-Belongs here: pure functions over 16-bit samples. They see energy and not speech: music counts
-as sound. Does not belong here: engines.
+Loudness is energy and not speech: music counts as sound.
 """
 
 from __future__ import annotations
@@ -15,11 +14,8 @@ from numpy.typing import NDArray
 FRAMES_PER_SECOND = 100
 """Resolution of the loudness curve."""
 
-SILENCE_DB = -96.0
-"""Loudness of digital silence: the step of 16 bits."""
-
+_DIGITAL_SILENCE_DB = -96.0
 _BLOCK_FRAMES = 60 * FRAMES_PER_SECOND
-_FULL_SCALE = 32768.0
 
 _QUIET_FILE_DB = -60.0
 _THRESHOLD_SHARE = 0.3
@@ -44,9 +40,9 @@ def loudness_db(samples: NDArray[np.int16], *, rate: int) -> NDArray[np.float32]
     power = np.zeros(count, dtype=np.float32)
     for first in range(0, count, _BLOCK_FRAMES):
         block = samples[first * size : (first + _BLOCK_FRAMES) * size].astype(np.float32)
-        block = np.pad(block, (0, -block.size % size)) / _FULL_SCALE
+        block = np.pad(block, (0, -block.size % size)) / 32768.0
         power[first : first + _BLOCK_FRAMES] = np.square(block.reshape(-1, size)).mean(axis=1)
-    floor = 10.0 ** (SILENCE_DB / 10)
+    floor = 10.0 ** (_DIGITAL_SILENCE_DB / 10)
     return np.asarray(10 * np.log10(np.maximum(power, floor)), dtype=np.float32)
 
 
@@ -68,11 +64,10 @@ def sounding_stretches(
     quiet, loud = (float(level) for level in np.percentile(loudness, (10, 98)))
     if loud < _QUIET_FILE_DB:
         return []
-    if loud - quiet < _FLAT_DB:
-        runs = [(0, loudness.size)]
-    else:
+    runs = [(0, loudness.size)]
+    if loud - quiet >= _FLAT_DB:
         threshold = max(quiet + _THRESHOLD_SHARE * (loud - quiet), loud - _THRESHOLD_BELOW_PEAK_DB)
-        runs = list(_with_margins(list(_runs(loudness > threshold)), loudness.size))
+        runs = _runs(loudness > threshold)
     longest = max(round(longest_seconds * FRAMES_PER_SECOND), 2 * _CUT_WIDTH)
     return [
         (first / FRAMES_PER_SECOND, last / FRAMES_PER_SECOND)
@@ -105,33 +100,21 @@ def pieces(loudness: NDArray[np.float32], *, seconds: float) -> list[tuple[float
     edges = [0]
     while loudness.size - edges[-1] > longest:
         edges.append(quietest_frame(loudness, edges[-1] + longest * 9 // 10, edges[-1] + longest))
-    edges.append(loudness.size)
-    return [
-        (first / FRAMES_PER_SECOND, last / FRAMES_PER_SECOND)
-        for first, last in itertools.pairwise(edges)
-        if last > first
-    ]
+    if loudness.size:
+        edges.append(loudness.size)
+    return [(a / FRAMES_PER_SECOND, b / FRAMES_PER_SECOND) for a, b in itertools.pairwise(edges)]
 
 
-def _runs(sounding: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-    """Give the runs of True, with short pauses bridged and then short sounds dropped."""
-    changes = np.flatnonzero(np.diff(np.concatenate(([False], sounding, [False]))))
-    start: int | None = None
-    end = 0
-    for first, last in zip(changes[::2].tolist(), changes[1::2].tolist(), strict=True):
-        if start is not None and first - end >= _SHORTEST_PAUSE:
-            if end - start >= _SHORTEST_SOUND:
-                yield start, end
-            start = None
-        start = first if start is None else start
-        end = last
-    if start is not None and end - start >= _SHORTEST_SOUND:
-        yield start, end
-
-
-def _with_margins(runs: list[tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:
-    for first, last in runs:
-        yield max(first - _MARGIN, 0), min(last + _MARGIN, size)
+def _runs(sounding: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Give the runs of True with their margins, short pauses bridged and short sounds dropped."""
+    edges = np.flatnonzero(np.diff(sounding, prepend=False, append=False))
+    # Pauses lie between every second edge and the next one.
+    bridged = np.flatnonzero(edges[2::2] - edges[1:-1:2] < _SHORTEST_PAUSE)
+    firsts, lasts = np.delete(edges[::2], bridged + 1), np.delete(edges[1::2], bridged)
+    long_enough = lasts - firsts >= _SHORTEST_SOUND
+    firsts = np.maximum(firsts[long_enough] - _MARGIN, 0)
+    lasts = np.minimum(lasts[long_enough] + _MARGIN, sounding.size)
+    return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
 
 
 def _divided(

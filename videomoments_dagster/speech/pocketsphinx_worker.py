@@ -1,12 +1,9 @@
 """The process that recognises utterances with pocketsphinx.
 
-Belongs here: the few lines that run beside each other, one process a core, because the decoder
-keeps the interpreter's lock. Does not belong here: anything that the parent can do.
-
-It reads one JSON object from standard input and writes a JSON line per utterance:
-`{"audio": WAV, "rate": 16000, "groups": [[[first sample, last sample], ...], ...]}` gives
-`{"group": 0, "utterance": 0, "words": [["hello", 0.12, 0.5], ...]}`, seconds from the utterance's
-start.
+There is one a core, because the decoder keeps the interpreter's lock. It reads one JSON object from
+standard input and writes a JSON line per utterance, in order:
+`{"audio": WAV, "groups": [[[first sample, last sample], ...], ...]}` gives
+`[["<sil>", 0.0, 0.12], ["read(2)", 0.12, 0.5], ...]`, seconds from the utterance's start.
 
 The decoder carries something over from one utterance to the next that only a new start clears, so
 every group starts anew: a group's words do not depend on who recognises it and after what.
@@ -20,48 +17,33 @@ import wave
 from typing import Any
 
 
-def decoder(rate: int) -> Any:
-    """Make the decoder with the model of its wheel.
-
-    One pass, and a limit on what is kept alive in noise: on clear speech 0.1 of real time and
-    the same words as the default's 0.22; on noise 0.3 instead of 0.9.
-    """
-    import pocketsphinx  # noqa: PLC0415 - an optional extra
-
-    return pocketsphinx.Decoder(samprate=rate, loglevel="FATAL", fwdflat=False, maxhmmpf=5000)
-
-
-def recognise(recogniser: Any, pcm: bytes) -> list[tuple[str, float, float]]:
-    """Recognise one utterance.
-
-    Args:
-        recogniser: What `decoder` made.
-        pcm: 16-bit mono samples.
-
-    Returns:
-        What it gives for words, among them "<sil>" and "read(2)", with their start and end in
-        seconds.
-    """
-    recogniser.start_utt()
-    recogniser.process_raw(pcm, full_utt=True)
-    recogniser.end_utt()
-    rate = recogniser.config["frate"]
-    segmentation = recogniser.seg() or ()
-    return [(s.word, s.start_frame / rate, (s.end_frame + 1) / rate) for s in segmentation]
+def recognise(decoder: Any, pcm: bytes) -> list[tuple[str, float, float]]:
+    """Recognise one utterance of 16-bit mono samples; words with start and end in seconds."""
+    decoder.start_utt()
+    decoder.process_raw(pcm, full_utt=True)
+    decoder.end_utt()
+    rate = decoder.config["frate"]
+    return [(s.word, s.start_frame / rate, (s.end_frame + 1) / rate) for s in decoder.seg() or ()]
 
 
 def main() -> None:
     """Serve one request."""
+    import pocketsphinx  # noqa: PLC0415 - an optional extra
+
     request = json.load(sys.stdin)
-    recogniser = decoder(request["rate"])
     with wave.open(request["audio"], "rb") as audio:
-        for group, utterances in enumerate(request["groups"]):
-            if group:
-                recogniser.reinit()
-            for number, (first, last) in enumerate(utterances):
+        # One pass, and a limit on what is kept alive in noise: on clear speech 0.1 of real time
+        # and the same words as the default's 0.22; on noise 0.3 instead of 0.9.
+        decoder = pocketsphinx.Decoder(
+            samprate=audio.getframerate(), loglevel="FATAL", fwdflat=False, maxhmmpf=5000
+        )
+        for number, utterances in enumerate(request["groups"]):
+            if number:
+                decoder.reinit()
+            for first, last in utterances:
                 audio.setpos(first)
-                words = recognise(recogniser, audio.readframes(last - first))
-                json.dump({"group": group, "utterance": number, "words": words}, sys.stdout)
+                words = recognise(decoder, audio.readframes(last - first))
+                json.dump(words, sys.stdout)
                 sys.stdout.write("\n")
                 sys.stdout.flush()
 

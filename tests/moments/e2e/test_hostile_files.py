@@ -32,8 +32,8 @@ from videomoments_dagster.media.ffmpeg import (
 )
 from videomoments_dagster.media.probe import probe
 from videomoments_dagster.media.speech_audio import extract_speech_audio
-from videomoments_dagster.speech.captions_engine import CaptionsEngine
-from videomoments_dagster.speech.engine import TranscriptionRequest
+from videomoments_dagster.speech.captions import CaptionsEngine
+from videomoments_dagster.speech.engine import TranscriptionOptions, TranscriptionRequest
 
 _DASH = """<?xml version="1.0"?>
 <MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT10S"
@@ -339,7 +339,7 @@ def test_a_document_in_place_of_captions_is_refused_in_one_sentence(
             scratch=tmp_path,
         )
         with pytest.raises(SourceRejected, match="not an SRT or WebVTT file") as rejected:
-            CaptionsEngine().transcribe(request)
+            CaptionsEngine(TranscriptionOptions(models_folder=tmp_path)).transcribe(request)
         assert "\n" not in str(rejected.value)
         assert aim(target) not in str(rejected.value)
     assert server.connections == 0

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from videomoments_dagster.base.failures import SourceRejected, SourceUnavailable
-from videomoments_dagster.sources.fetching import LocalSource, content_hash, fetch_source
+from videomoments_dagster.base.files import content_hash
+from videomoments_dagster.sources.fetching import LocalSource, fetch_source
 from videomoments_dagster.sources.locations import normalise_location, source_fingerprint
 
 CONTENT = os.urandom(2 * 1024 * 1024 + 3)

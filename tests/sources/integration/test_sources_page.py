@@ -18,8 +18,7 @@ import pytest
 from videomoments_dagster.base.failures import EngineUnavailable, SourceRejected, SourceUnavailable
 from videomoments_dagster.sources import page
 from videomoments_dagster.sources.fetching import LocalSource, fetch_source
-from videomoments_dagster.sources.limits import FetchLimits
-from videomoments_dagster.sources.network_addresses import networks_in
+from videomoments_dagster.sources.limits import FetchLimits, networks_in
 
 CONTENT = os.urandom(50_000)
 LIMITS = FetchLimits(

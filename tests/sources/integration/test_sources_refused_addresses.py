@@ -15,8 +15,7 @@ from counting_server import CountingServer, counting_server
 
 from videomoments_dagster.base.failures import SourceRejected, SourceUnavailable
 from videomoments_dagster.sources.fetching import LocalSource, fetch_source
-from videomoments_dagster.sources.limits import FetchLimits
-from videomoments_dagster.sources.network_addresses import networks_in
+from videomoments_dagster.sources.limits import FetchLimits, networks_in
 
 # Linux answers on all of 127.0.0.0/8; macOS on 127.0.0.1 alone.
 SECOND = "127.0.0.2"

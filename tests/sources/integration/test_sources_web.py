@@ -13,8 +13,7 @@ import pytest
 
 from videomoments_dagster.base.failures import ScratchExhausted, SourceRejected, SourceUnavailable
 from videomoments_dagster.sources.fetching import LocalSource, fetch_source
-from videomoments_dagster.sources.limits import FetchLimits
-from videomoments_dagster.sources.network_addresses import networks_in
+from videomoments_dagster.sources.limits import FetchLimits, networks_in
 
 LOOPBACK = networks_in("127.0.0.0/8")
 QUICK = FetchLimits(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videomoments_dagster.sources.names import safe_extension, suggest_identifier, title_of
+from videomoments_dagster.sources.locations import safe_extension, suggest_identifier, title_of
 
 RULE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
 

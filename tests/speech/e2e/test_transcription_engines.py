@@ -20,12 +20,13 @@ from videomoments_dagster.base.failures import (
 )
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
 from videomoments_dagster.media.probe import probe
-from videomoments_dagster.speech import faster_whisper_engine, pocketsphinx_engine
-from videomoments_dagster.speech.engine import TranscriptionRequest
-from videomoments_dagster.speech.engines import TranscriptionOptions, engine_named
+from videomoments_dagster.speech import pocketsphinx_engine
+from videomoments_dagster.speech.engine import TranscriptionOptions, TranscriptionRequest
+from videomoments_dagster.speech.engines import engine_named
 from videomoments_dagster.speech.pocketsphinx_engine import PocketsphinxEngine
 
 REAL = Path(__file__).parents[3].parent / "shared" / "realdata" / "speech"
+OPTIONS = TranscriptionOptions(models_folder=Path("nowhere"))
 TALK = Path(__file__).parents[3] / "demo" / "talk.mp4"
 
 CAPTIONS = """1
@@ -168,7 +169,7 @@ class TestFasterWhisper:
         assert (first.words, first.segments) == (second.words, second.segments)
 
     def test_a_long_sound_is_heard_in_pieces(self, model, noise, tmp_path, monkeypatch):
-        monkeypatch.setattr(faster_whisper_engine, "_PIECE_SECONDS", 3.0)
+        monkeypatch.setattr("videomoments_dagster.speech.whisper._PIECE_SECONDS", 3.0)
         request = request_for(noise, tmp_path)
         transcript = whisper(model, vad=False).transcribe(request)
         assert_reliable(transcript, request)
@@ -249,7 +250,7 @@ class TestFasterWhisper:
 
 
 class TestCaptions:
-    engine = engine_named("captions", TranscriptionOptions(models_folder=Path("nowhere")))
+    engine = engine_named("captions", OPTIONS)
 
     def test_a_caption_file_becomes_a_transcript(self, soundless, tmp_path):
         captions = tmp_path / "talk.en.srt"
@@ -319,7 +320,7 @@ class TestCaptions:
 
 @needs_pocketsphinx
 class TestPocketsphinx:
-    engine = PocketsphinxEngine()
+    engine = PocketsphinxEngine(OPTIONS)
 
     def test_clear_speech_is_mostly_understood(self, tmp_path):
         part = tmp_path / "part.mp4"
@@ -346,7 +347,7 @@ class TestPocketsphinx:
         part = tmp_path / "part.mp4"
         ffmpeg("-i", talk(), "-t", "14", "-c", "copy", part)
         heard = [
-            PocketsphinxEngine(processes=processes).transcribe(request_for(part, tmp_path))
+            PocketsphinxEngine(OPTIONS, processes=processes).transcribe(request_for(part, tmp_path))
             for processes in (1, 3)
         ]
         assert heard[0].words == heard[1].words

@@ -4,8 +4,8 @@ import pytest
 from whisper_model import make_whisper_model
 
 from videomoments_dagster.base.failures import EngineUnavailable
-from videomoments_dagster.speech.captions_engine import captions_beside
-from videomoments_dagster.speech.whisper_models import REQUIRED_FILES, model_folder
+from videomoments_dagster.speech.captions import captions_beside
+from videomoments_dagster.speech.whisper import REQUIRED_FILES, model_folder
 
 
 def test_a_folder_that_holds_a_model_is_taken(tmp_path):

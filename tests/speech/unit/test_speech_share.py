@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videomoments_dagster.speech.speech_share import (
+from videomoments_dagster.speech.transcript import (
+    Word,
     speech_density,
     spoken_seconds,
     spoken_stretches,
 )
-from videomoments_dagster.speech.transcript import Word
 
 words = st.lists(
     st.tuples(st.floats(-10, 120), st.floats(0, 5)).map(lambda one: Word("w", one[0], sum(one))),

@@ -1,6 +1,7 @@
 """Engines are made by name, and say what determines their results."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,13 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videomoments_dagster.base.failures import EngineUnavailable, SettingsRejected
+from videomoments_dagster.speech.engine import TranscriptionOptions, two_letter
 from videomoments_dagster.speech.engines import (
-    DEFAULT_ENGINE,
     ENGINE_NAMES,
-    TranscriptionOptions,
     engine_named,
 )
-from videomoments_dagster.speech.language_codes import two_letter
 from videomoments_dagster.speech.pocketsphinx_engine import (
     PocketsphinxEngine,
     grouped,
@@ -22,7 +21,7 @@ from videomoments_dagster.speech.pocketsphinx_engine import (
     spoken_words,
 )
 from videomoments_dagster.speech.transcript import Word
-from videomoments_dagster.speech.whisper_models import repository_of, service_name
+from videomoments_dagster.speech.whisper import repository_of
 
 OPTIONS = TranscriptionOptions(models_folder=Path("models"))
 
@@ -36,8 +35,8 @@ def test_every_engine_knows_its_name_and_tells_its_settings_as_json(name):
 
 
 def test_the_default_is_faster_whisper_with_the_small_model():
-    assert DEFAULT_ENGINE == "faster-whisper"
-    assert engine_named(DEFAULT_ENGINE, OPTIONS).service == "faster-whisper:small"
+    assert ENGINE_NAMES[0] == "faster-whisper"
+    assert engine_named(ENGINE_NAMES[0], OPTIONS).service == "faster-whisper:small"
 
 
 def test_an_unknown_engine_is_refused_and_the_known_ones_are_listed():
@@ -73,7 +72,7 @@ def test_batching_without_vad_is_refused():
 def test_pocketsphinx_that_is_absent_says_what_to_install(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(EngineUnavailable, match="not installed") as failure:
-        PocketsphinxEngine().check()
+        PocketsphinxEngine(OPTIONS).check()
     assert 'pip install "videomoments-dagster[pocketsphinx]"' in failure.value.remedy
 
 
@@ -91,7 +90,8 @@ def test_a_model_has_a_repository_to_fetch_it_from(model, repository):
 
 
 def test_the_service_is_named_without_folders():
-    assert service_name("/srv/models/my-whisper/") == "faster-whisper:my-whisper"
+    options = replace(OPTIONS, whisper_model="/srv/models/my-whisper/")
+    assert engine_named("faster-whisper", options).service == "faster-whisper:my-whisper"
 
 
 def test_marks_and_noises_of_the_decoder_are_no_words():

@@ -8,8 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videomoments_dagster.speech.engine import transcript_from
-from videomoments_dagster.speech.transcript import Segment, Word
-from videomoments_dagster.speech.word_times import clean_text, joined, spread_words, well_formed
+from videomoments_dagster.speech.transcript import (
+    Segment,
+    Word,
+    clean_text,
+    spread_words,
+    well_formed,
+)
 
 any_time = st.floats(allow_nan=True, allow_infinity=True) | st.floats(-5, 120) | st.just(0.0)
 any_text = st.text(st.characters() | st.sampled_from("\x00\ud800 \n\ta"), max_size=12)
@@ -142,4 +147,8 @@ def test_a_duration_that_is_none_is_refused(duration):
 
 
 def test_joined_puts_single_spaces_between_segments():
-    assert joined([Segment("One.", 0, 1), Segment("Two.", 1, 2)]) == "One. Two."
+    spoken = [(Segment("One.", 0, 1), ()), (Segment("Two.", 1, 2), ())]
+    transcript = transcript_from(
+        spoken, duration=2, language="en", service="s", processing_time_seconds=1.0
+    )
+    assert transcript.full_text == "One. Two."

@@ -38,7 +38,7 @@ from videomoments_dagster.moments.storage.transcript_rows import TranscriptRows
 from videomoments_dagster.moments.system import MOMENTS
 from videomoments_dagster.sources.fetching import fetch_source
 from videomoments_dagster.sources.locations import SourceKind, kind_of, local_path_of
-from videomoments_dagster.speech.captions_engine import captions_beside
+from videomoments_dagster.speech.captions import captions_beside
 from videomoments_dagster.speech.engine import TranscriptionRequest
 from videomoments_dagster.speech.transcript import Transcript
 

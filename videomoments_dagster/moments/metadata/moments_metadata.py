@@ -18,8 +18,7 @@ from videomoments_dagster.moments.pictures.timeline_picture import (
 )
 from videomoments_dagster.moments.records import Moment, Moments
 from videomoments_dagster.moments.soundness import largest_shift
-from videomoments_dagster.speech.speech_share import speech_density, spoken_stretches
-from videomoments_dagster.speech.transcript import Transcript
+from videomoments_dagster.speech.transcript import Transcript, speech_density, spoken_stretches
 
 _COLUMNS = {
     "start": "string",

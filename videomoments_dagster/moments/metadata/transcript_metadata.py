@@ -9,8 +9,7 @@ import dagster as dg
 from videomoments_dagster.base.text import clock
 from videomoments_dagster.core.metadata_tables import cut_off, markdown_text
 from videomoments_dagster.moments.pictures.svg import INLINE_CHARACTERS
-from videomoments_dagster.speech.speech_share import spoken_seconds, spoken_stretches
-from videomoments_dagster.speech.transcript import Transcript
+from videomoments_dagster.speech.transcript import Transcript, spoken_seconds, spoken_stretches
 
 _LONGEST_LINE = 160
 _MOST_LINES = 12

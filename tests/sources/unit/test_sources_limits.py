@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videomoments_dagster.sources.network_addresses import (
+from videomoments_dagster.sources.limits import (
     address_of,
     is_allowed,
     is_local_name,
