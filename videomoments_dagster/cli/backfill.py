@@ -25,12 +25,12 @@ from dagster._core.utils import make_new_backfill_id
 from db.session import Database
 from videomoments_dagster.base.failures import SourceRejected
 from videomoments_dagster.cli.running import Reporter, run_job
+from videomoments_dagster.core.run_facts import run_facts
 from videomoments_dagster.core.run_tags import CODE_LOCATION, PROFILE_TAG
 from videomoments_dagster.core.runs import PARTITION_TAG
 from videomoments_dagster.moments.backlog import FAILED, states_of, unfinished, videos_in_flight
-from videomoments_dagster.moments.history.dagster_runs import run_facts
-from videomoments_dagster.moments.history.run_facts import HistoryRow, history_row
-from videomoments_dagster.moments.system import VIDEO_PARTITIONS
+from videomoments_dagster.moments.history.history_row import HistoryRow, history_row
+from videomoments_dagster.moments.system import MOMENTS, VIDEO_PARTITIONS
 
 BACKFILL_TAG = "dagster/backfill"
 _DAEMON = "BACKFILL"
@@ -292,7 +292,7 @@ def _summary(instance: DagsterInstance, plan: Plan, runs: Mapping[str, RunRecord
         if record.dagster_run.status not in _ENDED:
             left.append(video)
             continue
-        facts = run_facts(instance, record)
+        facts = run_facts(instance, record, MOMENTS)
         row = None if facts is None else history_row(facts)
         if row is not None and row.status == "completed":
             completed += 1

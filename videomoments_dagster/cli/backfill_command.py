@@ -15,7 +15,7 @@ import click
 
 from videomoments_dagster.cli import backfill as work
 from videomoments_dagster.cli.backfill import Count, Plan, Summary
-from videomoments_dagster.moments.history.run_facts import HistoryRow
+from videomoments_dagster.moments.history.history_row import HistoryRow
 
 EXIT_FAILED = 1
 EXIT_PARTIAL = 3

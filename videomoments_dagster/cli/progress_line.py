@@ -9,7 +9,7 @@ import sys
 import click
 
 from videomoments_dagster.base.progress import is_progress
-from videomoments_dagster.moments.history.run_facts import HistoryRow
+from videomoments_dagster.moments.history.history_row import HistoryRow
 
 _INDENT = "    "
 _LINE_ABOVE_ERASED = "\x1b[1A\x1b[2K"

@@ -18,24 +18,20 @@ from dagster import DagsterEvent, DagsterEventType, DagsterInstance, EventLogEnt
 
 from db.session import Database
 from videomoments_dagster.base.failures import DatabaseProblem
-from videomoments_dagster.core.run_tags import PROFILE_TAG, TRANSCRIPTION_TAG
-from videomoments_dagster.core.runs import close_abandoned_runs
-from videomoments_dagster.definitions import current_definitions
-from videomoments_dagster.moments.history.dagster_runs import (
+from videomoments_dagster.core.run_facts import (
     RECORDED_EVENTS,
+    RunFacts,
     blocking_sentence,
-    changes_row,
     metadata_of,
     recorded_events,
     root_cause,
     run_facts,
 )
+from videomoments_dagster.core.run_tags import PROFILE_TAG, TRANSCRIPTION_TAG
+from videomoments_dagster.core.runs import close_abandoned_runs
+from videomoments_dagster.definitions import current_definitions
+from videomoments_dagster.moments.history.history_row import HistoryRow, changes_row, history_row
 from videomoments_dagster.moments.history.recording import record_run
-from videomoments_dagster.moments.history.run_facts import (
-    HistoryRow,
-    RunFacts,
-    history_row,
-)
 from videomoments_dagster.moments.system import MOMENTS
 
 
@@ -115,7 +111,7 @@ def run_job(
     events = recorded_events(instance, run_id)
     record_run(instance, database, run_id, events=events)
     record = instance.get_run_record_by_id(run_id)
-    facts = None if record is None else run_facts(instance, record, events=events)
+    facts = None if record is None else run_facts(instance, record, MOMENTS, events=events)
     row = None if facts is None else history_row(facts)
     if facts is None or row is None:
         raise RuntimeError(f"Dagster has no record of the run {run_id} that just ended")
@@ -186,7 +182,7 @@ class _Follower:
         if event.is_step_materialization:
             if metadata_of(event).get("unchanged"):
                 self._unchanged.add(step)
-            if changes_row(event):
+            if changes_row(metadata_of(event)):
                 self._changed.add(step)
         elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
             sentence = blocking_sentence(event)

@@ -22,7 +22,7 @@ from videomoments_dagster.cli.main import main
 from videomoments_dagster.core.settings import load_settings
 from videomoments_dagster.definitions import build_definitions, resources_for
 from videomoments_dagster.moments.backlog import due_videos
-from videomoments_dagster.moments.history.run_facts import HistoryRow
+from videomoments_dagster.moments.history.history_row import HistoryRow
 
 
 def add(pipeline: Pipeline, name: str, source: Path) -> str:

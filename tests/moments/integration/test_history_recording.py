@@ -22,10 +22,11 @@ from sqlalchemy import text
 
 from db.session import Database
 from videomoments_dagster.core.resources import DatabaseResource
+from videomoments_dagster.core.run_facts import run_facts
 from videomoments_dagster.moments.history import recording
 from videomoments_dagster.moments.history import sensor as sensors
-from videomoments_dagster.moments.history.dagster_runs import run_facts
 from videomoments_dagster.moments.history.recording import record_all, record_run, record_runs
+from videomoments_dagster.moments.system import MOMENTS
 
 SEED = """
     INSERT INTO prompts (id, user_prompt, system_prompt, prompt_hash) VALUES (1, '', '', 'p');
@@ -365,9 +366,10 @@ def test_no_event_is_lost_in_a_run_with_many(history: History) -> None:
     history.materialised(run, "clips", clips=4, failed=3)
     record = history.instance.get_run_record_by_id(run)
     assert record is not None
-    facts = run_facts(history.instance, record)
+    facts = run_facts(history.instance, record, MOMENTS)
     assert facts is not None
-    assert (facts.moments, facts.clips, facts.failed_clips) == (7, 4, 3)
+    assert facts.materialised["moments"]["moments"] == 7
+    assert facts.materialised["clips"] == {"clips": 4, "failed": 3}
 
 
 def _of_every_kind(history: History) -> None:
@@ -423,10 +425,10 @@ def test_a_run_that_cannot_be_recorded_does_not_keep_the_others_from_it(
 def _break(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     real = recording.run_facts
 
-    def facts(instance: DagsterInstance, record: Any, **named: Any) -> Any:
+    def facts(instance: DagsterInstance, record: Any, *system: Any, **named: Any) -> Any:
         if record.dagster_run.run_id == broken:
             raise ZeroDivisionError("on purpose")
-        return real(instance, record, **named)
+        return real(instance, record, *system, **named)
 
     monkeypatch.setattr(recording, "run_facts", facts)
 

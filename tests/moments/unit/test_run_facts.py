@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from imitated_runs import JOB_ASSETS
 
-from videomoments_dagster.moments.history.run_facts import (
-    RunFacts,
+from videomoments_dagster.core.run_facts import RunFacts
+from videomoments_dagster.moments.history.history_row import (
     history_row,
     pipeline_identifier,
     pipeline_type,
@@ -16,16 +16,24 @@ from videomoments_dagster.moments.history.run_facts import (
 
 FACTS = RunFacts(
     run_id="r",
-    video="motivation",
+    partition="motivation",
     status="SUCCESS",
     assets=JOB_ASSETS["full"],
     jobs=JOB_ASSETS,
     created_at=1767610697.193,
     started_at=1767610700.0,
     ended_at=1767611600.0,
-    moments=5,
-    clips=5,
+    materialised={"moments": {"moments": 5}, "clips": {"clips": 5}},
 )
+
+
+def with_metadata(**more: dict[str, int]) -> RunFacts:
+    """The same run, whose assets said more."""
+    said = {
+        asset: dict(FACTS.materialised.get(asset, {})) | more.get(asset, {})
+        for asset in {*FACTS.materialised, *more}
+    }
+    return replace(FACTS, materialised=said)
 
 
 def test_a_successful_run_is_completed_with_its_duration_and_counts() -> None:
@@ -54,7 +62,7 @@ def test_a_run_that_waits_has_no_row(status: str) -> None:
 
 
 def test_a_clip_that_could_not_be_cut_makes_a_run_partial() -> None:
-    row = history_row(replace(FACTS, failed_clips=1, clips=4))
+    row = history_row(with_metadata(clips={"clips": 4, "failed": 1}))
     assert row is not None
     assert (row.status, row.error_stage) == ("partial", "clips")
     assert "1 clips could not be cut" in str(row.error_message)
@@ -85,7 +93,7 @@ def test_a_run_that_failed_before_it_started_counts_from_its_creation() -> None:
 
 
 def test_the_identifier_that_a_run_was_given_stays() -> None:
-    row = history_row(replace(FACTS, identifier="pipeline:motivation:1"))
+    row = history_row(FACTS, identifier="pipeline:motivation:1")
     assert row is not None
     assert row.identifier == "pipeline:motivation:1"
 
@@ -103,7 +111,7 @@ def test_a_selection_made_by_hand_is_called_like_the_first_job_that_has_it() -> 
 
 
 def test_a_run_with_unanswered_windows_is_partial_and_says_where() -> None:
-    row = history_row(replace(FACTS, failed_parts={"moments": 2}))
+    row = history_row(with_metadata(moments={"failed_parts": 2}))
     assert row is not None
     assert row.status == "partial"
     assert row.error_stage == "moments"
@@ -111,7 +119,7 @@ def test_a_run_with_unanswered_windows_is_partial_and_says_where() -> None:
 
 
 def test_failed_windows_and_failed_clips_are_told_together() -> None:
-    row = history_row(replace(FACTS, failed_parts={"moments": 2}, failed_clips=1))
+    row = history_row(with_metadata(moments={"failed_parts": 2}, clips={"failed": 1}))
     assert row is not None
     assert row.error_stage == "moments"
     assert row.error_message == (

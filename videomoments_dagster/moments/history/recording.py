@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 
 from dagster import DagsterEvent, DagsterInstance, RunRecord, RunsFilter
@@ -19,16 +19,18 @@ from sqlalchemy.orm import Session
 from db import models
 from db.session import Database
 from videomoments_dagster.base.failures import DatabaseProblem
+from videomoments_dagster.core.run_facts import RunFacts, run_facts
 from videomoments_dagster.core.run_tags import CONFIG_TAG, PIPELINE_TAG
 from videomoments_dagster.core.runs import PARTITION_TAG
-from videomoments_dagster.moments.history.dagster_runs import run_facts
-from videomoments_dagster.moments.history.run_facts import (
+from videomoments_dagster.moments.history.history_row import (
     WAITING_STATUSES,
     HistoryRow,
-    RunFacts,
+    config_hash_of,
     history_row,
+    own_identifier,
     pipeline_identifier,
 )
+from videomoments_dagster.moments.system import MOMENTS
 
 RUNS_PER_PAGE = 200
 
@@ -170,12 +172,10 @@ def _record(
     if record.dagster_run.status.name in WAITING_STATUSES:
         # Thousands of these wait while a backfill runs; their events need not be read.
         return _Outcome()
-    facts = run_facts(instance, record, events=events)
+    facts = run_facts(instance, record, MOMENTS, events=events)
     if facts is None:
         return _Outcome()
-    if facts.identifier is None:
-        facts = replace(facts, identifier=_free_identifier(instance, facts))
-    row = history_row(facts)
+    row = history_row(facts, identifier=own_identifier(facts) or _free_identifier(instance, facts))
     if row is None:
         return _Outcome()
     with database.transaction() as session:
@@ -203,7 +203,7 @@ def _free_identifier(instance: DagsterInstance, facts: RunFacts) -> str:
     """The run's identifier; a millisecond later where another run was made in the same one."""
     created_at = facts.created_at
     while True:
-        identifier = pipeline_identifier(video=facts.video, created_at=created_at)
+        identifier = pipeline_identifier(video=facts.partition, created_at=created_at)
         holders = instance.get_run_ids(RunsFilter(tags={PIPELINE_TAG: identifier}), limit=2)
         if all(run_id == facts.run_id for run_id in holders):
             return identifier
@@ -216,10 +216,12 @@ def _target(session: Session, facts: RunFacts) -> tuple[int, int, str] | None:
     The config is the one that the run itself chose, else the one that it is tagged with, which
     is the one that the video used when the run was first recorded.
     """
-    video_id = session.scalar(select(models.Video.id).where(models.Video.identifier == facts.video))
+    video_id = session.scalar(
+        select(models.Video.id).where(models.Video.identifier == facts.partition)
+    )
     if video_id is None:
         return None
-    hashed = facts.config_hash or facts.tags.get(CONFIG_TAG)
+    hashed = config_hash_of(facts) or facts.tags.get(CONFIG_TAG)
     config = None
     if hashed is not None:
         config = session.execute(

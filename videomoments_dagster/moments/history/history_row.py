@@ -1,15 +1,15 @@
-"""From a run to its row of `pipeline_history`: one pure function.
-
-Belongs here: every decision about what a row says. Does not belong here: Dagster, SQL.
-"""
+"""From a run to its row of `pipeline_history`: one pure function."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
+
+from videomoments_dagster.core.run_facts import RunFacts
+from videomoments_dagster.core.run_tags import FAILED_PARTS_KEY, PIPELINE_TAG
 
 HistoryStatus = Literal["running", "completed", "failed", "partial"]
 
@@ -20,52 +20,6 @@ _HASH_LENGTH = 16
 _RUNNING = frozenset({"STARTED", "STARTING", "CANCELING"})
 WAITING_STATUSES = frozenset({"NOT_STARTED", "QUEUED", "MANAGED"})
 """Dagster's statuses of runs that have not begun and have no row yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunFacts:
-    """What Dagster knows of a run, as far as its row needs it.
-
-    Attributes:
-        run_id: Dagster's id of the run.
-        video: Partition key.
-        status: Name of Dagster's status, such as "SUCCESS".
-        assets: Names of the assets that the run was to materialise.
-        job: Name of the job that it ran; empty where it was none of ours.
-        jobs: Assets of each job that there is, by its name.
-        created_at: When the run record was made, seconds since the epoch.
-        started_at: When it began to execute, seconds since the epoch; None if it never did.
-        ended_at: When it ended, seconds since the epoch; None while it has not.
-        moments: Root moments that this run's `moments` came to, or None if it has not.
-        clips: Clips that this run's `clips` came to, or None if it has not.
-        failed_clips: Clips that this run could not cut.
-        failed_parts: How many parts of its work an asset could not do, by asset, such as windows
-            that a language model gave no answer for.
-        failed_step: Asset whose step failed, if one did.
-        failure: What the failed step or run said.
-        config_hash: Generation config that this run's `generation_config` came to, if it has.
-        identifier: Identifier that the run was given earlier, if any.
-        tags: The run's tags.
-    """
-
-    run_id: str
-    video: str
-    status: str
-    assets: frozenset[str]
-    created_at: float
-    job: str = ""
-    jobs: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    started_at: float | None = None
-    ended_at: float | None = None
-    moments: int | None = None
-    clips: int | None = None
-    failed_clips: int = 0
-    failed_parts: Mapping[str, int] = field(default_factory=dict)
-    failed_step: str | None = None
-    failure: str | None = None
-    config_hash: str | None = None
-    identifier: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +76,13 @@ def pipeline_type(
     return joined if 0 < len(joined) <= MAX_PIPELINE_TYPE_LENGTH else "custom"
 
 
-def history_row(facts: RunFacts) -> HistoryRow | None:
-    """The row that a run should have now, or None while it waits to start."""
+def history_row(facts: RunFacts, *, identifier: str | None = None) -> HistoryRow | None:
+    """The row that a run should have now, or None while it waits to start.
+
+    Args:
+        facts: What Dagster knows of it.
+        identifier: Its identifier, where it is not the usual one.
+    """
     if facts.status in WAITING_STATUSES:
         return None
     status = _status(facts)
@@ -131,15 +90,16 @@ def history_row(facts: RunFacts) -> HistoryRow | None:
     ended = facts.ended_at if status != "running" else None
     stage, message = _error(facts, status)
     return HistoryRow(
-        identifier=facts.identifier
-        or pipeline_identifier(video=facts.video, created_at=facts.created_at),
+        identifier=identifier
+        or own_identifier(facts)
+        or pipeline_identifier(video=facts.partition, created_at=facts.created_at),
         pipeline_type=pipeline_type(facts.assets, job=facts.job, jobs=facts.jobs),
         status=status,
         started_at=_utc(began),
         completed_at=None if ended is None else _utc(ended),
         duration_seconds=None if ended is None else max(0.0, ended - began),
-        total_moments_generated=facts.moments,
-        total_clips_created=facts.clips,
+        total_moments_generated=_number(facts, "moments", "moments"),
+        total_clips_created=_number(facts, "clips", "clips"),
         error_stage=stage,
         error_message=message,
     )
@@ -149,7 +109,7 @@ def _status(facts: RunFacts) -> HistoryStatus:
     if facts.status in _RUNNING:
         return "running"
     if facts.status == "SUCCESS":
-        return "partial" if facts.failed_clips or facts.failed_parts else "completed"
+        return "partial" if _missing(facts) else "completed"
     return "failed"
 
 
@@ -165,13 +125,50 @@ def _error(facts: RunFacts, status: HistoryStatus) -> tuple[str | None, str | No
 
 def _what_is_missing(facts: RunFacts) -> tuple[str, str]:
     """The first asset that is incomplete, and a sentence about all that are."""
+    missing = _missing(facts)
+    return next(iter(missing)), f"{', '.join(missing.values())}; the run's log says why."
+
+
+def _missing(facts: RunFacts) -> dict[str, str]:
+    """What this run could not do, by asset."""
     missing = {
         asset: f"{count} parts of {asset} could not be done"
-        for asset, count in sorted(facts.failed_parts.items())
+        for asset in sorted(facts.materialised)
+        if (count := _number(facts, asset, FAILED_PARTS_KEY))
     }
-    if facts.failed_clips:
-        missing["clips"] = f"{facts.failed_clips} clips could not be cut"
-    return next(iter(missing)), f"{', '.join(missing.values())}; the run's log says why."
+    clips = _number(facts, "clips", "failed")
+    return missing | ({"clips": f"{clips} clips could not be cut"} if clips else {})
+
+
+def changes_row(metadata: Mapping[str, Any]) -> bool:
+    """Whether metadata of a materialisation says something that the row shows."""
+    return any(key in metadata for key in ("config_hash", "moments", "clips"))
+
+
+def config_hash_of(facts: RunFacts) -> str | None:
+    """Generation config that the run's `generation_config` came to, if it has."""
+    found = _value(facts, "generation_config", "config_hash")
+    return found if isinstance(found, str) else None
+
+
+def own_identifier(facts: RunFacts) -> str | None:
+    """The identifier that the run was given, or None if it has none yet.
+
+    A run that is executed again hands its tags on, this one among them: an identifier from before
+    the run was made is another run's.
+    """
+    identifier = facts.tags.get(PIPELINE_TAG)
+    made = (identifier or "").rpartition(":")[2]
+    return None if made.isdigit() and int(made) < int(facts.created_at * 1000) else identifier
+
+
+def _number(facts: RunFacts, asset: str, key: str) -> int | None:
+    value = _value(facts, asset, key)
+    return int(value) if isinstance(value, int | float) else None
+
+
+def _value(facts: RunFacts, asset: str, key: str) -> Any:
+    return facts.materialised.get(asset, {}).get(key)
 
 
 def _utc(epoch_seconds: float) -> datetime:

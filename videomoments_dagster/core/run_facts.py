@@ -1,12 +1,9 @@
-"""Reads a run's facts out of Dagster's own records.
-
-Belongs here: Dagster's event log and run storage, as far as `pipeline_history` needs them. Does
-not belong here: what a row says (`run_facts`).
-"""
+"""What Dagster knows of one run, as plain values: what every system's history is made of."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from dagster import (
@@ -18,11 +15,8 @@ from dagster import (
 )
 from dagster_shared.error import SerializableErrorInfo
 
-from videomoments_dagster.core.run_tags import FAILED_PARTS_KEY, PIPELINE_TAG
 from videomoments_dagster.core.runs import PARTITION_TAG, assets_of
-from videomoments_dagster.core.system import find_registered
-from videomoments_dagster.moments.history.run_facts import RunFacts
-from videomoments_dagster.moments.system import MOMENTS
+from videomoments_dagster.core.system import System, find_registered
 
 RECORDED_EVENTS = {
     DagsterEventType.ASSET_MATERIALIZATION,
@@ -32,18 +26,40 @@ RECORDED_EVENTS = {
 }
 """What a run's facts are read from."""
 
-_SHOWN_IN_ROW = frozenset({"config_hash", "moments", "clips"})
 
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What Dagster knows of one run of one partition.
 
-def changes_row(event: DagsterEvent) -> bool:
-    """Whether an event says something that the row of a run that goes on shows."""
-    return event.is_step_materialization and bool(_SHOWN_IN_ROW & metadata_of(event).keys())
+    Attributes:
+        run_id: Dagster's id of the run.
+        partition: Partition key.
+        status: Name of Dagster's status, such as "SUCCESS".
+        assets: Names of the system's assets that the run was to materialise.
+        created_at: When the run record was made, seconds since the epoch.
+        job: Name of the job that it ran.
+        jobs: Assets of each job that the system has, by its name.
+        started_at: When it began to execute, seconds since the epoch; None if it never did.
+        ended_at: When it ended, seconds since the epoch; None while it has not.
+        materialised: Metadata of the materialisations so far, by asset.
+        failed_step: Step that failed, if one did.
+        failure: What the failed step or run said.
+        tags: The run's tags.
+    """
 
-
-def metadata_of(event: DagsterEvent) -> Mapping[str, Any]:
-    """Values of the metadata of a materialisation, by name."""
-    metadata = event.step_materialization_data.materialization.metadata
-    return {name: getattr(value, "value", None) for name, value in metadata.items()}
+    run_id: str
+    partition: str
+    status: str
+    assets: frozenset[str]
+    created_at: float
+    job: str = ""
+    jobs: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    started_at: float | None = None
+    ended_at: float | None = None
+    materialised: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    failed_step: str | None = None
+    failure: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def recorded_events(instance: DagsterInstance, run_id: str) -> list[DagsterEvent]:
@@ -53,27 +69,26 @@ def recorded_events(instance: DagsterInstance, run_id: str) -> list[DagsterEvent
 
 
 def run_facts(
-    instance: DagsterInstance, record: RunRecord, *, events: Iterable[DagsterEvent] | None = None
+    instance: DagsterInstance,
+    record: RunRecord,
+    system: System,
+    *,
+    events: Iterable[DagsterEvent] | None = None,
 ) -> RunFacts | None:
-    """The facts of one run, or None for a run that is not one video's through our assets.
+    """The facts of one run, or None for a run that is not one partition's of this system.
 
     Args:
         instance: Where the run is.
         record: The run.
+        system: Whose assets count.
         events: Its `RECORDED_EVENTS` so far, in order, where they are at hand; else they are read.
     """
     run = record.dagster_run
-    video = run.tags.get(PARTITION_TAG)
-    assets = frozenset(one.name for one in assets_of(run) if one.system is MOMENTS)
-    if video is None or not assets:
+    partition = run.tags.get(PARTITION_TAG)
+    assets = frozenset(one.name for one in assets_of(run) if one.system is system)
+    if partition is None or not assets:
         return None
-    noted: dict[str, Any] = {
-        "moments": None,
-        "clips": None,
-        "failed_clips": 0,
-        "failed_parts": {},
-        "config_hash": None,
-    }
+    materialised: dict[str, Mapping[str, Any]] = {}
     refused: dict[str | None, str] = {}
     failed_step: str | None = None
     failure: str | None = None
@@ -81,8 +96,8 @@ def run_facts(
         if event.is_step_materialization:
             # Another code location may have an asset `other/moments`, which is not ours.
             asset = find_registered(event.asset_key) if event.asset_key else None
-            if asset is not None and asset.system is MOMENTS:
-                _note(noted, asset.name, metadata_of(event))
+            if asset is not None and asset.system is system:
+                materialised[asset.name] = metadata_of(event)
         elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
             sentence = blocking_sentence(event)
             if sentence is not None:
@@ -98,20 +113,25 @@ def run_facts(
             failure = root_cause(error) or event.message
     return RunFacts(
         run_id=run.run_id,
-        video=video,
+        partition=partition,
         status=run.status.name,
         assets=assets,
-        job=run.job_name,
-        jobs={name: job.assets for name, job in MOMENTS.jobs.items()},
         created_at=record.create_timestamp.timestamp(),
+        job=run.job_name,
+        jobs={name: job.assets for name, job in system.jobs.items()},
         started_at=record.start_time,
         ended_at=record.end_time,
+        materialised=materialised,
         failed_step=failed_step,
         failure=failure,
-        identifier=_own_identifier(record),
         tags=dict(run.tags),
-        **noted,
     )
+
+
+def metadata_of(event: DagsterEvent) -> Mapping[str, Any]:
+    """Values of the metadata of a materialisation, by name."""
+    metadata = event.step_materialization_data.materialization.metadata
+    return {name: getattr(value, "value", None) for name, value in metadata.items()}
 
 
 def blocking_sentence(event: DagsterEvent) -> str | None:
@@ -124,19 +144,6 @@ def blocking_sentence(event: DagsterEvent) -> str | None:
     return evaluation.description if failed and evaluation.blocking else None
 
 
-def _own_identifier(record: RunRecord) -> str | None:
-    """The identifier that the run was given, or None if it has none yet.
-
-    A run that is executed again hands its tags on, this one among them: an identifier from before
-    the run was made is another run's.
-    """
-    identifier = record.dagster_run.tags.get(PIPELINE_TAG)
-    made = (identifier or "").rpartition(":")[2]
-    if made.isdigit() and int(made) < int(record.create_timestamp.timestamp() * 1000):
-        return None
-    return identifier
-
-
 def root_cause(error: SerializableErrorInfo | None) -> str | None:
     """What the innermost exception said, without any stack; None where there is none."""
     while error is not None and error.cause is not None:
@@ -146,20 +153,3 @@ def root_cause(error: SerializableErrorInfo | None) -> str | None:
     said = error.message.strip()
     # Our own sentences need no name of a class before them; other exceptions do.
     return said.partition(": ")[2] if error.cls_name == "Failure" else said
-
-
-def _note(noted: dict[str, Any], asset: str, metadata: Mapping[str, Any]) -> None:
-    def number(key: str) -> int | None:
-        value = metadata.get(key)
-        return int(value) if isinstance(value, int | float) else None
-
-    failed_parts = number(FAILED_PARTS_KEY)
-    if failed_parts:
-        noted["failed_parts"][asset] = failed_parts
-    for key in ("moments", "clips"):
-        if key in metadata:
-            noted[key] = number(key)
-    if "config_hash" in metadata:
-        noted["config_hash"] = metadata["config_hash"]
-    if "clips" in metadata:
-        noted["failed_clips"] = number("failed") or 0
