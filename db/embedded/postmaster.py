@@ -139,23 +139,15 @@ def copied_out(binaries: Binaries, into: Path) -> Binaries:
     return replace(binaries, folder=folder)
 
 
-_INITDB_SECONDS = 180
 # Recovery after a crash is part of starting.
 _START_SECONDS = 120
-_STOP_SECONDS = 30
-_LARGEST_LOG_BYTES = 4 * 1024 * 1024
 
 _SETTINGS = {
     # Nothing but the socket, in a folder that only its user can enter.
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "100",
     "shared_buffers": "32MB",
     "max_wal_size": "256MB",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "log_min_messages": "warning",
-    "logging_collector": "off",
     "jit": "off",
 }
 # For servers whose data is thrown away.
@@ -226,8 +218,8 @@ class Postmaster:
     def process(self) -> psutil.Process | None:
         """Give the living server process of this data folder, if there is one."""
         try:
-            pid = int((self.placement.data / "postmaster.pid").read_text().splitlines()[0])
-            process = psutil.Process(pid)
+            lines = (self.placement.data / "postmaster.pid").read_text().splitlines()
+            process = psutil.Process(int(lines[0]))
         except (OSError, ValueError, IndexError, psutil.NoSuchProcess):
             return None
         return process if self._works_here(process) else None
@@ -237,7 +229,7 @@ class Postmaster:
         process = self.process()
         if process is None:
             return True
-        for order, patience_seconds in ((signal.SIGINT, _STOP_SECONDS), (signal.SIGQUIT, 10)):
+        for order, patience_seconds in ((signal.SIGINT, 30), (signal.SIGQUIT, 10)):
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(order)
             if self._ended([process], seconds=patience_seconds):
@@ -289,8 +281,7 @@ class Postmaster:
         for locale in ("C.UTF-8", "C"):
             shutil.rmtree(making, ignore_errors=True)
             making.mkdir(mode=0o700)
-            if not user.is_caller:
-                os.chown(making, user.uid, user.gid)
+            os.chown(making, user.uid, user.gid)
             done = self._run(
                 "initdb",
                 "--pgdata=data.making",
@@ -300,7 +291,7 @@ class Postmaster:
                 f"--locale={locale}",
                 "--no-instructions",
                 *([] if self.durable else ["--no-sync"]),
-                timeout_seconds=_INITDB_SECONDS,
+                timeout_seconds=180,
             )
             if done.returncode == 0:
                 making.replace(data)
@@ -334,11 +325,10 @@ class Postmaster:
 
     def _start(self) -> None:
         log, user = self.placement.log, self.placement.user
-        if log.exists() and log.stat().st_size > _LARGEST_LOG_BYTES:
+        if log.exists() and log.stat().st_size > 4 * 1024 * 1024:
             os.truncate(log, 0)
         log.touch(mode=0o600)
-        if not user.is_caller:
-            os.chown(log, user.uid, user.gid)
+        os.chown(log, user.uid, user.gid)
         settings = {
             **_SETTINGS,
             **({} if self.durable else _NOT_DURABLE),
@@ -371,7 +361,7 @@ class Postmaster:
                 env={
                     "PATH": "/usr/bin:/bin",
                     "LC_ALL": "C",
-                    # Spares initdb a search through all time zones.
+                    # The server's own zone from then on; spares initdb a search through all.
                     "TZ": "UTC",
                     "PGDATA": str(self.placement.data),
                 },

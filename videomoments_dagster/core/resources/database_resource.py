@@ -1,11 +1,6 @@
-"""The database as a Dagster resource.
+"""The database as a Dagster resource: sessions for assets and IO managers."""
 
-Belongs here: sessions for assets and IO managers. Does not belong here: SQL, or which database it
-is (`videomoments_dagster.core.configured_database`).
-"""
-
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import dagster as dg
@@ -21,28 +16,26 @@ class DatabaseResource(dg.ConfigurableResource[Any]):
     """PostgreSQL: `DATABASE_URL`, or the embedded server where that is unset.
 
     Reads and writes the rows of all assets, one transaction each. If it fails, the server is away,
-    refuses the account, or has an older schema: `videomoments doctor` says which, and steps are
+    refuses the user, or has an older schema: `videomoments doctor` says which, and steps are
     tried again by themselves where waiting helps.
     """
 
     url: str = ""
     """Another URL than the environment's; for tests. It would be shown in the UI."""
 
-    _database: "Database | None" = PrivateAttr(default=None)
+    _database: Database | None = PrivateAttr(default=None)
 
     @property
-    def database(self) -> "Database":
+    def database(self) -> Database:
         """The pool for this process; opened at first use."""
         if self._database is None:
             self._database = open_database(self.url or database_url(load_settings()))
         return self._database
 
-    @contextmanager
-    def transaction(self) -> "Iterator[Session]":
+    def transaction(self) -> AbstractContextManager[Session]:
         """One short transaction: committed at the end, rolled back on an exception."""
-        with self.database.transaction() as session:
-            yield session
+        return self.database.transaction()
 
-    def read(self) -> "AbstractContextManager[Session]":
+    def read(self) -> AbstractContextManager[Session]:
         """A session for reading."""
         return self.database.read()

@@ -1,8 +1,4 @@
-"""Temporary files: one folder per run, gone after it, also after a failure.
-
-Belongs here: making, finding and removing scratch folders. Does not belong here: what is put
-into them.
-"""
+"""Temporary files: one folder per run, gone after it, also after a failure."""
 
 import contextlib
 import shutil
