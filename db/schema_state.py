@@ -37,9 +37,7 @@ def head_revision() -> str:
     Raises:
         MigrationFailed: The migration scripts are not where the project keeps them.
     """
-    head = _scripts().get_current_head()
-    if head is None:
-        raise MigrationFailed(f"There are no migrations in {MIGRATIONS}")
+    [head] = _scripts().get_heads()
     return head
 
 

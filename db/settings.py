@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import Field
@@ -52,12 +53,6 @@ class DatabaseSettings(BaseSettings):
         return None
 
 
-class _Home(BaseSettings):
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
-
-    videomoments_home: Path = Path(".videomoments")
-
-
 def home_folder() -> Path:
     """Give the folder that all local state lives in: VIDEOMOMENTS_HOME or ``.videomoments``."""
-    return _Home().videomoments_home.expanduser().absolute()
+    return Path(os.environ.get("VIDEOMOMENTS_HOME") or ".videomoments").expanduser().absolute()

@@ -172,9 +172,10 @@ class Postmaster:
         """Connect to the running server in autocommit, as a psycopg2 connection.
 
         Raises:
+            EmbeddedServerFailed: Another server is at its place.
             psycopg2.OperationalError: It does not run, or not yet.
         """
-        connection = psycopg2.connect(
+        connection: Any = psycopg2.connect(
             host=str(self.placement.sockets),
             user=SUPERUSER,
             dbname="postgres",
@@ -183,6 +184,15 @@ class Postmaster:
             application_name="videomoments-embedded",
         )
         connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('data_directory')")
+            data = Path(cursor.fetchone()[0])
+        if data.resolve() != self.placement.data.resolve():
+            connection.close()
+            raise EmbeddedServerFailed(
+                f"The server at {self.placement.sockets} serves {data}, not {self.placement.data}",
+                remedy="Stop that server, or set VIDEOMOMENTS_HOME to another folder",
+            )
         return connection
 
     def ensure_running(self) -> Any:
@@ -194,7 +204,7 @@ class Postmaster:
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
-                return self._verified(self.connect())
+                return self.connect()
             except psycopg2.OperationalError as error:
                 process = self.process()
                 if process is None:
@@ -211,7 +221,7 @@ class Postmaster:
         self._clear_remains()
         self._start()
         try:
-            return self._verified(self.connect())
+            return self.connect()
         except psycopg2.OperationalError as error:
             raise self._failed("was started and does not answer", str(error)) from error
 
@@ -259,18 +269,6 @@ class Postmaster:
             return process.name().startswith("postgres")
         except (psutil.NoSuchProcess, psutil.ZombieProcess, OSError):
             return False
-
-    def _verified(self, connection: Any) -> Any:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT current_setting('data_directory')")
-            data = Path(cursor.fetchone()[0])
-        if data.resolve() != self.placement.data.resolve():
-            connection.close()
-            raise EmbeddedServerFailed(
-                f"The server at {self.placement.sockets} serves {data}, not {self.placement.data}",
-                remedy="Stop that server, or set VIDEOMOMENTS_HOME to another folder",
-            )
-        return connection
 
     def _initialise(self) -> None:
         """Make the data folder, under another name until it is complete."""
