@@ -1,15 +1,13 @@
-"""The base of all models: one metadata, one naming convention.
-
-Belongs here: what every table has in common. Tables are in `db.models`, one file each.
-"""
+"""The base of all models: one metadata, one naming convention."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from sqlalchemy import DateTime, MetaData, func
-from sqlalchemy.orm import DeclarativeBase, mapped_column
+from sqlalchemy.orm import DeclarativeBase, mapped_column, relationship
 
 # Tables beyond the documented eight, so that `public` holds those and nothing else.
 PIPELINE_SCHEMA = "pipeline"
@@ -34,3 +32,7 @@ CreatedAt = Annotated[
     datetime | None,
     mapped_column(DateTime(), server_default=func.now(), comment="When the row was made, UTC"),
 ]
+
+dependents = partial(relationship, passive_deletes="all")
+"""Rows that the database itself deletes with their owner: the mapper must not do it a second time,
+in another order."""

@@ -1,24 +1,19 @@
-"""Making a database on a server that has none of that name.
-
-Belongs here: CREATE DATABASE. Does not belong here: its tables (`db.schema_state`).
-"""
+"""Making a database on a server that has none of that name."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-import psycopg2
 from psycopg2 import errors as pg
 from psycopg2 import sql
 from sqlalchemy import URL, create_engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from db.errors import DatabaseProblem, DatabaseRefused, DatabaseUnreachable
+from db.errors import DatabaseProblem, DatabaseRefused
 from db.session import translated_errors
 from db.urls import described, normalised
-
-_MAINTENANCE_DATABASES = ("postgres", "template1")
 
 
 def ensure_database_exists(url: str | URL) -> bool:
@@ -38,24 +33,17 @@ def ensure_database_exists(url: str | URL) -> bool:
         UrlRejected: The URL is malformed or not PostgreSQL's.
     """
     target = normalised(url)
-    refusal = _refusal(target)
-    if refusal is None:
-        return False
-    if isinstance(refusal, DatabaseUnreachable):
-        raise refusal
-    # The server answered. Its words for "there is no such database" depend on its language, so
-    # the list of databases is asked instead.
-    for name in _MAINTENANCE_DATABASES:
-        engine = create_engine(
-            target.set(database=name), poolclass=NullPool, connect_args={"connect_timeout": 10}
-        )
+    try:
+        with _connected(target):
+            return False
+    except DatabaseRefused as error:
+        refusal = error
+    # It does not say in a way that programs read whether there is no such database.
+    for name in ("postgres", "template1"):
         try:
-            connection = engine.raw_connection()
-        except (SQLAlchemyError, psycopg2.Error):
-            continue
-        try:
-            connection.dbapi_connection.autocommit = True  # type: ignore[union-attr]
-            made = create_if_missing(connection, str(target.database))
+            with _connected(target.set(database=name)) as connection:
+                if create_if_missing(connection, str(target.database)):
+                    return True
         except pg.InsufficientPrivilege:
             raise DatabaseRefused(
                 f"There is no database {described(target)}, and user '{target.username}' may not"
@@ -63,15 +51,11 @@ def ensure_database_exists(url: str | URL) -> bool:
                 remedy=f"Have an administrator run: CREATE DATABASE {target.database}"
                 f" OWNER {target.username}",
             ) from None
-        finally:
-            connection.close()
-        if made:
-            return True
+        except DatabaseProblem:
+            continue
         # It is there after all: somebody else made it meanwhile, or it refuses for another reason.
-        refusal = _refusal(target)
-        break
-    if refusal is None:
-        return False
+        with _connected(target):
+            return False
     raise refusal
 
 
@@ -81,26 +65,22 @@ def create_if_missing(connection: Any, name: str) -> bool:
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
         if cursor.fetchone():
             return False
+        # template1 cannot be copied while anybody is connected to it, and may hold strangers'
+        # tables; template0 neither.
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'")
         try:
-            # template1 cannot be copied while anybody is connected to it, and may hold strangers'
-            # tables; template0 neither.
-            cursor.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(
-                    sql.Identifier(name)
-                )
-            )
+            cursor.execute(statement.format(sql.Identifier(name)))
         except (pg.DuplicateDatabase, pg.UniqueViolation):
             return False
     return True
 
 
-def _refusal(target: URL) -> DatabaseProblem | None:
-    engine = create_engine(target, poolclass=NullPool, connect_args={"connect_timeout": 10})
-    try:
-        with translated_errors(target):
-            engine.connect().close()
-    except DatabaseProblem as problem:
-        return problem
-    except DBAPIError as error:
-        return DatabaseRefused(str(error.orig))
-    return None
+@contextmanager
+def _connected(url: URL) -> Iterator[Any]:
+    """A psycopg2 connection in autocommit."""
+    options = {"connect_timeout": 10}
+    engine = create_engine(
+        url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=options
+    )
+    with translated_errors(url), engine.connect() as connection:
+        yield connection.connection.dbapi_connection

@@ -1,7 +1,7 @@
 """What a run holds while it lives: a lock that says so, and one on the partition it works on.
 
 They are advisory locks of PostgreSQL on a connection of their own. The server lets go of them when
-the process ends, however it ends, so that nobody has to believe a record that nobody closed.
+the process ends, however it ends, while the record of a run may stay open for ever.
 Session locks do not pass through a pooler in transaction mode, such as PgBouncer's.
 
 Source: https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
@@ -27,7 +27,7 @@ _RETRY_SECONDS = 0.5
 _LOG_SECONDS = 30.0
 _CHECK_SECONDS = 2.0
 
-# A key of 64 bits is shown in two halves, told from a pair of keys by objsubid.
+# A key of 64 bits is shown in two halves, and distinguished from a pair of keys by objsubid.
 _HELD = text(
     "SELECT (l.classid::bigint << 32) | l.objid::bigint, a.application_name "
     "FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid) "

@@ -1,14 +1,11 @@
 """The schema's version: what it is, what it should be, and bringing one to the other.
 
-Belongs here: running the migrations from code, from any working directory. Does not belong here:
-how a migration is run safely (`migrations/env.py`), which plain `alembic` goes through as well.
+How a migration is run safely is in `migrations/env.py`, which plain `alembic` goes through as well.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -17,12 +14,12 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 import db
 from db.errors import MigrationFailed, SchemaOutdated
-from db.session import new_engine, translated_errors
+from db.session import Database
 from db.urls import described, normalised, rendered
 
 MIGRATIONS = Path(db.__file__).resolve().parent.parent / "migrations"
@@ -40,40 +37,23 @@ def head_revision() -> str:
     Raises:
         MigrationFailed: The migration scripts are not where the project keeps them.
     """
-    head = _scripts().get_current_head()
-    if head is None:
-        raise MigrationFailed(f"There are no migrations in {MIGRATIONS}")
+    [head] = _scripts().get_heads()
     return head
 
 
-def current_revision(source: str | URL | Engine | Connection) -> str | None:
-    """Give the revision that a database is at, or None where it has never been migrated.
-
-    Args:
-        source: The database, as a URL or connected.
+def check_schema(database: Database) -> str:
+    """Make sure that a database has the tables that this code needs, and give its revision.
 
     Raises:
         DatabaseProblem: The server was lost or refused.
-    """
-    if isinstance(source, Connection):
-        return MigrationContext.configure(source).get_current_revision()
-    if isinstance(source, Engine):
-        with source.connect() as connection:
-            return current_revision(connection)
-    with _engine(source) as engine:
-        return current_revision(engine)
-
-
-def check(connection: Connection) -> None:
-    """Make sure that a database has the tables that this code needs.
-
-    Raises:
         SchemaOutdated: The tables are missing, older, or newer.
     """
-    current, head = current_revision(connection), head_revision()
+    with database.read() as session:
+        current = MigrationContext.configure(session.connection()).get_current_revision()
+    head = head_revision()
     if current == head:
-        return
-    where = described(connection.engine.url)
+        return head
+    where = described(database.url)
     if current is None:
         raise SchemaOutdated(f"The database {where} has no tables yet", remedy=UPGRADE)
     known = {script.revision for script in _scripts().walk_revisions()}
@@ -95,36 +75,23 @@ def upgrade(url: str | URL, revision: str = "head") -> None:
         MigrationFailed: A migration could not run; finished ones stay.
         DatabaseProblem: The server was lost or refused.
     """
-    _run(url, lambda config: command.upgrade(config, revision), f"upgrade to {revision}")
-
-
-def downgrade(url: str | URL, revision: str = "base") -> None:
-    """Bring a database back to an earlier revision. `base` leaves it empty, data and all.
-
-    Raises:
-        MigrationFailed: A migration could not run; finished ones stay.
-        DatabaseProblem: The server was lost or refused.
-    """
-    _run(url, lambda config: command.downgrade(config, revision), f"downgrade to {revision}")
-
-
-def _run(url: str | URL, step: Callable[[Config], None], what: str) -> None:
     target = normalised(url)
-    config = _config(target)
+    config = _config()
+    config.attributes["url"] = rendered(target)
     try:
         with _one_at_a_time:
-            step(config)
+            command.upgrade(config, revision)
     except CommandError as error:
-        raise MigrationFailed(f"Cannot {what}: {error}") from error
+        raise MigrationFailed(f"Cannot upgrade to {revision}: {error}") from error
     except SQLAlchemyError as error:
         said = str(getattr(error, "orig", error)).splitlines()[0]
         raise MigrationFailed(
-            f"Cannot {what} the database {described(target)}: {said}",
+            f"Cannot upgrade to {revision} the database {described(target)}: {said}",
             remedy="The finished migrations stay; mend the cause and upgrade again",
         ) from error
 
 
-def _config(url: str | URL | None = None) -> Config:
+def _config() -> Config:
     if not (MIGRATIONS / "env.py").is_file():
         raise MigrationFailed(
             f"The migration scripts are not in {MIGRATIONS}",
@@ -133,20 +100,8 @@ def _config(url: str | URL | None = None) -> Config:
     config = Config()
     # Alembic interpolates its options; a folder may well have a % in its name.
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    if url is not None:
-        config.attributes["url"] = rendered(normalised(url))
     return config
 
 
 def _scripts() -> ScriptDirectory:
     return ScriptDirectory.from_config(_config())
-
-
-@contextmanager
-def _engine(url: str | URL) -> Iterator[Engine]:
-    engine = new_engine(url, pool_size=1)
-    try:
-        with translated_errors(engine.url):
-            yield engine
-    finally:
-        engine.dispose()

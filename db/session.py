@@ -1,17 +1,13 @@
-"""Connections and sessions: one `Database` per URL and process.
-
-Belongs here: the engine, its time limits, and short sessions on it. Does not belong here: which
-URL to use (`db.settings`, `db.embedded`), the schema's version (`db.schema_state`), or queries.
-"""
+"""Connections and sessions: one `Database` per URL and process."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import URL, Engine, create_engine, event, text
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
@@ -113,48 +109,54 @@ def _lines(error: DBAPIError, url: URL) -> list[str]:
     return lines or [type(error.orig).__name__]
 
 
+class PoolOptions(TypedDict, total=False):
+    """Options of a connection pool; SQLAlchemy's defaults are the documented ones.
+
+    Attributes:
+        pool_size: Connections that are kept open; 5.
+        max_overflow: Further connections under load, -1 for no limit; 10.
+        pool_timeout: Seconds to wait for a free connection; 30.
+        echo: Whether every statement is logged; False.
+    """
+
+    pool_size: int
+    max_overflow: int
+    pool_timeout: int
+    echo: bool
+
+
 def new_engine(
     url: str | URL,
     *,
-    pool_size: int = 5,
-    max_overflow: int = 10,
-    pool_timeout: int = 30,
-    echo: bool = False,
     connect_timeout: int = 10,
     application_name: str = "videomoments",
+    **pool: Unpack[PoolOptions],
 ) -> Engine:
     """Make an engine whose every connection speaks UTC, knows `public` only, and gives up in time.
 
     Args:
         url: A PostgreSQL URL of any spelling.
-        pool_size: Connections that are kept open.
-        max_overflow: Further connections under load; -1 for no limit.
-        pool_timeout: Seconds to wait for a free connection.
-        echo: Whether every statement is logged.
         connect_timeout: Seconds to wait for the server to accept a connection.
         application_name: What the server's list of connections shows.
+        pool: Options of the pool.
 
     Raises:
         UrlRejected: The URL is malformed or not PostgreSQL's.
     """
     target = normalised(url)
-    given = target.query
-    defaults: dict[str, Any] = {
+    options = {
         "connect_timeout": connect_timeout,
         "application_name": application_name,
         **_DEAD_PEER,
     }
     engine = create_engine(
         target,
-        pool_size=pool_size,
-        max_overflow=max_overflow,
-        pool_timeout=pool_timeout,
         pool_pre_ping=True,
-        echo=echo,
         # They hold the locations of sources, with credentials, and end up in messages and logs.
         hide_parameters=True,
         # What the URL itself says wins.
-        connect_args={name: value for name, value in defaults.items() if name not in given},
+        connect_args={name: options[name] for name in options.keys() - target.query.keys()},
+        **pool,
     )
     # First, because the dialect reads the default schema's name from the first connection.
     event.listen(engine, "connect", _set_up_session, insert=True)
@@ -174,36 +176,19 @@ class Database:
     """A database that this process uses, with its connection pool. Safe to share by threads."""
 
     def __init__(
-        self,
-        url: str | URL,
-        *,
-        pool_size: int = 5,
-        max_overflow: int = 10,
-        pool_timeout: int = 30,
-        echo: bool = False,
-        connect_timeout: int = 10,
+        self, url: str | URL, *, connect_timeout: int = 10, **pool: Unpack[PoolOptions]
     ) -> None:
         """Prepare the pool; nothing is connected to yet.
 
         Args:
             url: A PostgreSQL URL of any spelling.
-            pool_size: Connections that are kept open.
-            max_overflow: Further connections under load; -1 for no limit.
-            pool_timeout: Seconds to wait for a free connection.
-            echo: Whether every statement is logged.
             connect_timeout: Seconds to wait for the server to accept a connection.
+            pool: Options of the pool.
 
         Raises:
             UrlRejected: The URL is malformed or not PostgreSQL's.
         """
-        self.engine = new_engine(
-            url,
-            pool_size=pool_size,
-            max_overflow=max_overflow,
-            pool_timeout=pool_timeout,
-            echo=echo,
-            connect_timeout=connect_timeout,
-        )
+        self.engine = new_engine(url, connect_timeout=connect_timeout, **pool)
         self._writing = sessionmaker(self.engine, expire_on_commit=False)
         # One snapshot for all queries of a read, and no way to write by accident.
         self._reading = sessionmaker(
@@ -241,21 +226,6 @@ class Database:
         """
         with translated_errors(self.url), self._reading.begin() as session:
             yield session
-
-    def check(self) -> None:
-        """Make sure that the server answers and has the tables that this code needs.
-
-        Raises:
-            DatabaseUnreachable: No server answered.
-            DatabaseRefused: The server refused the connection.
-            SchemaOutdated: The tables are missing, older, or newer.
-        """
-        # Imported here: loading the migration scripts costs more than most commands need.
-        from db import schema_state  # noqa: PLC0415
-
-        with translated_errors(self.url), self.engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
-            schema_state.check(connection)
 
     def dispose(self) -> None:
         """Close the pool's connections."""

@@ -1,15 +1,14 @@
-"""The six documented database settings and what follows from them.
-
-Belongs here: what the environment says about the database. Does not belong here: connecting
-(`db.session`) or starting a server where no URL is set (`db.embedded`).
-"""
+"""The six documented database settings and what follows from them."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from db.urls import normalised, rendered
 
 
 class DatabaseSettings(BaseSettings):
@@ -42,32 +41,18 @@ class DatabaseSettings(BaseSettings):
     database_echo: bool = False
 
     @property
-    def names_a_server(self) -> bool:
-        """Whether a URL was given; otherwise the embedded server is meant."""
-        return bool({"database_url", "database_sync_url"} & self.model_fields_set)
-
-    @property
     def explicit_sync_url(self) -> str | None:
         """The given URL in psycopg2's spelling, or None where the embedded server is meant.
 
         Raises:
             UrlRejected: The URL is malformed or not PostgreSQL's.
         """
-        from db.urls import normalised, rendered  # noqa: PLC0415
-
-        if "database_sync_url" in self.model_fields_set:
-            return rendered(normalised(self.database_sync_url))
-        if "database_url" in self.model_fields_set:
-            return rendered(normalised(self.database_url))
+        for name in ("database_sync_url", "database_url"):
+            if name in self.model_fields_set:
+                return rendered(normalised(getattr(self, name)))
         return None
-
-
-class _Home(BaseSettings):
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
-
-    videomoments_home: Path = Path(".videomoments")
 
 
 def home_folder() -> Path:
     """Give the folder that all local state lives in: VIDEOMOMENTS_HOME or ``.videomoments``."""
-    return _Home().videomoments_home.expanduser().absolute()
+    return Path(os.environ.get("VIDEOMOMENTS_HOME") or ".videomoments").expanduser().absolute()

@@ -1,8 +1,4 @@
-"""Database URLs: one spelling for all of them.
-
-Belongs here: reading and normalising URLs. Does not belong here: where a URL comes from
-(`db.settings`) and what is done with it (`db.session`).
-"""
+"""Database URLs: one spelling for all of them."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from alembic.runtime.migration import MigrationContext
 from embedded_homes import _embedded_home_of_worker, embedded_home, new_embedded_home  # noqa: F401  fixtures
 
 from db import schema_state
@@ -111,6 +112,15 @@ def migrated_database(database_url: str) -> Iterator[Database]:
     database = Database(database_url, pool_size=2)
     yield database
     database.dispose()
+
+
+def revision_of(url: str) -> str | None:
+    """The revision that a database is at; None where it has never been migrated."""
+    database = Database(url, pool_size=1)
+    with database.engine.connect() as connection:
+        revision = MigrationContext.configure(connection).get_current_revision()
+    database.dispose()
+    return revision
 
 
 @contextmanager

@@ -59,11 +59,8 @@ class ServerUser:
 
     def _passes(self, folder: Path) -> bool:
         facts = folder.stat()
-        if facts.st_uid == self.uid:
-            return bool(facts.st_mode & stat.S_IXUSR)
-        if facts.st_gid == self.gid:
-            return bool(facts.st_mode & stat.S_IXGRP)
-        return bool(facts.st_mode & stat.S_IXOTH)
+        of_others = stat.S_IXGRP if facts.st_gid == self.gid else stat.S_IXOTH
+        return bool(facts.st_mode & (stat.S_IXUSR if facts.st_uid == self.uid else of_others))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +196,7 @@ def _own_folder(folder: Path, *, mode: int, owner: int) -> None:
         pass
     else:
         folder.chmod(mode)
-        if owner != os.geteuid():
-            os.chown(folder, owner, -1)
+        os.chown(folder, owner, -1)
     facts = folder.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid not in {owner, os.geteuid()}:
         raise EmbeddedServerFailed(

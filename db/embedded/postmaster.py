@@ -139,23 +139,15 @@ def copied_out(binaries: Binaries, into: Path) -> Binaries:
     return replace(binaries, folder=folder)
 
 
-_INITDB_SECONDS = 180
 # Recovery after a crash is part of starting.
 _START_SECONDS = 120
-_STOP_SECONDS = 30
-_LARGEST_LOG_BYTES = 4 * 1024 * 1024
 
 _SETTINGS = {
     # Nothing but the socket, in a folder that only its user can enter.
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "100",
     "shared_buffers": "32MB",
     "max_wal_size": "256MB",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "log_min_messages": "warning",
-    "logging_collector": "off",
     "jit": "off",
 }
 # For servers whose data is thrown away.
@@ -180,9 +172,10 @@ class Postmaster:
         """Connect to the running server in autocommit, as a psycopg2 connection.
 
         Raises:
+            EmbeddedServerFailed: Another server is at its place.
             psycopg2.OperationalError: It does not run, or not yet.
         """
-        connection = psycopg2.connect(
+        connection: Any = psycopg2.connect(
             host=str(self.placement.sockets),
             user=SUPERUSER,
             dbname="postgres",
@@ -191,6 +184,15 @@ class Postmaster:
             application_name="videomoments-embedded",
         )
         connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('data_directory')")
+            data = Path(cursor.fetchone()[0])
+        if data.resolve() != self.placement.data.resolve():
+            connection.close()
+            raise EmbeddedServerFailed(
+                f"The server at {self.placement.sockets} serves {data}, not {self.placement.data}",
+                remedy="Stop that server, or set VIDEOMOMENTS_HOME to another folder",
+            )
         return connection
 
     def ensure_running(self) -> Any:
@@ -202,7 +204,7 @@ class Postmaster:
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
-                return self._verified(self.connect())
+                return self.connect()
             except psycopg2.OperationalError as error:
                 process = self.process()
                 if process is None:
@@ -219,15 +221,15 @@ class Postmaster:
         self._clear_remains()
         self._start()
         try:
-            return self._verified(self.connect())
+            return self.connect()
         except psycopg2.OperationalError as error:
             raise self._failed("was started and does not answer", str(error)) from error
 
     def process(self) -> psutil.Process | None:
         """Give the living server process of this data folder, if there is one."""
         try:
-            pid = int((self.placement.data / "postmaster.pid").read_text().splitlines()[0])
-            process = psutil.Process(pid)
+            lines = (self.placement.data / "postmaster.pid").read_text().splitlines()
+            process = psutil.Process(int(lines[0]))
         except (OSError, ValueError, IndexError, psutil.NoSuchProcess):
             return None
         return process if self._works_here(process) else None
@@ -237,7 +239,7 @@ class Postmaster:
         process = self.process()
         if process is None:
             return True
-        for order, patience_seconds in ((signal.SIGINT, _STOP_SECONDS), (signal.SIGQUIT, 10)):
+        for order, patience_seconds in ((signal.SIGINT, 30), (signal.SIGQUIT, 10)):
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(order)
             if self._ended([process], seconds=patience_seconds):
@@ -268,18 +270,6 @@ class Postmaster:
         except (psutil.NoSuchProcess, psutil.ZombieProcess, OSError):
             return False
 
-    def _verified(self, connection: Any) -> Any:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT current_setting('data_directory')")
-            data = Path(cursor.fetchone()[0])
-        if data.resolve() != self.placement.data.resolve():
-            connection.close()
-            raise EmbeddedServerFailed(
-                f"The server at {self.placement.sockets} serves {data}, not {self.placement.data}",
-                remedy="Stop that server, or set VIDEOMOMENTS_HOME to another folder",
-            )
-        return connection
-
     def _initialise(self) -> None:
         """Make the data folder, under another name until it is complete."""
         data, user = self.placement.data, self.placement.user
@@ -289,8 +279,7 @@ class Postmaster:
         for locale in ("C.UTF-8", "C"):
             shutil.rmtree(making, ignore_errors=True)
             making.mkdir(mode=0o700)
-            if not user.is_caller:
-                os.chown(making, user.uid, user.gid)
+            os.chown(making, user.uid, user.gid)
             done = self._run(
                 "initdb",
                 "--pgdata=data.making",
@@ -300,7 +289,7 @@ class Postmaster:
                 f"--locale={locale}",
                 "--no-instructions",
                 *([] if self.durable else ["--no-sync"]),
-                timeout_seconds=_INITDB_SECONDS,
+                timeout_seconds=180,
             )
             if done.returncode == 0:
                 making.replace(data)
@@ -334,11 +323,10 @@ class Postmaster:
 
     def _start(self) -> None:
         log, user = self.placement.log, self.placement.user
-        if log.exists() and log.stat().st_size > _LARGEST_LOG_BYTES:
+        if log.exists() and log.stat().st_size > 4 * 1024 * 1024:
             os.truncate(log, 0)
         log.touch(mode=0o600)
-        if not user.is_caller:
-            os.chown(log, user.uid, user.gid)
+        os.chown(log, user.uid, user.gid)
         settings = {
             **_SETTINGS,
             **({} if self.durable else _NOT_DURABLE),
@@ -371,7 +359,7 @@ class Postmaster:
                 env={
                     "PATH": "/usr/bin:/bin",
                     "LC_ALL": "C",
-                    # Spares initdb a search through all time zones.
+                    # The server's own zone from then on; spares initdb a search through all.
                     "TZ": "UTC",
                     "PGDATA": str(self.placement.data),
                 },

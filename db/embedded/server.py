@@ -91,7 +91,7 @@ class EmbeddedPostgres:
 
     Example:
         >>> with EmbeddedPostgres(Path(".videomoments")).running() as url:
-        ...     Database(url).check()
+        ...     database = Database(url)
     """
 
     def __init__(self, home: Path, *, durable: bool = True) -> None:

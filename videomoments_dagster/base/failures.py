@@ -57,7 +57,7 @@ class TranscriptionFailed(VideoMomentsError):
 
 
 class LanguageModelRefused(VideoMomentsError):
-    """A model's server wants no question at all: a wrong key, an unknown model, nobody there."""
+    """A model's server takes no request at all: a wrong key, an unknown model, no server there."""
 
 
 class LanguageModelUnavailable(VideoMomentsError):

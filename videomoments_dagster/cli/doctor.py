@@ -24,7 +24,7 @@ from typing import Literal
 from dagster_shared.libraries import library_version_from_core_version
 from sqlalchemy import text
 
-from db.schema_state import check, current_revision
+from db.schema_state import check_schema
 from db.session import Database
 from db.urls import described
 from videomoments_dagster.base.failures import (
@@ -168,9 +168,7 @@ def _database(settings: Settings) -> Sequence[Finding]:
 
 def _migrations(database: Database, *, embedded: bool) -> Finding:
     try:
-        with database.engine.connect() as connection:
-            check(connection)
-            revision = current_revision(connection)
+        revision = check_schema(database)
     except SchemaOutdated as outdated:
         if embedded and "does not know" not in outdated.reason:
             return Finding("migrations", "ok", "the next command brings the schema up to date")

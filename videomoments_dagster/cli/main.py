@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 from dagster import DagsterInstance
 
-from db.schema_state import upgrade
+from db.schema_state import check_schema, upgrade
 from db.session import Database
 from videomoments_dagster.base.failures import VideoMomentsError
 from videomoments_dagster.cli import demonstration, documents, printing
@@ -93,7 +93,7 @@ def _database() -> tuple[Settings, Database]:
     if settings.explicit_sync_url is None:
         upgrade(url)
     database = open_database(url)
-    database.check()
+    check_schema(database)
     return settings, database
 
 

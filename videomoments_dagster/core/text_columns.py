@@ -1,8 +1,4 @@
-"""Text from outside in PostgreSQL's columns.
-
-Belongs here: what has to happen to a text so that a column takes it. Does not belong here: which
-text goes where (`<asset>_rows.py`).
-"""
+"""What has to happen to a text from outside so that a column of PostgreSQL takes it."""
 
 from __future__ import annotations
 

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
-    Float,
     ForeignKey,
     Index,
-    Integer,
     String,
     Text,
     UniqueConstraint,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from db.base import Base, CreatedAt
+from db.base import Base, CreatedAt, dependents
 
 if TYPE_CHECKING:
     from db.models.moments.moment import Moment
@@ -35,23 +33,23 @@ class Clip(Base):
         Index("idx_clips_video_id", "video_id"),
     )
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
     moment_id: Mapped[int] = mapped_column(
         ForeignKey("moments.id", ondelete="CASCADE"), comment="Root moment, never a refined one"
     )
     video_id: Mapped[int] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"))
     cloud_url: Mapped[str] = mapped_column(Text, comment="Where the bytes are")
     start_time: Mapped[float] = mapped_column(
-        Float, comment="Seconds of the video's presented timeline, padding included"
+        comment="Seconds of the video's presented timeline, padding included"
     )
     end_time: Mapped[float] = mapped_column(
-        Float, comment="Seconds of the video's presented timeline, padding included"
+        comment="Seconds of the video's presented timeline, padding included"
     )
     padding_left: Mapped[float] = mapped_column(
-        Float, comment="Seconds before the moment that the video had room for"
+        comment="Seconds before the moment that the video had room for"
     )
     padding_right: Mapped[float] = mapped_column(
-        Float, comment="Seconds after the moment that the video had room for"
+        comment="Seconds after the moment that the video had room for"
     )
     file_size_kb: Mapped[int | None] = mapped_column(BigInteger, comment="File size, kilobytes")
     format: Mapped[str | None] = mapped_column(String(20), comment="Container, such as mp4")
@@ -64,4 +62,4 @@ class Clip(Base):
 
     moment: Mapped[Moment] = relationship(back_populates="clip")
     video: Mapped[Video] = relationship(back_populates="clips")
-    thumbnail: Mapped[Thumbnail | None] = relationship(back_populates="clip", passive_deletes="all")
+    thumbnail: Mapped[Thumbnail | None] = dependents(back_populates="clip")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Float, ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from db.base import Base, CreatedAt
+from db.base import Base, CreatedAt, dependents
 
 if TYPE_CHECKING:
     from db.models.moments.moment import Moment
@@ -32,7 +32,7 @@ class GenerationConfig(Base):
         Index("idx_generation_configs_operation", "operation_type"),
     )
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
     prompt_id: Mapped[int] = mapped_column(ForeignKey("prompts.id", ondelete="CASCADE"))
     transcript_id: Mapped[int | None] = mapped_column(
         ForeignKey("transcripts.id", ondelete="CASCADE"),
@@ -40,13 +40,13 @@ class GenerationConfig(Base):
     )
     model: Mapped[str] = mapped_column(String(100), comment="Engine or model")
     operation_type: Mapped[str] = mapped_column(String(50), comment="generation or refinement")
-    temperature: Mapped[float | None] = mapped_column(Float, comment="0.0 to 2.0")
-    top_p: Mapped[float | None] = mapped_column(Float)
-    top_k: Mapped[int | None] = mapped_column(Integer)
-    min_moment_length: Mapped[float | None] = mapped_column(Float, comment="Seconds")
-    max_moment_length: Mapped[float | None] = mapped_column(Float, comment="Seconds")
-    min_moments: Mapped[int | None] = mapped_column(Integer)
-    max_moments: Mapped[int | None] = mapped_column(Integer)
+    temperature: Mapped[float | None] = mapped_column(comment="0.0 to 2.0")
+    top_p: Mapped[float | None]
+    top_k: Mapped[int | None]
+    min_moment_length: Mapped[float | None] = mapped_column(comment="Seconds")
+    max_moment_length: Mapped[float | None] = mapped_column(comment="Seconds")
+    min_moments: Mapped[int | None]
+    max_moments: Mapped[int | None]
     config_hash: Mapped[str] = mapped_column(
         String(64), comment="SHA-256 over all of the above but transcript_id, hexadecimal"
     )
@@ -54,9 +54,5 @@ class GenerationConfig(Base):
 
     prompt: Mapped[Prompt] = relationship(back_populates="generation_configs")
     transcript: Mapped[Transcript | None] = relationship(back_populates="generation_configs")
-    moments: Mapped[list[Moment]] = relationship(
-        back_populates="generation_config", passive_deletes="all"
-    )
-    pipeline_runs: Mapped[list[PipelineHistory]] = relationship(
-        back_populates="generation_config", passive_deletes="all"
-    )
+    moments: Mapped[list[Moment]] = dependents(back_populates="generation_config")
+    pipeline_runs: Mapped[list[PipelineHistory]] = dependents(back_populates="generation_config")

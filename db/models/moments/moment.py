@@ -6,13 +6,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import (
-    Boolean,
     CheckConstraint,
-    DateTime,
-    Float,
     ForeignKey,
     Index,
-    Integer,
     String,
     UniqueConstraint,
     false,
@@ -21,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from db.base import Base, CreatedAt
+from db.base import Base, CreatedAt, dependents
 
 if TYPE_CHECKING:
     from db.models.moments.clip import Clip
@@ -48,15 +44,15 @@ class Moment(Base):
         Index("idx_moments_timestamps", "start_time", "end_time"),
     )
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
     identifier: Mapped[str] = mapped_column(
         String(20), comment="Business identifier, derived from what the moment is"
     )
     video_id: Mapped[int] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"))
-    start_time: Mapped[float] = mapped_column(Float, comment="Seconds of the presented timeline")
-    end_time: Mapped[float] = mapped_column(Float, comment="Seconds of the presented timeline")
+    start_time: Mapped[float] = mapped_column(comment="Seconds of the presented timeline")
+    end_time: Mapped[float] = mapped_column(comment="Seconds of the presented timeline")
     title: Mapped[str] = mapped_column(String(500))
-    is_refined: Mapped[bool | None] = mapped_column(Boolean, server_default=false())
+    is_refined: Mapped[bool | None] = mapped_column(server_default=false())
     parent_id: Mapped[int | None] = mapped_column(
         ForeignKey("moments.id", ondelete="SET NULL"), comment="Root moment that this one refines"
     )
@@ -66,15 +62,12 @@ class Moment(Base):
     generation_config_id: Mapped[int | None] = mapped_column(
         ForeignKey("generation_configs.id", ondelete="CASCADE")
     )
-    score: Mapped[int | None] = mapped_column(
-        Integer, comment="0 (dull) to 10 (best); null before scoring"
-    )
+    score: Mapped[int | None] = mapped_column(comment="0 (dull) to 10 (best); null before scoring")
     scoring_model: Mapped[str | None] = mapped_column(String(100))
-    scored_at: Mapped[datetime | None] = mapped_column(DateTime(), comment="UTC")
+    scored_at: Mapped[datetime | None] = mapped_column(comment="UTC")
     created_at: Mapped[CreatedAt]
     # An upsert sets this itself: SQLAlchemy applies `onupdate` to UPDATE, not to ON CONFLICT.
     updated_at: Mapped[datetime | None] = mapped_column(
-        DateTime(),
         server_default=func.now(),
         onupdate=func.now(),
         comment="When the row was last changed, UTC",
@@ -82,6 +75,6 @@ class Moment(Base):
 
     video: Mapped[Video] = relationship(back_populates="moments")
     parent: Mapped[Moment | None] = relationship(back_populates="children", remote_side="Moment.id")
-    children: Mapped[list[Moment]] = relationship(back_populates="parent", passive_deletes="all")
+    children: Mapped[list[Moment]] = dependents(back_populates="parent")
     generation_config: Mapped[GenerationConfig | None] = relationship(back_populates="moments")
-    clip: Mapped[Clip | None] = relationship(back_populates="moment", passive_deletes="all")
+    clip: Mapped[Clip | None] = dependents(back_populates="moment")

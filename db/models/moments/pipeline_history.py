@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import DateTime, Float, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.base import Base, CreatedAt
@@ -27,7 +27,7 @@ class PipelineHistory(Base):
         Index("idx_pipeline_history_started_at", "started_at"),
     )
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
     identifier: Mapped[str] = mapped_column(
         String(100), comment="pipeline:<video>:<epoch milliseconds>, also a tag of the run"
     )
@@ -39,11 +39,11 @@ class PipelineHistory(Base):
         String(50), comment="full, moments_only, clips_only, ..."
     )
     status: Mapped[str] = mapped_column(String(20), comment="running, completed, failed or partial")
-    started_at: Mapped[datetime] = mapped_column(DateTime(), comment="UTC")
-    completed_at: Mapped[datetime | None] = mapped_column(DateTime(), comment="UTC")
-    duration_seconds: Mapped[float | None] = mapped_column(Float)
-    total_moments_generated: Mapped[int | None] = mapped_column(Integer)
-    total_clips_created: Mapped[int | None] = mapped_column(Integer)
+    started_at: Mapped[datetime] = mapped_column(comment="UTC")
+    completed_at: Mapped[datetime | None] = mapped_column(comment="UTC")
+    duration_seconds: Mapped[float | None]
+    total_moments_generated: Mapped[int | None]
+    total_clips_created: Mapped[int | None]
     error_stage: Mapped[str | None] = mapped_column(String(50), comment="Asset that failed")
     error_message: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[CreatedAt]

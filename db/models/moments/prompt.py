@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Integer, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
 
-from db.base import Base, CreatedAt
+from db.base import Base, CreatedAt, dependents
 
 if TYPE_CHECKING:
     from db.models.moments.generation_config import GenerationConfig
@@ -19,7 +19,7 @@ class Prompt(Base):
     __tablename__ = "prompts"
     __table_args__ = (UniqueConstraint("prompt_hash", name="idx_prompts_hash"),)
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
     user_prompt: Mapped[str] = mapped_column(Text)
     system_prompt: Mapped[str] = mapped_column(Text)
     prompt_hash: Mapped[str] = mapped_column(
@@ -27,6 +27,4 @@ class Prompt(Base):
     )
     created_at: Mapped[CreatedAt]
 
-    generation_configs: Mapped[list[GenerationConfig]] = relationship(
-        back_populates="prompt", passive_deletes="all"
-    )
+    generation_configs: Mapped[list[GenerationConfig]] = dependents(back_populates="prompt")

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
-    Float,
     ForeignKey,
     Index,
-    Integer,
     String,
     Text,
     UniqueConstraint,
@@ -17,7 +15,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from db.base import Base, CreatedAt
+from db.base import Base, CreatedAt, dependents
 
 if TYPE_CHECKING:
     from db.models.moments.generation_config import GenerationConfig
@@ -41,7 +39,7 @@ class Transcript(Base):
         ),
     )
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
     video_id: Mapped[int] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"))
     full_text: Mapped[str] = mapped_column(Text, comment="All segments joined by single spaces")
     word_timestamps: Mapped[list[dict[str, Any]]] = mapped_column(
@@ -53,17 +51,15 @@ class Transcript(Base):
     language: Mapped[str | None] = mapped_column(
         String(10), server_default=text("'en'"), comment="ISO 639-1 code"
     )
-    number_of_words: Mapped[int | None] = mapped_column(Integer)
-    number_of_segments: Mapped[int | None] = mapped_column(Integer)
+    number_of_words: Mapped[int | None]
+    number_of_segments: Mapped[int | None]
     transcription_service: Mapped[str | None] = mapped_column(
         String(50), comment="Engine and model"
     )
     processing_time_seconds: Mapped[float | None] = mapped_column(
-        Float, comment="Wall-clock time of the engine, seconds"
+        comment="Wall-clock time of the engine, seconds"
     )
     created_at: Mapped[CreatedAt]
 
     video: Mapped[Video] = relationship(back_populates="transcripts")
-    generation_configs: Mapped[list[GenerationConfig]] = relationship(
-        back_populates="transcript", passive_deletes="all"
-    )
+    generation_configs: Mapped[list[GenerationConfig]] = dependents(back_populates="transcript")

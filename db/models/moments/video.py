@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, Float, Index, Integer, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import BigInteger, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
 
-from db.base import Base, CreatedAt
+from db.base import Base, CreatedAt, dependents
 
 if TYPE_CHECKING:
     from db.models.moments.clip import Clip
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 class Video(Base):
     """A video whose bytes are in the object store.
 
-    Deleting one deletes all that hangs on it, in the database itself: `passive_deletes="all"`
-    keeps the mapper from doing the same work a second time in another order.
+    Deleting one deletes all that hangs on it, in the database itself.
     """
 
     __tablename__ = "videos"
@@ -31,7 +30,7 @@ class Video(Base):
         Index("idx_videos_created_at", "created_at"),
     )
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
     identifier: Mapped[str] = mapped_column(
         String(255), comment="Business identifier; the partition key"
     )
@@ -40,26 +39,18 @@ class Video(Base):
     )
     cloud_url: Mapped[str] = mapped_column(Text, comment="Where the bytes are")
     title: Mapped[str | None] = mapped_column(String(500), comment="Human-readable title")
-    duration_seconds: Mapped[float | None] = mapped_column(
-        Float, comment="Presented duration, seconds"
-    )
+    duration_seconds: Mapped[float | None] = mapped_column(comment="Presented duration, seconds")
     file_size_kb: Mapped[int | None] = mapped_column(BigInteger, comment="File size, kilobytes")
     video_codec: Mapped[str | None] = mapped_column(String(50), comment="Such as h264")
     audio_codec: Mapped[str | None] = mapped_column(String(50), comment="Such as aac")
     resolution: Mapped[str | None] = mapped_column(
         String(20), comment="Width x height as presented, rotation applied"
     )
-    frame_rate: Mapped[float | None] = mapped_column(Float, comment="Frames per second")
+    frame_rate: Mapped[float | None] = mapped_column(comment="Frames per second")
     created_at: Mapped[CreatedAt]
 
-    transcripts: Mapped[list[Transcript]] = relationship(
-        back_populates="video", passive_deletes="all"
-    )
-    moments: Mapped[list[Moment]] = relationship(back_populates="video", passive_deletes="all")
-    clips: Mapped[list[Clip]] = relationship(back_populates="video", passive_deletes="all")
-    thumbnails: Mapped[list[Thumbnail]] = relationship(
-        back_populates="video", passive_deletes="all"
-    )
-    pipeline_runs: Mapped[list[PipelineHistory]] = relationship(
-        back_populates="video", passive_deletes="all"
-    )
+    transcripts: Mapped[list[Transcript]] = dependents(back_populates="video")
+    moments: Mapped[list[Moment]] = dependents(back_populates="video")
+    clips: Mapped[list[Clip]] = dependents(back_populates="video")
+    thumbnails: Mapped[list[Thumbnail]] = dependents(back_populates="video")
+    pipeline_runs: Mapped[list[PipelineHistory]] = dependents(back_populates="video")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, DateTime, Index, String, Text, text
+from sqlalchemy import BigInteger, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import PIPELINE_SCHEMA, Base, CreatedAt
@@ -42,6 +42,6 @@ class InboxEntry(Base):
     )
     reason: Mapped[str | None] = mapped_column(Text, comment="Why it was rejected")
     requested_at: Mapped[datetime | None] = mapped_column(
-        DateTime(), comment="When its run was seen in Dagster, UTC; null until then"
+        comment="When its run was seen in Dagster, UTC; null until then"
     )
     created_at: Mapped[CreatedAt]

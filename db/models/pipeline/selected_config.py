@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Float, ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -33,7 +33,7 @@ class SelectedConfig(Base):
     )
     profile: Mapped[str] = mapped_column(String(100), comment="Profile that they came from")
     max_shift_seconds: Mapped[float] = mapped_column(
-        Float, comment="How far refinement may move a boundary, seconds"
+        comment="How far refinement may move a boundary, seconds"
     )
     scoring: Mapped[dict[str, Any] | None] = mapped_column(
         JSONB, comment="Model, prompt and sampling of scoring"

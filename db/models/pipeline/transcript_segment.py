@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, Index, Integer
+from sqlalchemy import ForeignKey, Index
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -26,6 +26,6 @@ class TranscriptSegment(Base):
         ForeignKey("transcripts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
     position: Mapped[int] = mapped_column(
-        Integer, primary_key=True, autoincrement=False, comment="In the array, from 0"
+        primary_key=True, autoincrement=False, comment="In the array, from 0"
     )
     words: Mapped[str] = mapped_column(TSVECTOR, comment="English search words of its text")

@@ -8,6 +8,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from embedded_homes import status
+from postgres import revision_of
 from sqlalchemy import text
 
 import db.models  # noqa: F401  fills Base.metadata
@@ -15,6 +16,7 @@ from db import schema_state
 from db.base import PIPELINE_SCHEMA, Base
 from db.embedded import EmbeddedPostgres
 from db.errors import MigrationFailed, SchemaOutdated
+from db.schema_state import check_schema
 from db.session import Database
 
 PROJECT = schema_state.MIGRATIONS.parent
@@ -51,6 +53,11 @@ def _alembic(url: str, *arguments: str, folder: Path = PROJECT) -> subprocess.Co
     )
 
 
+def _downgrade(url: str, revision: str) -> None:
+    done = _alembic(url, "downgrade", revision)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_models_are_what_the_migrations_amount_to(migrated_database: Database) -> None:
     with migrated_database.engine.connect() as connection:
         context = MigrationContext.configure(
@@ -70,12 +77,12 @@ def test_the_models_are_what_the_migrations_amount_to(migrated_database: Databas
 def test_every_migration_goes_up_and_down_and_leaves_nothing(empty_database_url: str) -> None:
     before = _left_in(empty_database_url)
     schema_state.upgrade(empty_database_url)
-    assert schema_state.current_revision(empty_database_url) == schema_state.head_revision()
-    schema_state.downgrade(empty_database_url, "-1")
+    assert revision_of(empty_database_url) == schema_state.head_revision()
+    _downgrade(empty_database_url, "-1")
     schema_state.upgrade(empty_database_url)
-    schema_state.downgrade(empty_database_url)
+    _downgrade(empty_database_url, "base")
     assert _left_in(empty_database_url) == before == []
-    assert schema_state.current_revision(empty_database_url) is None
+    assert revision_of(empty_database_url) is None
     schema_state.upgrade(empty_database_url)
 
 
@@ -84,11 +91,10 @@ def test_the_plain_alembic_command_migrates_what_the_environment_names(
 ) -> None:
     up = _alembic(empty_database_url, "upgrade", "head")
     assert up.returncode == 0, up.stderr
-    assert schema_state.current_revision(empty_database_url) == schema_state.head_revision()
+    assert revision_of(empty_database_url) == schema_state.head_revision()
     same = _alembic(empty_database_url, "check")
     assert same.returncode == 0, same.stdout + same.stderr
-    down = _alembic(empty_database_url, "downgrade", "base")
-    assert down.returncode == 0, down.stderr
+    _downgrade(empty_database_url, "base")
     assert _left_in(empty_database_url) == []
 
 
@@ -109,7 +115,7 @@ def test_without_a_url_the_plain_alembic_command_migrates_the_embedded_server(
     server = EmbeddedPostgres(embedded_home, durable=False)
     assert status(embedded_home).state == "stopped"
     with server.running() as url:
-        assert schema_state.current_revision(url) == schema_state.head_revision()
+        assert revision_of(url) == schema_state.head_revision()
 
 
 def test_the_plain_alembic_command_says_in_one_line_what_is_wrong() -> None:
@@ -125,7 +131,7 @@ def test_migrations_are_found_from_any_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     schema_state.upgrade(empty_database_url)
-    assert schema_state.current_revision(empty_database_url) == schema_state.head_revision()
+    assert revision_of(empty_database_url) == schema_state.head_revision()
 
 
 def test_two_upgraders_at_once_take_turns(empty_database_url: str) -> None:
@@ -148,7 +154,7 @@ def test_a_failed_migration_says_why_and_leaves_no_half(empty_database_url: str)
 def test_an_unmigrated_database_is_told_how_to_upgrade(empty_database_url: str) -> None:
     database = Database(empty_database_url, pool_size=1)
     with pytest.raises(SchemaOutdated, match="no tables yet") as caught:
-        database.check()
+        check_schema(database)
     assert "videomoments db upgrade" in caught.value.remedy
     assert not caught.value.retryable
     database.dispose()
@@ -158,7 +164,7 @@ def test_an_older_schema_is_told_how_to_upgrade(empty_database_url: str) -> None
     schema_state.upgrade(empty_database_url, "0001")
     database = Database(empty_database_url, pool_size=1)
     with pytest.raises(SchemaOutdated, match="at revision 0001") as caught:
-        database.check()
+        check_schema(database)
     assert "videomoments db upgrade" in caught.value.remedy
     database.dispose()
 
@@ -167,4 +173,4 @@ def test_a_newer_schema_is_told_to_update_the_code(migrated_database: Database) 
     with migrated_database.transaction() as session:
         session.execute(text("UPDATE alembic_version SET version_num = 'later'"))
     with pytest.raises(SchemaOutdated, match="later, which this code does not know"):
-        migrated_database.check()
+        check_schema(migrated_database)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from db import models
 from db.creation import ensure_database_exists
 from db.errors import DatabaseBusy, DatabaseRefused, DatabaseUnreachable
+from db.schema_state import check_schema
 from db.session import Database
 from db.urls import normalised, rendered
 
@@ -123,7 +124,7 @@ def test_no_server_is_a_retryable_sentence_without_the_password() -> None:
         port = unused.getsockname()[1]
         database = Database(f"postgresql://me:secret@127.0.0.1:{port}/videomoments")
         with pytest.raises(DatabaseUnreachable, match="cannot be reached") as caught:
-            database.check()
+            check_schema(database)
     assert caught.value.retryable
     assert "secret" not in f"{caught.value}{caught.value.__cause__}"
 
@@ -190,7 +191,7 @@ def test_a_user_who_may_not_make_a_database_is_told_who_may(postgres_server: str
 def test_a_database_that_does_not_exist_is_not_worth_a_retry(postgres_server: str) -> None:
     database = Database(normalised(postgres_server).set(database="nowhere"))
     with pytest.raises(DatabaseRefused, match="nowhere") as caught:
-        database.check()
+        check_schema(database)
     assert not caught.value.retryable
 
 
@@ -230,7 +231,7 @@ def answering(severity: str, message: str) -> Iterator[str]:
 )
 def test_a_refusal_is_known_in_every_language_of_the_server(severity: str, message: str) -> None:
     with answering(severity, message) as url, pytest.raises(DatabaseRefused) as caught:
-        Database(url).check()
+        check_schema(Database(url))
     assert message in str(caught.value)
     assert "secret" not in str(caught.value)
 
@@ -251,7 +252,7 @@ def test_a_refusal_is_known_in_every_language_of_the_server(severity: str, messa
 )
 def test_a_server_that_is_not_ready_yet_is_tried_again(severity: str, message: str) -> None:
     with answering(severity, message) as url, pytest.raises(DatabaseUnreachable) as caught:
-        Database(url).check()
+        check_schema(Database(url))
     assert message in str(caught.value)
     assert caught.value.retryable
 
@@ -262,4 +263,4 @@ def test_a_refusal_is_found_behind_an_address_where_nobody_listens() -> None:
         ports = f"{unused.getsockname()[1]},{normalised(answers).port}"
         url = f"postgresql://me:secret@/talks?host=127.0.0.2,127.0.0.1&port={ports}"
         with pytest.raises(DatabaseRefused, match='role "me" does not exist'):
-            Database(url).check()
+            check_schema(Database(url))

@@ -44,13 +44,11 @@ def test_without_a_url_the_embedded_server_is_meant(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("DATABASE_POOL_SIZE", "7")
     monkeypatch.setenv("DATABASE_URL", "")
     assert DatabaseSettings().explicit_sync_url is None
-    assert not DatabaseSettings().names_a_server
 
 
 def test_the_sync_url_wins_and_either_is_normalised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql+asyncpg://a/b")
     assert DatabaseSettings().explicit_sync_url == "postgresql+psycopg2://a/b"
-    assert DatabaseSettings().names_a_server
     monkeypatch.setenv("DATABASE_SYNC_URL", "postgres://c/d")
     assert DatabaseSettings().explicit_sync_url == "postgresql+psycopg2://c/d"
 
