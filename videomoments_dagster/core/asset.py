@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 import dagster as dg
 from pydantic import Field
 
-from videomoments_dagster.base.fingerprints import fingerprint
+from videomoments_dagster.base.fingerprints import digest, fingerprint
 from videomoments_dagster.core.checks import ResultCheck, StoredCheck, called_by_name
 from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.core.resources import StoredResultsResource
@@ -52,7 +52,7 @@ class Made(Generic[Value]):
 
     Attributes:
         value: The value for the storage.
-        data_version: Content hash of the value; None takes the storage's version of it.
+        data_version: Content hash of the value; None for the storage's, or that of its files.
         details: Small JSON facts; kept, and shown again while nothing changes.
         metadata: Larger things for the UI; shown with this materialisation only.
         complete: False for a partial result, which the next materialisation goes on with.
@@ -219,7 +219,7 @@ def asset(
         step.__name__, step.__doc__ = name, function.__doc__
         return dg.asset(
             key=key,
-            ins=ins,
+            ins={one: (ins or {}).get(one, dg.AssetIn(upstream[one])) for one in inputs},
             partitions_def=system.partitions,
             group_name=system.name,
             pool=pool,
@@ -264,7 +264,7 @@ class _Frame:
                 check_results=[one.result(previous.value, available) for one in self.checks],
             )
         made = returned if isinstance(returned, Made) else Made(returned)
-        version = made.data_version or self.storage.version(made.value)
+        version = made.data_version or self._version(previous.partition, made.value)
         available = {**given, "details": made.details}
         return dg.MaterializeResult(
             value=Computed(
@@ -283,6 +283,11 @@ class _Frame:
             data_version=dg.DataVersion(version),
             check_results=[one.result(made.value, available) for one in self.checks],
         )
+
+    def _version(self, partition: Partition, value: Any) -> str:
+        """Content hash of a value; keys of objects contain the hashes of their bytes."""
+        files = self.storage.files(partition, value)
+        return digest([file.key for file in files]) if files else self.storage.version(value)
 
     def _described(
         self, context: dg.AssetExecutionContext, value: Any, available: Mapping[str, Any]

@@ -88,6 +88,6 @@ class PartitionIOManager(dg.ConfigurableIOManager):
 def _asking_step(context: dg.InputContext) -> str:
     """The step that wants the input; outside a run, the asset that is loaded."""
     try:
-        return context.op_def.name
+        return context.op_def.name.rpartition("__")[2]
     except dg.DagsterInvariantViolationError:
         return context.asset_key.path[-1]

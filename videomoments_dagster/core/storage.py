@@ -255,14 +255,14 @@ class StoredResult(Generic[Value]):
     ) -> None:
         self._database = database
         self._objects = objects
-        self._partition = partition
+        self.partition = partition
         self._storage = storage
 
     @cached_property
     def _row(self) -> tuple[Note | None, Value | None]:
         with self._database.read() as session:
-            note = recall(session, self._partition, self._storage.name)
-            return note, self._storage.read(session, self._partition)
+            note = recall(session, self.partition, self._storage.name)
+            return note, self._storage.read(session, self.partition)
 
     @property
     def value(self) -> Value | None:

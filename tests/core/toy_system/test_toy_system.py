@@ -1,0 +1,232 @@
+"""A system that is nothing but a folder has all that the frame gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from core.toy_system import assets
+from core.toy_system.system import POSTCARDS
+from core.toy_system.table import CREATE
+from sqlalchemy import text
+
+from db.run_claims import RunClaim, partition_to_oneself
+from db.session import Database
+from videomoments_dagster.core.assembly import (
+    core_definitions,
+    shared_resources,
+    system_definitions,
+)
+from videomoments_dagster.core.garbage import collect, find_garbage
+from videomoments_dagster.core.objects.local_folder import LocalFolderStore
+from videomoments_dagster.core.run_facts import RunFacts, run_facts
+from videomoments_dagster.core.settings import Settings, load_settings
+
+OSLO = POSTCARDS.partition("oslo")
+
+
+def definitions(settings: Settings) -> dg.Definitions:
+    """What a system's `definitions.py` has, and the one that merges them."""
+    return dg.Definitions.merge(
+        core_definitions(settings),
+        system_definitions(POSTCARDS, dg.load_assets_from_modules([assets])),
+        dg.Definitions(resources=shared_resources(settings, [POSTCARDS])),
+    )
+
+
+@dataclass
+class Toy:
+    """The system over a database and a folder of its own."""
+
+    instance: dg.DagsterInstance
+    database: Database
+    store: LocalFolderStore
+    settings: Settings
+    last: RunFacts | None = None
+    checks: dict[str, bool] = field(default_factory=dict)
+
+    def run(self, job: str = "postcards", *, words: str | None = None) -> dict[str, Any]:
+        """Run a job for Oslo; metadata by asset."""
+        given = {} if words is None else {"words": words}
+        config = {"ops": {"postcards__greeting": {"config": given}}} if job == "postcards" else {}
+        done = (
+            definitions(self.settings)
+            .resolve_job_def(job)
+            .execute_in_process(
+                instance=self.instance,
+                partition_key="oslo",
+                run_config=config,
+                raise_on_error=False,
+            )
+        )
+        record = self.instance.get_run_record_by_id(done.run_id)
+        assert record is not None
+        self.last = run_facts(self.instance, record, POSTCARDS)
+        self.checks = {
+            one.check_name: one.passed
+            for event in done.all_events
+            if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+            for one in [event.asset_check_evaluation_data]
+        }
+        return {} if self.last is None else dict(self.last.materialised)
+
+    def sql(self, statement: str) -> list[Any]:
+        with self.database.transaction() as session:
+            done = session.execute(text(statement))
+            return [tuple(row) for row in done] if done.returns_rows else []
+
+    def rows(self) -> list[Any]:
+        """The table with the transaction that wrote each row last."""
+        return self.sql("SELECT xmin::text, * FROM postcards.postcards")
+
+    def objects(self) -> list[str]:
+        return [stat.key for stat in self.store.list()]
+
+
+@pytest.fixture
+def toy(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Toy]:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("VIDEOMOMENTS_HOME", str(tmp_path))
+    settings = load_settings().model_copy(update={"busy_wait_minutes": 0.01})
+    database = Database(database_url)
+    with ExitStack() as closing:
+        closing.callback(database.dispose)
+        instance = closing.enter_context(dg.DagsterInstance.ephemeral())
+        instance.add_dynamic_partitions("cities", ["oslo"])
+        made = Toy(instance, database, LocalFolderStore(tmp_path / "objects"), settings)
+        for statement in CREATE.split(";"):
+            made.sql(statement)
+        yield made
+
+
+def test_its_definitions_load_and_it_has_a_job_checks_and_housekeeping(toy: Toy) -> None:
+    loaded = definitions(toy.settings)
+    dg.Definitions.validate_loadable(loaded)
+    assert {job.name for job in loaded.resolve_all_job_defs()} >= {
+        "postcards",
+        "check_stored_postcards",
+        "housekeeping",
+    }
+    specs = {spec.key.to_user_string(): spec for spec in loaded.resolve_all_asset_specs()}
+    assert set(specs) == {"postcards/greeting", "postcards/card"}
+    assert specs["postcards/card"].group_name == "postcards"
+    assert "Reads the greeting" in (specs["postcards/card"].description or "")
+    assert [dep.asset_key for dep in specs["postcards/card"].deps] == [
+        dg.AssetKey(["postcards", "greeting"])
+    ]
+
+
+def test_values_go_into_rows_and_objects_and_a_run_says_what_it_came_to(toy: Toy) -> None:
+    metadata = toy.run()
+    assert toy.sql("SELECT city, greeting FROM postcards.postcards") == [
+        ("oslo", "Wish you were here, in oslo!")
+    ]
+    [key] = toy.objects()
+    assert key.startswith("postcards/cards/oslo/")
+    assert metadata["greeting"]["characters"] == 28
+    assert metadata["card"]["greeting"] == "Wish you were here, in oslo!"
+    assert metadata["card"]["objects_written"] == 1
+    assert toy.checks == {"greeting_is_short": True}
+
+
+def test_nothing_changed_means_nothing_done(toy: Toy) -> None:
+    toy.run()
+    rows, objects = toy.rows(), toy.objects()
+    metadata = toy.run()
+    assert metadata["greeting"]["unchanged"] is metadata["card"]["unchanged"] is True
+    assert (toy.rows(), toy.objects()) == (rows, objects)
+
+
+def test_what_changed_is_made_again_and_all_that_comes_from_it(toy: Toy) -> None:
+    toy.run()
+    metadata = toy.run(words="Hello")
+    assert metadata["greeting"]["unchanged"] is metadata["card"]["unchanged"] is False
+    assert toy.sql("SELECT greeting FROM postcards.postcards") == [("Hello, in oslo!",)]
+    assert len(toy.objects()) == 2
+
+
+def test_what_somebody_removed_is_made_again_and_nothing_else(toy: Toy) -> None:
+    toy.run()
+    [key] = toy.objects()
+    toy.store.delete(toy.store.url_of(key))
+    metadata = toy.run()
+    assert metadata["greeting"]["unchanged"] is True
+    assert metadata["card"]["unchanged"] is False
+    assert toy.objects() == [key]
+
+
+def test_a_failure_is_a_sentence_with_the_city_and_is_not_tried_again(toy: Toy) -> None:
+    toy.run(words="")
+    assert toy.last is not None
+    assert (toy.last.status, toy.last.failed_step) == ("FAILURE", "postcards__greeting")
+    assert toy.last.failure == (
+        "city 'oslo', step greeting: there are no words. Give some in run config."
+    )
+
+
+def test_a_check_fails_beside_the_step(toy: Toy) -> None:
+    toy.run(words="There is so much to see that I do not know where to begin")
+    assert toy.checks == {"greeting_is_short": False}
+
+
+def test_what_is_stored_can_be_checked_at_any_time(toy: Toy) -> None:
+    toy.run()
+    toy.run("check_stored_postcards")
+    assert toy.checks == {"stored_result_is_sound": True}
+    toy.sql("UPDATE postcards.postcards SET greeting = 'Somebody was here'")
+    toy.run("check_stored_postcards")
+    assert toy.checks == {"stored_result_is_sound": False}
+
+
+def test_two_runs_of_one_city_take_turns(toy: Toy) -> None:
+    other = RunClaim(
+        toy.database.url, run_id="other", system="postcards", partition="oslo", noun="city"
+    )
+    other.take(wait_seconds=1, log=lambda _: None)
+    try:
+        toy.run()
+        assert toy.last is not None
+        assert toy.last.status == "FAILURE"
+        assert "city 'oslo'" in str(toy.last.failure)
+        with partition_to_oneself(
+            toy.database, system="moments", partition="oslo"
+        ) as another_systems:
+            assert another_systems
+    finally:
+        other.release()
+    toy.run()
+    assert toy.last.status == "SUCCESS"
+
+
+def test_objects_without_a_row_are_collected_and_no_others(toy: Toy) -> None:
+    toy.run()
+    [first] = toy.objects()
+    toy.run(words="Hello")
+    later = datetime.now(UTC) + timedelta(days=2)
+    garbage = find_garbage(toy.database, toy.store, [POSTCARDS], grace=timedelta(days=1), now=later)
+    assert [stat.key for stat in garbage.objects[OSLO]] == [first]
+    assert collect(garbage, toy.database, toy.store, in_flight=lambda _: False).objects == 1
+    assert toy.run(words="Hello")["card"]["unchanged"] is True
+
+
+def test_what_is_remembered_goes_with_the_row_of_the_city(toy: Toy) -> None:
+    toy.run()
+    remembered = "SELECT asset FROM pipeline.materialisations WHERE system = 'postcards'"
+    assert sorted(toy.sql(remembered)) == [("card",), ("greeting",)]
+    toy.sql("DELETE FROM postcards.postcards WHERE city = 'oslo'")
+    assert toy.sql(remembered) == []
+
+
+def test_an_asset_is_called_as_any_of_dagsters(toy: Toy) -> None:
+    resources = shared_resources(toy.settings, [POSTCARDS])
+    with dg.build_asset_context(
+        partition_key="oslo", instance=toy.instance, resources={"results": resources["results"]}
+    ) as context:
+        result = assets.greeting(context, assets.GreetingConfig(words="Hi"))
+    assert result.value.value == "Hi, in oslo!"
