@@ -26,7 +26,7 @@ from videomoments_dagster.core.resources import (
 )
 from videomoments_dagster.core.settings import Settings
 from videomoments_dagster.core.stored_checks import check_job, stored_checks
-from videomoments_dagster.core.system import System
+from videomoments_dagster.core.systems import System
 
 
 def system_definitions(

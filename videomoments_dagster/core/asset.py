@@ -21,11 +21,12 @@ import dagster as dg
 from pydantic import Field
 
 from videomoments_dagster.base.fingerprints import digest, fingerprint
-from videomoments_dagster.core.checks import ResultCheck, StoredCheck, called_by_name
+from videomoments_dagster.core.asset_checks import ResultCheck, StoredCheck, called_by_name
 from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
+from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.resources import StoredResultsResource
 from videomoments_dagster.core.storage import AssetStorage, Computed, StoredResult
-from videomoments_dagster.core.system import (
+from videomoments_dagster.core.systems import (
     AfterStoring,
     RegisteredAsset,
     System,

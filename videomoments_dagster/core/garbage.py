@@ -21,7 +21,7 @@ from db.session import Database
 from videomoments_dagster.core.model_calls import model_call_time
 from videomoments_dagster.core.objects.interface import ObjectStat, ObjectStore
 from videomoments_dagster.core.partition import Partition
-from videomoments_dagster.core.system import System
+from videomoments_dagster.core.systems import System
 
 
 @dataclass(frozen=True, slots=True)

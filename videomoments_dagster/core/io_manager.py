@@ -11,7 +11,7 @@ from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.progress_log import progress_logged
 from videomoments_dagster.core.resources import DatabaseResource, ObjectStoreResource
 from videomoments_dagster.core.storage import Computed, load, store
-from videomoments_dagster.core.system import RegisteredAsset, registered
+from videomoments_dagster.core.systems import RegisteredAsset, registered
 
 
 class PartitionIOManager(dg.ConfigurableIOManager):

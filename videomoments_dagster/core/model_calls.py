@@ -19,7 +19,7 @@ from videomoments_dagster.base.failures import ScratchExhausted
 from videomoments_dagster.core.objects.interface import ObjectStore
 from videomoments_dagster.core.objects.keys import checked_segment, key_in
 from videomoments_dagster.core.partition import Partition
-from videomoments_dagster.core.system import system_named
+from videomoments_dagster.core.systems import system_named
 from videomoments_dagster.core.text_columns import storable_json
 from videomoments_dagster.language_models.questions import CallRecord
 

@@ -38,7 +38,7 @@ from videomoments_dagster.core.runs import PARTITION_TAG, systems_of
 from videomoments_dagster.core.scratch import scratch_folder
 from videomoments_dagster.core.settings import load_settings
 from videomoments_dagster.core.storage import AssetStorage, StoredResult
-from videomoments_dagster.core.system import all_systems, system_named
+from videomoments_dagster.core.systems import all_systems, system_named
 from videomoments_dagster.language_models.interview import Interview
 from videomoments_dagster.language_models.model_registry import (
     LanguageModel,

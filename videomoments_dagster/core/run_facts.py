@@ -16,7 +16,7 @@ from dagster import (
 from dagster_shared.error import SerializableErrorInfo
 
 from videomoments_dagster.core.runs import PARTITION_TAG, assets_of
-from videomoments_dagster.core.system import System, find_registered
+from videomoments_dagster.core.systems import System, find_registered
 
 RECORDED_EVENTS = {
     DagsterEventType.ASSET_MATERIALIZATION,

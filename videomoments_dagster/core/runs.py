@@ -16,7 +16,7 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 from db.run_claims import living_runs
 from db.session import Database
 from videomoments_dagster.core.run_tags import CODE_LOCATION
-from videomoments_dagster.core.system import RegisteredAsset, System, all_systems, find_registered
+from videomoments_dagster.core.systems import RegisteredAsset, System, all_systems, find_registered
 
 PARTITION_TAG = "dagster/partition"
 

@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 import dagster as dg
 
 from videomoments_dagster.base.failures import ObjectMissing, ResultMissing
-from videomoments_dagster.core.checks import ERROR, Outcome, previews_accepted
+from videomoments_dagster.core.asset_checks import ERROR, CheckOutcome, previews_accepted
 from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.core.objects.interface import ObjectStat
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.pools import ENCODING
 from videomoments_dagster.core.resources import MediaResource, StoredResultsResource
 from videomoments_dagster.core.storage import missing_result
-from videomoments_dagster.core.system import STORED_CHECK, RegisteredAsset, System
+from videomoments_dagster.core.systems import STORED_CHECK, RegisteredAsset, System
 
 Value = TypeVar("Value")
 
@@ -106,7 +106,7 @@ def _check(asset: RegisteredAsset) -> dg.AssetChecksDefinition:
 def _result(asset: RegisteredAsset, stored: StoredPartition) -> dg.AssetCheckResult:
     if asset.stored_check is None:
         raise ValueError(f"the asset '{asset.name}' has no check of what is stored")
-    outcome: Outcome = asset.stored_check.rule(stored)
+    outcome: CheckOutcome = asset.stored_check.rule(stored)
     return outcome.result(severity=ERROR)
 
 
@@ -117,7 +117,9 @@ def _result_if_stored(asset: RegisteredAsset, stored: StoredPartition) -> Any:
         return _result(asset, stored)
     except ResultMissing as missing:
         # An asset upstream of it, which its rule needs.
-        outcome = Outcome([missing.reason], holds="", remedy=missing.remedy or "Materialise it")
+        outcome = CheckOutcome(
+            [missing.reason], holds="", remedy=missing.remedy or "Materialise it"
+        )
         return outcome.result(severity=ERROR)
 
 

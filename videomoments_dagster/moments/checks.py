@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from videomoments_dagster.base.failures import ResultUnsound, VideoMomentsError
-from videomoments_dagster.core.checks import WARN, Outcome, result_check, stored_check
+from videomoments_dagster.core.asset_checks import WARN, CheckOutcome, result_check, stored_check
 from videomoments_dagster.core.stored_checks import StoredPartition
 from videomoments_dagster.media.probe import probe
 from videomoments_dagster.media.small_pictures import exposure_of
@@ -49,9 +49,9 @@ _REMEDY_OF_FILES = "Remove the file if it is broken, then materialise '{}' for t
     "file that belongs to another video is a common reason.",
     blocking=True,
 )
-def word_times_are_in_order(transcript: Transcript, video: Video) -> Outcome:
+def word_times_are_in_order(transcript: Transcript, video: Video) -> CheckOutcome:
     """Words go forward, inside the video."""
-    return Outcome(
+    return CheckOutcome(
         word_time_problems(transcript, duration_seconds=video.facts.duration_seconds),
         holds=f"All {len(transcript.words)} words follow each other inside the video.",
         remedy=_AGAIN.format("transcript"),
@@ -64,9 +64,9 @@ def word_times_are_in_order(transcript: Transcript, video: Video) -> Outcome:
     "No speech at all passes.",
     severity=WARN,
 )
-def speech_share_is_plausible(transcript: Transcript, video: Video) -> Outcome:
+def speech_share_is_plausible(transcript: Transcript, video: Video) -> CheckOutcome:
     """As much speech as one would expect."""
-    return Outcome(
+    return CheckOutcome(
         speech_problems(transcript, duration_seconds=video.facts.duration_seconds),
         holds="There is as much speech as one would expect."
         if transcript.words
@@ -81,9 +81,9 @@ def speech_share_is_plausible(transcript: Transcript, video: Video) -> Outcome:
     "`force`.",
     blocking=True,
 )
-def moments_lie_in_the_video(moments: Moments, video: Video) -> Outcome:
+def moments_lie_in_the_video(moments: Moments, video: Video) -> CheckOutcome:
     """Moments are inside the video, one after the other."""
-    return Outcome(
+    return CheckOutcome(
         _problems_of_places(moments, video),
         holds=f"All {len(moments.moments)} moments lie inside the video, one after the other.",
         remedy=_AGAIN.format("moments"),
@@ -96,9 +96,9 @@ def moments_lie_in_the_video(moments: Moments, video: Video) -> Outcome:
     "of the moments.",
     severity=WARN,
 )
-def moments_meet_their_config(moments: Moments, generation_config: SelectedConfigs) -> Outcome:
+def moments_meet_their_config(moments: Moments, generation_config: SelectedConfigs) -> CheckOutcome:
     """Lengths and number are within limits."""
-    return Outcome(
+    return CheckOutcome(
         config_problems(moments, generation_config.generation),
         holds=moments.why_fewer or "Lengths and number are as the profile wants them.",
         remedy=f"Compare them with the profile '{generation_config.profile}'",
@@ -112,9 +112,9 @@ def moments_meet_their_config(moments: Moments, generation_config: SelectedConfi
 )
 def refined_moments_stay_near(
     refined: Moments, moments: Moments, generation_config: SelectedConfigs, video: Video
-) -> Outcome:
+) -> CheckOutcome:
     """No boundary was moved further than allowed."""
-    return Outcome(
+    return CheckOutcome(
         _problems_of_refined(refined, moments, generation_config, video),
         holds=f"No boundary was moved by more than {generation_config.max_shift_seconds:g} s.",
         remedy=_AGAIN.format("refined_moments"),
@@ -126,13 +126,13 @@ def refined_moments_stay_near(
     "says which and why, and materialising again cuts only those.",
     severity=WARN,
 )
-def every_moment_has_a_clip(clips: Clips | CutClips, moments: Moments) -> Outcome:
+def every_moment_has_a_clip(clips: Clips | CutClips, moments: Moments) -> CheckOutcome:
     """No moment is without a clip."""
     cut: Sequence[Clip | ClipFile] = (
         clips.clips if isinstance(clips, Clips) else (*clips.kept, *clips.cut)
     )
     missing = moments_without_clip(moments, cut)
-    return Outcome(
+    return CheckOutcome(
         [f"{len(missing)} of {len(moments.moments)} moments have no clip"] if missing else [],
         holds=f"All {len(moments.moments)} moments have a clip.",
         remedy="Materialise 'clips' again to cut only those; the run's log says why they could not "
@@ -146,9 +146,9 @@ def every_moment_has_a_clip(clips: Clips | CutClips, moments: Moments) -> Outcom
     "any better: look whether the video itself is dark there.",
     severity=WARN,
 )
-def thumbnails_show_something(_: object, details: Mapping[str, Any]) -> Outcome:
+def thumbnails_show_something(_: object, details: Mapping[str, Any]) -> CheckOutcome:
     """No thumbnail is blank."""
-    return Outcome(
+    return CheckOutcome(
         list(details.get(BLANK, {}).values()),
         holds="No thumbnail is black, white or blank.",
         remedy="Play the video there; none of the frames looked at was any better",
@@ -160,7 +160,7 @@ def thumbnails_show_something(_: object, details: Mapping[str, Any]) -> Outcome:
     "writes nothing. If it fails, remove the file if it is broken, then materialise `video` again; "
     "the source has to be there still."
 )
-def stored_video(stored: StoredPartition) -> Outcome:
+def stored_video(stored: StoredPartition) -> CheckOutcome:
     """The file is there, and whole."""
     video = stored.value(Video, "video")
     found = stored.stat(video.cloud_url)
@@ -174,17 +174,17 @@ def stored_video(stored: StoredPartition) -> Outcome:
         )
     )
     holds = "The stored file is there, as large as it was."
-    return Outcome(problems, holds, _REMEDY_OF_FILES.format("video"))
+    return CheckOutcome(problems, holds, _REMEDY_OF_FILES.format("video"))
 
 
 @stored_check(
     "Stored words follow each other and lie inside the video. Reads rows only; writes nothing. If "
     "it fails, somebody changed the row, or the video was replaced: materialise `transcript` again."
 )
-def stored_transcript(stored: StoredPartition) -> Outcome:
+def stored_transcript(stored: StoredPartition) -> CheckOutcome:
     """Words go forward, inside the video."""
     transcript, video = stored.value(Transcript, "transcript"), stored.value(Video, "video")
-    return Outcome(
+    return CheckOutcome(
         word_time_problems(transcript, duration_seconds=video.facts.duration_seconds),
         f"All {len(transcript.words)} words follow each other inside the video.",
         _REMEDY_OF_ROWS.format("transcript"),
@@ -196,11 +196,11 @@ def stored_transcript(stored: StoredPartition) -> Outcome:
     "only; writes nothing. If it fails, somebody changed rows, or the config was replaced since: "
     "materialise `moments` again."
 )
-def stored_moments(stored: StoredPartition) -> Outcome:
+def stored_moments(stored: StoredPartition) -> CheckOutcome:
     """Moments are inside the video and within the config's limits."""
     moments = stored.value(Moments, "moments")
     config = stored.value(SelectedConfigs, "generation_config").generation
-    return Outcome(
+    return CheckOutcome(
         [
             *_problems_of_places(moments, stored.value(Video, "video")),
             *config_problems(moments, config),
@@ -215,12 +215,12 @@ def stored_moments(stored: StoredPartition) -> Outcome:
     "Reads rows only; writes nothing. If it fails, rows were changed, or `moments` was "
     "materialised since: materialise `refined_moments` again."
 )
-def stored_refined_moments(stored: StoredPartition) -> Outcome:
+def stored_refined_moments(stored: StoredPartition) -> CheckOutcome:
     """No boundary was moved further than allowed."""
     refined = stored.value(Moments, "refined_moments")
     roots = stored.value(Moments, "moments")
     configs = stored.value(SelectedConfigs, "generation_config")
-    return Outcome(
+    return CheckOutcome(
         _problems_of_refined(refined, roots, configs, stored.value(Video, "video")),
         f"All {len(refined.moments)} refined moments are in order.",
         _REMEDY_OF_ROWS.format("refined_moments"),
@@ -232,7 +232,7 @@ def stored_refined_moments(stored: StoredPartition) -> Outcome:
     "the video has. Reads rows, and probes each object; writes nothing. If it fails, remove the "
     "file if it is broken, then materialise `clips` again: only what is missing is cut."
 )
-def stored_clips(stored: StoredPartition) -> Outcome:
+def stored_clips(stored: StoredPartition) -> CheckOutcome:
     """Every moment has a clip that opens and is complete."""
     video, clips = stored.value(Video, "video"), stored.value(Clips, "clips")
     problems = [
@@ -254,7 +254,7 @@ def stored_clips(stored: StoredPartition) -> Outcome:
         )
         problems += clip_problems(clip, found, source=video)
     holds = f"All {len(clips.clips)} clips open, and are complete."
-    return Outcome(problems, holds, _REMEDY_OF_FILES.format("clips"))
+    return CheckOutcome(problems, holds, _REMEDY_OF_FILES.format("clips"))
 
 
 @stored_check(
@@ -262,7 +262,7 @@ def stored_clips(stored: StoredPartition) -> Outcome:
     "and each object; writes nothing. If it fails, remove the file if it is broken, then "
     "materialise `thumbnails` again; one that stays black is of a video that is black there."
 )
-def stored_thumbnails(stored: StoredPartition) -> Outcome:
+def stored_thumbnails(stored: StoredPartition) -> CheckOutcome:
     """Every thumbnail opens, and shows something."""
     thumbnails = stored.value(Thumbnails, "thumbnails").thumbnails
     problems = []
@@ -277,7 +277,7 @@ def stored_thumbnails(stored: StoredPartition) -> Outcome:
         if problem:
             problems.append(problem)
     holds = f"All {len(thumbnails)} thumbnails open, and show something."
-    return Outcome(problems, holds, _REMEDY_OF_FILES.format("thumbnails"))
+    return CheckOutcome(problems, holds, _REMEDY_OF_FILES.format("thumbnails"))
 
 
 def _problems_of_places(moments: Moments, video: Video) -> list[str]:

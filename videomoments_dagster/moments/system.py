@@ -4,7 +4,7 @@ import dagster as dg
 
 from db import models
 from videomoments_dagster.core.model_calls import MODEL_CALLS
-from videomoments_dagster.core.system import System
+from videomoments_dagster.core.systems import System
 from videomoments_dagster.moments import object_keys
 
 VIDEO_PARTITIONS = "videos"

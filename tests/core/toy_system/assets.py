@@ -9,7 +9,7 @@ from core.toy_system.system import POSTCARDS
 from videomoments_dagster.base.failures import SourceRejected
 from videomoments_dagster.base.files import replaced_whole
 from videomoments_dagster.core.asset import Made, MaterialisationConfig, asset
-from videomoments_dagster.core.checks import Outcome, result_check, stored_check
+from videomoments_dagster.core.asset_checks import CheckOutcome, result_check, stored_check
 from videomoments_dagster.core.resources import ScratchResource
 from videomoments_dagster.core.stored_checks import StoredPartition
 
@@ -21,17 +21,17 @@ class GreetingConfig(MaterialisationConfig):
 
 
 @result_check("A greeting fits on a card. If it fails, choose fewer words.")
-def greeting_is_short(greeting: str) -> Outcome:
+def greeting_is_short(greeting: str) -> CheckOutcome:
     problems = ["the greeting has more than 40 characters"] if len(greeting) > 40 else []
-    return Outcome(problems, holds="It fits.", remedy="Choose fewer words")
+    return CheckOutcome(problems, holds="It fits.", remedy="Choose fewer words")
 
 
 @stored_check("The stored card says what its greeting says. Reads the row and the object.")
-def card_says_the_greeting(stored: StoredPartition) -> Outcome:
+def card_says_the_greeting(stored: StoredPartition) -> CheckOutcome:
     path, gone = stored.file(stored.value(Card, "card").cloud_url)
     same = path is not None and path.read_text() == stored.value(str, "greeting")
     problems = [] if same else [gone or "the card says something else"]
-    return Outcome(problems, holds="It does.", remedy="Materialise 'card' again")
+    return CheckOutcome(problems, holds="It does.", remedy="Materialise 'card' again")
 
 
 @asset(POSTCARDS, GreetingRows(), code_version="1", kinds={"python"}, checks=[greeting_is_short])

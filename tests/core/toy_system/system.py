@@ -3,7 +3,7 @@
 import dagster as dg
 from core.toy_system.table import Postcard
 
-from videomoments_dagster.core.system import System
+from videomoments_dagster.core.systems import System
 
 POSTCARDS = System(
     name="postcards",

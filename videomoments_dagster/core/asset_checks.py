@@ -1,6 +1,6 @@
 """Asset checks: of what a step just made, and of what is stored, whenever somebody looks.
 
-A rule is a pure function from values to an `Outcome`; its parameters name the values that it wants,
+A rule is a pure function from values to an `CheckOutcome`; its parameters name the values that it wants,
 as an asset's do.
 """
 
@@ -22,7 +22,7 @@ ERROR = dg.AssetCheckSeverity.ERROR
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CheckOutcome:
     """What a rule found.
 
     Attributes:
@@ -67,7 +67,7 @@ class Outcome:
         return f"{first[:1].upper()}{first[1:]}{more}. {self.remedy}."
 
 
-Rule = Callable[..., Outcome]
+Rule = Callable[..., CheckOutcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class ResultCheck:
 
     def result(self, value: Any, available: Mapping[str, Any]) -> dg.AssetCheckResult:
         """Apply the rule to a value."""
-        outcome: Outcome = called_by_name(self.rule, value, available)
+        outcome: CheckOutcome = called_by_name(self.rule, value, available)
         return outcome.result(severity=self.severity, check_name=self.name)
 
 
