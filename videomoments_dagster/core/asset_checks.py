@@ -1,7 +1,7 @@
 """Asset checks: of what a step just made, and of what is stored, whenever somebody looks.
 
-A rule is a pure function from values to an `CheckOutcome`; its parameters name the values that it wants,
-as an asset's do.
+A rule is a pure function from values to a `CheckOutcome`; its parameters name the values that it
+wants, as an asset's do.
 """
 
 from __future__ import annotations

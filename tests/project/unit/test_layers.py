@@ -55,7 +55,7 @@ def room(module: str) -> str:
 def forbidden(importer: str, imported: str) -> bool:
     """Whether an import runs back up, or sideways into another system's rooms."""
     here, there = room(importer), room(imported)
-    top = imported.split(".")[0]
+    top = imported.split(".", maxsplit=1)[0]
     if here == "db":
         return top in (PACKAGE, "dagster")
     if here == "base":
