@@ -4,9 +4,17 @@ An upgrade of Dagster may break any of it: the tests of this module say what bro
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from dagster import (
+    AssetExecutionContext,
+    DagsterEvent,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRun,
+    EventLogEntry,
+)
 from dagster_postgres import (
     DagsterPostgresStorage,
     PostgresEventLogStorage,
@@ -14,9 +22,67 @@ from dagster_postgres import (
     PostgresScheduleStorage,
 )
 from dagster_postgres.utils import create_pg_engine, pg_url_from_config
+from dagster_shared.libraries import library_version_from_core_version
 from sqlalchemy import Connection, Engine, event
 
 from videomoments_dagster.core.patient_connection import connected_in_time
+
+
+def library_version(core: str) -> str:
+    """Give the version of dagster-postgres and the like that belongs to a version of dagster."""
+    return library_version_from_core_version(core)
+
+
+def set_pool_limit(instance: DagsterInstance, pool: str, limit: int) -> None:
+    """Let so many steps of a pool work at once."""
+    instance.event_log_storage.set_concurrency_slots(pool, limit)
+
+
+def fail_dead_run(instance: DagsterInstance, run: DagsterRun, why: str) -> None:
+    """Record that a run whose process is gone has failed, and free its places in pools.
+
+    Dagster's daemon would free them some time later; without one, nobody else would.
+    """
+    instance.report_run_failed(run, why)
+    instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def code_location_of(run: DagsterRun) -> str | None:
+    """Give the code location that a run was launched from; None for one of the command line."""
+    origin = run.remote_job_origin
+    return None if origin is None else origin.location_name
+
+
+def add_run_tags(instance: DagsterInstance, run_id: str, tags: Mapping[str, str]) -> None:
+    """Tag a run that is under way or has ended."""
+    instance.add_run_tags(run_id, tags)
+
+
+def events_of_run(
+    instance: DagsterInstance, run_id: str, types: Iterable[DagsterEventType]
+) -> list[DagsterEvent]:
+    """Give the events of some types that a run has left, in order."""
+    found = instance.get_records_for_run(run_id, of_type=set(types)).records
+    return [event for one in found if (event := one.event_log_entry.dagster_event) is not None]
+
+
+def follow_run(
+    instance: DagsterInstance, run_id: str, listener: Callable[[EventLogEntry], None]
+) -> None:
+    """Call a listener with each event of a run that this process executes, as it happens."""
+    instance.add_event_listener(run_id, listener)
+
+
+def heartbeat(instance: DagsterInstance, daemon: str) -> float | None:
+    """Give when a part of Dagster's daemon last showed itself, as seconds since 1970."""
+    beat = instance.get_daemon_heartbeats().get(daemon)
+    return None if beat is None else beat.timestamp
+
+
+def selected_assets(context: AssetExecutionContext) -> set[str]:
+    """Give the names of the assets that a run materialises."""
+    return {key.path[-1] for key in context.job_def.asset_layer.selected_asset_keys}
+
 
 _PARTITION_KNOWN_SECONDS = 1.0
 """For how long a partition that was there is taken to be there still; a step asks ten times."""
