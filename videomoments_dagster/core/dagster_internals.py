@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from dagster import (
-    AssetExecutionContext,
     DagsterEvent,
     DagsterEventType,
     DagsterInstance,
@@ -22,15 +21,9 @@ from dagster_postgres import (
     PostgresScheduleStorage,
 )
 from dagster_postgres.utils import create_pg_engine, pg_url_from_config
-from dagster_shared.libraries import library_version_from_core_version
 from sqlalchemy import Connection, Engine, event
 
 from videomoments_dagster.core.patient_connection import connected_in_time
-
-
-def library_version(core: str) -> str:
-    """Give the version of dagster-postgres and the like that belongs to a version of dagster."""
-    return library_version_from_core_version(core)
 
 
 def set_pool_limit(instance: DagsterInstance, pool: str, limit: int) -> None:
@@ -77,11 +70,6 @@ def heartbeat(instance: DagsterInstance, daemon: str) -> float | None:
     """Give when a part of Dagster's daemon last showed itself, as seconds since 1970."""
     beat = instance.get_daemon_heartbeats().get(daemon)
     return None if beat is None else beat.timestamp
-
-
-def selected_assets(context: AssetExecutionContext) -> set[str]:
-    """Give the names of the assets that a run materialises."""
-    return {key.path[-1] for key in context.job_def.asset_layer.selected_asset_keys}
 
 
 _PARTITION_KNOWN_SECONDS = 1.0
