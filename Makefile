@@ -4,7 +4,7 @@
 #   make test    set up, then run the tests
 #   make test-faults   set up, then run the tests that break things for minutes
 #   make dev     set up, then start the UI on http://127.0.0.1:3000
-#   make check   lint, format, types, migrations equal models
+#   make check   lint, format, types, migrations equal models, definitions load
 #   make bench   timings of the main parts
 #   make bench-backfill  300 short videos through Dagster's daemon; takes half an hour
 #   make bench-moments   topic boundaries against those that people drew
@@ -57,7 +57,8 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/db/integration/test_database_migrations.py
-	$(BIN)/dagster definitions validate --workspace workspace.yaml --log-level warning
+	$(BIN)/dg check defs
+	$(BIN)/dg list defs --json > /dev/null
 
 bench: setup
 	$(BIN)/python benchmarks/run.py

@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 import pytest
 
-from videomoments_dagster.cli.child_processes import marked
+from videomoments_dagster.cli.tied_process import marked
 
 # Generous: the machine may be busy with the other workers' tests.
 START_SECONDS = 150

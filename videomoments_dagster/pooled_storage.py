@@ -1,5 +1,5 @@
-"""The name that `dagster.yaml` files of installations hold."""
+"""The name by which `dagster.yaml` files ask for our storage, also those of old installations."""
 
-from videomoments_dagster.core.pooled_storage import PooledPostgresStorage
+from videomoments_dagster.core.dagster_internals import PooledPostgresStorage
 
 __all__ = ["PooledPostgresStorage"]

@@ -1,15 +1,9 @@
 """Dagster's instance on this machine: its home folder and its own database.
 
-Belongs here: making both ready before anything of Dagster is used, and opening the instance. Does
-not belong here: our database and its schema (`db`), or what Dagster runs.
-
 Dagster keeps an `alembic_version` of its own, so its tables are in another database than ours.
 """
 
-from __future__ import annotations
-
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +18,9 @@ from dagster import DagsterInstance
 from db.creation import ensure_database_exists
 from db.urls import described, normalised, rendered
 from videomoments_dagster.base.failures import DatabaseBusy, SettingsRejected
+from videomoments_dagster.base.files import replaced_whole
 from videomoments_dagster.core.configured_database import database_url
+from videomoments_dagster.core.dagster_internals import set_pool_limit
 from videomoments_dagster.core.pools import FIRST_LIMITS
 from videomoments_dagster.core.settings import Settings
 
@@ -121,24 +117,14 @@ def _place_config(home: Path) -> bool:
         home.mkdir(parents=True, exist_ok=True)
         if not config.exists():
             shipped = resources.files("videomoments_dagster.instance").joinpath(CONFIG_FILE)
-            _write_whole(config, shipped.read_text(encoding="utf-8"))
+            with replaced_whole(config) as part:
+                part.write_bytes(shipped.read_bytes())
         return URL_VARIABLE in config.read_text(encoding="utf-8")
     except OSError as error:
         raise SettingsRejected(
             f"Dagster's home folder {home} cannot be used: {error.strerror or error}",
             remedy=f"Set {HOME_VARIABLE} or VIDEOMOMENTS_HOME to a folder that can be written to",
         ) from error
-
-
-def _write_whole(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    unfinished = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _ensure_tables(url: str) -> None:
@@ -157,7 +143,7 @@ def _ensure_tables(url: str) -> None:
                 # Opening the instance is what makes the tables.
                 with DagsterInstance.get() as instance:
                     for pool, limit in FIRST_LIMITS.items():
-                        instance.event_log_storage.set_concurrency_slots(pool, limit)
+                        set_pool_limit(instance, pool, limit)
     finally:
         connection.close()
 

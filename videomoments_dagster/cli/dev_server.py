@@ -1,30 +1,18 @@
-"""The whole of it on one machine: database, migrations, code server, webserver and daemon.
-
-Belongs here: what is started in which order, and the end of all of it. Does not belong here: how
-processes are kept together (`child_processes`), or Dagster's instance (`dagster_instance`).
-
-The code server is shared by the webserver and the daemon, and reloads the code when the UI asks
-for it. It comes first: a webserver that finds none shows a broken location until it looks again.
-"""
-
-from __future__ import annotations
+"""The whole of it on one machine: the database, its migrations, and `dagster dev` on it."""
 
 import contextlib
-import hashlib
 import json
 import os
-import shutil
+import re
 import signal
 import socket
-import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 import click
 from filelock import FileLock, Timeout
@@ -32,14 +20,11 @@ from filelock import FileLock, Timeout
 import videomoments_dagster
 from db.schema_state import upgrade
 from videomoments_dagster.base.failures import SettingsRejected, VideoMomentsError
-from videomoments_dagster.cli.child_processes import Child, ChildGroup, kill_marked
 from videomoments_dagster.cli.dagster_instance import prepare_instance
+from videomoments_dagster.cli.tied_process import TiedProcess, kill_marked
 from videomoments_dagster.core.configured_database import database_url
 from videomoments_dagster.core.run_tags import CODE_LOCATION
 from videomoments_dagster.core.settings import Settings
-
-MODULE = "videomoments_dagster.definitions"
-LOG_FILE = "server.log"
 
 _START_SECONDS = 180.0
 _POLL_SECONDS = 0.2
@@ -48,6 +33,8 @@ _POLL_SECONDS = 0.2
 _ROUTINE = (
     "SensorDaemon - INFO",
     " - dagster - DEBUG",
+    "dagster-webserver - INFO",
+    "Launching Dagster services",
     "Instance is configured with the following daemons",
 )
 
@@ -83,25 +70,21 @@ def serve(settings: Settings, *, host: str = "127.0.0.1", port: int = 3000) -> i
         click.echo("Starting the database ...")
         url = database_url(settings)
         upgrade(url)
-        place = prepare_instance(settings)
         environment = {
             **os.environ,
-            **place.environment(),
+            **prepare_instance(settings).environment(),
             # Both, because the second wins where both are set.
             "DATABASE_URL": url,
             "DATABASE_SYNC_URL": url,
             "VIDEOMOMENTS_HOME": str(settings.home_folder),
         }
-        with (
-            _short_folder(str(folder)) as sockets,
-            _stopped_afterwards(
-                ChildGroup(mark=str(folder), log=folder / LOG_FILE, quiet=_ROUTINE)
-            ) as group,
-        ):
-            _start_all(group, environment, sockets=sockets, host=host, port=port)
+        with _dagster_dev(environment, folder, host=host, port=port) as process:
+            _wait_for_answer(process, f"{_address(host, port)}/server_info")
             click.echo(f"\nThe UI is at {_address(host, port)}/assets - Ctrl-C stops everything.")
             click.echo(f"Videos that are put into {inbox} are taken in.\n")
-            _watch(group)
+            while True:
+                _fail_if_ended(process)
+                time.sleep(_POLL_SECONDS)
     click.echo("Stopped.")
     return 0
 
@@ -114,89 +97,68 @@ def _inbox(settings: Settings) -> str:
     return settings.inbox_root
 
 
-def _start_all(
-    group: ChildGroup, environment: dict[str, str], *, sockets: Path, host: str, port: int
-) -> None:
-    code_socket = sockets / "code"
-    workspace = sockets / "workspace.yaml"
-    server = {"grpc_server": {"socket": str(code_socket), "location_name": CODE_LOCATION}}
-    # JSON is YAML.
-    workspace.write_text(json.dumps({"load_from": [server]}), encoding="utf-8")
+@contextmanager
+def _dagster_dev(
+    environment: dict[str, str], folder: Path, *, host: str, port: int
+) -> Iterator[TiedProcess]:
     click.echo("Loading the definitions ...")
-    group.start(
-        "code",
-        "dagster",
-        "code-server",
-        "start",
-        f"--socket={code_socket}",
-        f"--module-name={MODULE}",
-        f"--location-name={CODE_LOCATION}",
-        # It becomes part of the import path; the caller's folder has no business there.
-        f"--working-directory={Path(videomoments_dagster.__file__).parents[1]}",
-        "--log-level=warning",
-        # Runs are launched with this interpreter, not with whatever `dagster` is on the PATH.
-        "--use-python-environment-entry-point",
-        environment=environment,
-    )
-    _until(lambda: _connects(code_socket), group, what="code server")
     click.echo("Starting the webserver and the daemon ...")
-    group.start(
-        "webserver",
-        "dagster_webserver",
+    module = {
+        "module_name": "videomoments_dagster.definitions",
+        "location_name": CODE_LOCATION,
+        # It becomes part of the import path; the caller's folder has no business there.
+        "working_directory": str(Path(videomoments_dagster.__file__).parents[1]),
+    }
+    workspace = folder / "workspace.yaml"
+    # JSON is YAML.
+    workspace.write_text(json.dumps({"load_from": [{"python_module": module}]}), encoding="utf-8")
+    # The warning names `dg dev`: the same function, in 28 packages more.
+    ignored = "ignore:Function `dev_command` is superseded"
+    process = TiedProcess(
+        "dagster",
+        "dev",
+        f"--workspace={workspace}",
         f"--host={host}",
         f"--port={port}",
-        f"--workspace={workspace}",
-        "--dagster-log-level=warning",
-        environment=environment,
+        environment={**environment, "PYTHONWARNINGS": ignored},
+        mark=str(folder),
+        log=folder / "server.log",
+        routine=_ROUTINE,
     )
-    group.start(
-        "daemon", "dagster._daemon", "run", f"--workspace={workspace}", environment=environment
-    )
-    _until(lambda: _answers(f"{_address(host, port)}/server_info"), group, what="webserver")
+    try:
+        yield process
+    finally:
+        # From here on nothing interrupts: half a stop would leave processes behind.
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        with contextlib.suppress(OSError):
+            click.echo("Stopping ...")
+        process.stop()
 
 
-def _watch(group: ChildGroup) -> NoReturn:
-    while True:
-        _fail_if_ended(group)
-        time.sleep(_POLL_SECONDS)
-
-
-def _until(ready: Callable[[], bool], group: ChildGroup, *, what: str) -> None:
+def _wait_for_answer(process: TiedProcess, url: str) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while not ready():
-        _fail_if_ended(group)
+    while not _answers(url):
+        _fail_if_ended(process)
         if time.monotonic() > deadline:
             raise DevServerFailed(
-                f"the {what} did not answer within {_START_SECONDS:.0f} s",
-                remedy=f"See {group.log}",
+                f"the webserver did not answer within {_START_SECONDS:.0f} s",
+                remedy=f"See {process.log}",
             )
         time.sleep(_POLL_SECONDS)
 
 
-def _fail_if_ended(group: ChildGroup) -> None:
-    child = group.ended()
-    if child is not None:
+def _fail_if_ended(process: TiedProcess) -> None:
+    status = process.ended()
+    if status is not None:
+        how = f"signal {-status}" if status < 0 else f"status {status}"
+        errors = [
+            line for line in process.last_lines if re.match(r"[\w.]*(Error|Exception): ", line)
+        ]
+        said = [*filter(None, process.last_lines), *errors][-1:]
         raise DevServerFailed(
-            f"the {child.name} ended by itself{_how(child)}", remedy=f"See {group.log}"
+            ": ".join([f"Dagster ended by itself ({how})", *said]), remedy=f"See {process.log}"
         )
-
-
-def _how(child: Child) -> str:
-    child.finish_reading()
-    status = child.process.returncode
-    how = f" (signal {-status})" if status < 0 else f" (status {status})"
-    said = [line for line in child.last_lines if line.strip()]
-    return f"{how}: {said[-1].strip()}" if said else how
-
-
-def _connects(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(2)
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-    return True
 
 
 def _answers(url: str) -> bool:
@@ -268,35 +230,6 @@ def _note(folder: Path) -> str:
         return f" at {note['address']} (process {note['process']})"
     except (OSError, ValueError, KeyError):
         return ""
-
-
-@contextmanager
-def _short_folder(mark: str) -> Iterator[Path]:
-    """Give a folder for sockets, whose paths must fit into 108 bytes.
-
-    What a killed server of the same mark left is removed; the caller is the only one of its mark.
-    """
-    prefix = f"videomoments-{hashlib.sha256(os.fsencode(mark)).hexdigest()[:12]}-"
-    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=prefix))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _stopped_afterwards(group: ChildGroup) -> Iterator[ChildGroup]:
-    try:
-        yield group
-    finally:
-        # From here on nothing interrupts: half a stop would leave processes behind.
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-        with contextlib.suppress(OSError):
-            click.echo("Stopping ...")
-        group.stop(first=["daemon"])
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

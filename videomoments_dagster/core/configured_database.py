@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from db.embedded import EmbeddedPostgres
+from db.schema_state import upgrade
 from db.session import Database
 from videomoments_dagster.core.settings import Settings, load_settings
 
@@ -43,3 +44,25 @@ def open_database(url: str) -> Database:
         pool_timeout=settings.database_pool_timeout,
         echo=settings.database_echo,
     )
+
+
+def ready_database(settings: Settings) -> Database:
+    """Our database, with its server up and its schema current; looked at once in a process.
+
+    The embedded one is brought up to date by the way. A server that somebody named never is.
+
+    Raises:
+        db.errors.SchemaOutdated: The tables of a server that somebody named are not those that this
+            code needs.
+        db.errors.DatabaseProblem: The server cannot be started or reached, or refused.
+    """
+    return _ready(database_url(settings), is_embedded=settings.explicit_sync_url is None)
+
+
+@cache
+def _ready(url: str, *, is_embedded: bool) -> Database:
+    if is_embedded:
+        upgrade(url)
+    database = open_database(url)
+    database.check()
+    return database

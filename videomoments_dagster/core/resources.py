@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from db.run_claims import RunClaim
 from db.session import Database
 from videomoments_dagster.base.failures import ScratchExhausted
-from videomoments_dagster.core.configured_database import database_url, open_database
+from videomoments_dagster.core.configured_database import open_database, ready_database
 from videomoments_dagster.core.dagster_failures import failures_reported
 from videomoments_dagster.core.garbage import Collected, Garbage, collect, find_garbage
 from videomoments_dagster.core.model_calls import (
@@ -77,7 +77,9 @@ class DatabaseResource(dg.ConfigurableResource[Any]):
     def database(self) -> Database:
         """The pool for this process; opened at first use."""
         if self._database is None:
-            self._database = open_database(self.url or database_url(load_settings()))
+            self._database = (
+                open_database(self.url) if self.url else ready_database(load_settings())
+            )
         return self._database
 
     def transaction(self) -> AbstractContextManager[Session]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,7 @@ from postgres import fresh_database
 from sqlalchemy import event
 
 from db.urls import normalised, rendered
-from videomoments_dagster.core import pooled_storage
-from videomoments_dagster.core.pooled_storage import PooledPostgresStorage
+from videomoments_dagster.core.dagster_internals import PooledPostgresStorage
 
 PROJECT = Path(__file__).parents[3]
 FILES = ("videomoments_dagster/instance/dagster.yaml", "deploy/dagster.yaml")
@@ -119,47 +119,6 @@ def test_the_schema_and_a_partition_are_not_asked_for_again_and_again(
 @pytest.mark.parametrize("file", FILES)
 def test_both_instances_use_it(file: str) -> None:
     storage = yaml.safe_load((PROJECT / file).read_text())["storage"]["custom"]
-    assert storage["module"] == PooledPostgresStorage.__module__
-    assert storage["class"] == PooledPostgresStorage.__name__
-
-
-@pytest.mark.parametrize(
-    ("said", "waits"),
-    [
-        ('connection to server on socket "/x" failed: No such file or directory', True),
-        ("connection to server at 127.0.0.1 failed: Connection refused", True),
-        ("FATAL:  the database system is starting up", True),
-        ('FATAL:  password authentication failed for user "x"', False),
-        ('FATAL:  database "x" does not exist', False),
-    ],
-)
-def test_a_server_that_is_away_is_waited_for_and_one_that_refuses_is_not(
-    said: str, *, waits: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pooled_storage, "_FIRST_WAIT_SECONDS", 0.01)
-    attempts: list[int] = []
-
-    class Dialect:
-        def connect(self) -> str:
-            attempts.append(1)
-            if len(attempts) < 3:
-                raise psycopg2.OperationalError(said)
-            return "connected"
-
-    if waits:
-        assert pooled_storage._connected_in_time(Dialect(), None, [], {}) == "connected"
-    else:
-        with pytest.raises(psycopg2.OperationalError):
-            pooled_storage._connected_in_time(Dialect(), None, [], {})
-        assert attempts == [1]
-
-
-def test_a_server_that_stays_away_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pooled_storage, "_PATIENCE_SECONDS", 0.2)
-
-    class Dialect:
-        def connect(self) -> str:
-            raise psycopg2.OperationalError("Connection refused")
-
-    with pytest.raises(psycopg2.OperationalError):
-        pooled_storage._connected_in_time(Dialect(), None, [], {})
+    # Existing installations have it under this name.
+    assert storage["module"] == "videomoments_dagster.pooled_storage"
+    assert getattr(import_module(storage["module"]), storage["class"]) is PooledPostgresStorage

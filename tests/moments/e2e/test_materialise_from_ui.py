@@ -20,7 +20,7 @@ from dev_process import START_SECONDS, asked, dev, free_port, says, until
 from pipeline import ASSETS, PROFILES, talk_captions
 from postgres import fresh_database, rows_of
 
-from videomoments_dagster.cli.child_processes import marked
+from videomoments_dagster.cli.tied_process import marked
 
 
 class SlowServer(http.server.ThreadingHTTPServer):

@@ -1,0 +1,78 @@
+"""Connections to PostgreSQL that wait for a server which is being restarted."""
+
+import contextlib
+import socket
+import struct
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+_PATIENCE_SECONDS = 30.0
+_FIRST_WAIT_SECONDS = 0.1
+_LONGEST_WAIT_SECONDS = 2.0
+_ANSWER_SECONDS = 5.0
+
+_PROTOCOL_3 = 196608
+
+
+def connected_in_time(
+    dialect: Any, _record: object, arguments: list[Any], named: dict[str, Any]
+) -> Any:
+    """Connect, trying again for half a minute while no server takes sessions.
+
+    Meant for SQLAlchemy's event `do_connect`.
+
+    Raises:
+        psycopg2.OperationalError: The server stayed away, or refused.
+    """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    wait = _FIRST_WAIT_SECONDS
+    took_sessions = False
+    while True:
+        try:
+            return dialect.connect(*arguments, **named)
+        except psycopg2.OperationalError:
+            takes_sessions = _takes_sessions(named)
+            # Twice, since a server may have come up between the attempt and the look at it.
+            if (takes_sessions and took_sessions) or time.monotonic() + wait > deadline:
+                raise
+            took_sessions = takes_sessions
+        time.sleep(wait)
+        wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+
+
+def _takes_sessions(named: dict[str, Any]) -> bool:
+    """Whether a server answers and is not starting, stopping or recovering.
+
+    Before a session exists, libpq reports in words alone, in the server's language, and psycopg2
+    gives neither a SQLSTATE nor a class of its own. So the server is asked as `pg_isready` asks
+    it: the answer to a first message is either an error of class 57P, or anything else.
+    https://www.postgresql.org/docs/current/protocol-message-formats.html
+    """
+    said = f"user\0{named.get('user', '')}\0database\0{named.get('dbname', '')}\0\0".encode()
+    try:
+        with _plain_connection(named) as connection:
+            connection.sendall(struct.pack("!II", 8 + len(said), _PROTOCOL_3) + said)
+            answer = connection.recv(4096)
+    except socket.gaierror:
+        # A name that nobody knows is a mistake, and not a server that is away.
+        return True
+    except OSError:
+        return False
+    fields = answer[5:].split(b"\0") if answer[:1] == b"E" else []
+    return bool(answer) and not any(field.startswith(b"C57P") for field in fields)
+
+
+@contextlib.contextmanager
+def _plain_connection(named: dict[str, Any]) -> Any:
+    host, port = str(named.get("host") or "localhost"), int(named.get("port") or 5432)
+    if host.startswith("/"):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_ANSWER_SECONDS)
+            connection.connect(str(Path(host) / f".s.PGSQL.{port}"))
+            yield connection
+    else:
+        with socket.create_connection((host, port), timeout=_ANSWER_SECONDS) as connection:
+            yield connection
