@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
+_LINE_BREAKS = re.compile("\r\n?|[\u2028\u2029]")
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+# What turns the direction of what follows, lone surrogates, and what Unicode says is no character.
+# Marks that only say to which side punctuation belongs stay: right-to-left languages need them.
+_NOT_SHOWN = re.compile("[\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+
 
 def clock(seconds: float) -> str:
     """Seconds as `m:ss`, or `h:mm:ss` from an hour on; a started second does not count."""
@@ -25,3 +33,13 @@ def folded(text: object, *, longest: int | None = None) -> str:
     """
     line = " ".join(str(text).split())
     return line if longest is None or len(line) <= longest else line[: longest - 1] + "\u2026"
+
+
+def shown(text: str) -> str:
+    """Text without what steers a reader's terminal or browser; the same again changes nothing."""
+    return _NOT_SHOWN.sub("", _CONTROLS.sub(" ", _LINE_BREAKS.sub("\n", text)))
+
+
+def one_line(text: str) -> str:
+    """Text as `shown`, on one line."""
+    return folded(shown(text))

@@ -25,7 +25,7 @@ from rich.text import Text
 
 from videomoments_dagster.base.text import clock as whole_seconds
 from videomoments_dagster.cli.doctor import Finding
-from videomoments_dagster.cli.documents import Document, json_text
+from videomoments_dagster.moments.exports.json_document import Document, json_text
 
 # Wider than any line, so that nothing is wrapped for a reader who isn't a terminal.
 _UNBOUNDED_WIDTH = 1_000_000

@@ -3,9 +3,9 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from db import models, schema_state
-from db.queries import search_transcripts
 from db.session import Database
 from videomoments_dagster.moments import search
+from videomoments_dagster.moments.search import search_transcripts
 
 
 def _add(session: Session, identifier: str, *sentences: str) -> None:

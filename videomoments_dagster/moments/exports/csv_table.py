@@ -43,21 +43,23 @@ def csv_table(material: Material) -> str:
     written = io.StringIO(newline="")
     rows = csv.writer(written, lineterminator="\r\n")
     rows.writerow(COLUMNS)
-    for exported in required_moments(material):
-        moment = exported.document
-        refined, clip = moment["refined"] or {}, moment["clip"] or {}
+    thumbnails = material.stored.thumbnails_by_root
+    for moment in required_moments(material):
+        root, refined, clip = moment.root, moment.refined, moment.clip
+        thumbnail = thumbnails.get(root.identifier) if clip else None
         cells = (
-            material.identifier,
-            exported.identifier,
-            moment["start_time"],
-            moment["end_time"],
-            round(moment["end_time"] - moment["start_time"], 6),
-            exported.title,
-            moment["score"],
-            moment["scoring_model"],
-            moment["generation_model"],
-            *(refined.get(name) for name in ("start_time", "end_time", "score")),
-            *(clip.get(name) for name in ("start_time", "end_time", "cloud_url", "thumbnail_url")),
+            material.video.identifier,
+            root.identifier,
+            root.start_time,
+            root.end_time,
+            round(root.end_time - root.start_time, 6),
+            moment.title,
+            root.score,
+            root.scoring_model,
+            root.generation_model,
+            *(getattr(refined, name, None) for name in ("start_time", "end_time", "score")),
+            *(getattr(clip, name, None) for name in ("start_time", "end_time", "cloud_url")),
+            thumbnail and thumbnail.cloud_url,
         )
         rows.writerow([_harmless(cell) for cell in cells])
     return written.getvalue()

@@ -1,16 +1,61 @@
-"""Everything that is stored of a video, as one JSON document. `docs/exports.md` has its fields."""
+"""What is stored of videos as plain data for JSON. `docs/exports.md` has the fields."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any
 
-from videomoments_dagster.moments.exports.material import Document, Material
+from videomoments_dagster.core.text_columns import CODEC_CHARACTERS, fitted, indexable_source_url
+from videomoments_dagster.moments.exports.material import Material
+from videomoments_dagster.moments.history.run_facts import HistoryRow
+from videomoments_dagster.moments.reading import ListedVideo, StoredVideo
+from videomoments_dagster.moments.records import Moment
+from videomoments_dagster.moments.storage.video_rows import kibibytes
+from videomoments_dagster.sources.locations import redact
+
+Document = dict[str, Any]
 
 VERSION = 1
 """Raised when a field goes or changes its meaning; new fields may come at any time."""
 
+_EXCERPT_CHARACTERS = 200
+# Fields that a document has in common with the value it is made from.
+_SOURCE = ("location", "title", "captions", "transcription_engine", "profile")
+_MOMENT = (
+    "start_time",
+    "end_time",
+    "title",
+    "score",
+    "scoring_model",
+    "scored_at",
+    "generation_model",
+)
+_CLIP = (
+    "cloud_url",
+    "start_time",
+    "end_time",
+    "padding_left",
+    "padding_right",
+    "file_size_kb",
+    "format",
+    "video_codec",
+    "audio_codec",
+    "resolution",
+)
+_CONFIG = (
+    "model",
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_moment_length",
+    "max_moment_length",
+    "min_moments",
+    "max_moments",
+)
 # json escapes C0 controls only. A terminal obeys C1 controls too, and characters that turn the
 # direction of text can make a line read as another one.
 _STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -18,7 +63,7 @@ _STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 
 def json_document(material: Material) -> str:
     """Write all that is stored, whatever of it there is."""
-    document: Document = {"videomoments_export": VERSION, **material.document}
+    document = {"videomoments_export": VERSION, **whole_document(material.stored)}
     return json_text(document) + "\n"
 
 
@@ -26,3 +71,174 @@ def json_text(document: Any) -> str:
     """Write a document as JSON that a terminal may show; equal documents give equal text."""
     written = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
+
+
+def listed_document(video: ListedVideo) -> Document:
+    """A line of the list of videos."""
+    return {name: _plain(value) for name, value in asdict(video).items()}
+
+
+def video_document(stored: StoredVideo) -> Document:
+    """All that is stored of a video, the transcript in brief.
+
+    The same rows give the same document: lists have a total order, times are ISO 8601 in UTC,
+    numbers are as stored. Locations are without credentials and tokens. A video that was never
+    materialised has its source and nothing else.
+    """
+    refined = [
+        _moment(one, stored, parent=one.parent_identifier)
+        for one in (stored.refined.moments if stored.refined else ())
+    ]
+    refined_of = {one["parent"]: one for one in refined}
+    thumbnails = stored.thumbnails_by_root
+    clips = {
+        clip.moment_identifier: {
+            "moment": clip.moment_identifier,
+            **_fields(clip, _CLIP),
+            "created_at": _written(stored, "clip", clip.moment_identifier),
+            "thumbnail_url": thumbnail and thumbnail.cloud_url,
+        }
+        for clip in sorted(
+            stored.clips_by_root.values(),
+            key=lambda clip: (clip.start_time, clip.end_time, clip.moment_identifier),
+        )
+        for thumbnail in (thumbnails.get(clip.moment_identifier),)
+    }
+    return {
+        "identifier": stored.identifier,
+        "state": stored.state,
+        "source": _source(stored),
+        **_facts(stored),
+        "transcript": _transcript(stored),
+        "generation_config": _configs(stored),
+        "moments": [
+            {
+                **_moment(root, stored),
+                "refined": refined_of.get(root.identifier),
+                "clip": clips.get(root.identifier),
+            }
+            for root in stored.roots
+        ],
+        "refined_moments": refined,
+        "clips": list(clips.values()),
+        "thumbnails": [
+            {
+                "clip_of_moment": owner,
+                "cloud_url": thumbnails[owner].cloud_url,
+                "file_size_kb": thumbnails[owner].file_size_kb,
+                "created_at": _written(stored, "thumbnail", owner),
+            }
+            for owner in (None, *clips)
+            if owner in thumbnails
+        ],
+        "history": [_run(run, stored) for run in stored.runs],
+    }
+
+
+def whole_document(stored: StoredVideo) -> Document:
+    """The same with the whole transcript, and when moments were made and why there are few."""
+    document, transcript = video_document(stored), stored.transcript
+    if transcript is not None:
+        # In the order in which the database gives the fields.
+        document["transcript"] |= {
+            "full_text": transcript.full_text,
+            "segments": [
+                {"end": one.end, "text": one.text, "start": one.start}
+                for one in transcript.segments
+            ],
+            "words": [
+                {"end": one.end, "word": one.text, "start": one.start} for one in transcript.words
+            ],
+        }
+    made = _written(stored, "made", "moments")
+    why = stored.moments.why_fewer if stored.moments else ""
+    return {**document, "moments_made": made and {"at": made, "why_fewer": why or None}}
+
+
+def _source(stored: StoredVideo) -> Document | None:
+    source = stored.source
+    if source is None:
+        return None
+    captions = source.captions and redact(source.captions)
+    shown = replace(source, location=redact(source.location), captions=captions)
+    return {**_fields(shown, _SOURCE), "created_at": _written(stored, "source")}
+
+
+def _facts(stored: StoredVideo) -> Document:
+    video, source = stored.video, stored.source
+    facts = video.facts if video else None
+    picture, sound = (facts.video, facts.audio) if facts else (None, None)
+    if video is not None:
+        location = video.source_url and indexable_source_url(video.source_url)
+    else:
+        location = source and source.location
+    return {
+        "source_url": location and redact(location),
+        "cloud_url": video and video.cloud_url,
+        "title": video.title if video else source and source.title,
+        "duration_seconds": facts and facts.duration_seconds,
+        "file_size_kb": facts and kibibytes(facts.size_bytes),
+        "video_codec": picture and fitted(picture.codec, CODEC_CHARACTERS),
+        "audio_codec": sound and fitted(sound.codec, CODEC_CHARACTERS),
+        "resolution": picture and picture.resolution,
+        "frame_rate": picture and picture.frame_rate,
+        "created_at": _written(stored, "video"),
+    }
+
+
+def _transcript(stored: StoredVideo) -> Document | None:
+    transcript = stored.transcript
+    return transcript and {
+        "language": transcript.language,
+        "number_of_words": len(transcript.words),
+        "number_of_segments": len(transcript.segments),
+        "transcription_service": transcript.transcription_service,
+        "processing_time_seconds": transcript.processing_time_seconds,
+        "text_begins": transcript.full_text[:_EXCERPT_CHARACTERS],
+        "created_at": _written(stored, "transcript"),
+    }
+
+
+def _configs(stored: StoredVideo) -> Document | None:
+    configs = stored.configs
+    if configs is None:
+        return None
+    generation, refinement = (
+        {**_fields(one, _CONFIG), "config_hash": stored.note("config", kind).config_hash}
+        for kind, one in (
+            ("generation", configs.generation),
+            ("refinement", configs.refinement),
+        )
+    )
+    shift = {"max_shift_seconds": configs.max_shift_seconds}
+    return {"profile": configs.profile, **generation, "refinement": {**refinement, **shift}}
+
+
+def _moment(moment: Moment, stored: StoredVideo, **parent: str | None) -> Document:
+    note = stored.note("moment", moment.identifier)
+    return {
+        "identifier": moment.identifier,
+        **parent,
+        **_fields(moment, _MOMENT),
+        "config_hash": note.config_hash,
+        "created_at": _plain(note.written_at),
+    }
+
+
+def _run(run: HistoryRow, stored: StoredVideo) -> Document:
+    document = {name: _plain(value) for name, value in asdict(run).items()}
+    beginning = {name: document.pop(name) for name in ("identifier", "pipeline_type", "status")}
+    config_hash = stored.note("run", run.identifier).config_hash
+    return {**beginning, "config_hash": config_hash, **document}
+
+
+def _fields(value: object, names: Iterable[str]) -> Document:
+    return {name: _plain(getattr(value, name)) for name in names}
+
+
+def _written(stored: StoredVideo, kind: str, name: str | None = None) -> Any:
+    return _plain(stored.note(kind, name).written_at)
+
+
+def _plain(value: Any) -> Any:
+    return f"{value.isoformat(timespec='milliseconds')}Z" if isinstance(value, datetime) else value

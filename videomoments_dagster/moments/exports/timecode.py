@@ -1,7 +1,4 @@
-"""Frame rates, frames and SMPTE timecodes.
-
-Belongs here: exact conversion between seconds, frames and timecodes. Does not belong here: any
-file format.
+"""Frame rates, frames and SMPTE timecodes, and exact conversion between them and seconds.
 
 Seconds are floats on the presented timeline. They become frames by exact rational arithmetic, so
 that an hour of 29.97 is not a frame off.
@@ -86,11 +83,6 @@ def frame_rate_of(stored: float | None) -> FrameRate:
 def frames_at(seconds: float, rate: FrameRate) -> int:
     """The frame nearest to a time; halves go up."""
     return math.floor(Fraction(seconds) * rate.exact + Fraction(1, 2))
-
-
-def seconds_at(frames: int, rate: FrameRate) -> float:
-    """The time at which a frame begins, seconds."""
-    return float(frames / rate.exact)
 
 
 def timecode(frames: int, rate: FrameRate) -> str:

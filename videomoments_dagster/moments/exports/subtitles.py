@@ -1,22 +1,23 @@
-"""A transcript as captions that can be read: which words are shown when, on which lines.
+"""A transcript as subtitles that can be read, and the files that players take: WebVTT and SubRip.
 
-Belongs here: cues. Does not belong here: how a file spells them (`webvtt`, `subrip`).
-
-What holds of all cues: at most two lines of 42 columns; no cue begins before the one before it
-has ended; each is shown for 1 to 7 seconds, or shorter where the next words follow sooner. Times
-are whole milliseconds, as both formats have them.
+Of all subtitles holds: at most two lines of 42 columns; none begins before the one before it has
+ended; each is shown for 1 to 7 seconds, or shorter where the next words follow sooner. Times are
+whole milliseconds, as both formats have them.
 """
 
 from __future__ import annotations
 
+import html
 import math
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise, zip_longest
 
-from videomoments_dagster.moments.exports.material import one_line
+from videomoments_dagster.base.text import one_line
+from videomoments_dagster.moments.exports.material import Material, required_transcript
 from videomoments_dagster.speech.transcript import Segment, Word
 
 LINE_COLUMNS = 42
@@ -29,11 +30,13 @@ _PAUSE_MS = 1500
 _FILLED = 0.9
 _WIDE = {"W", "F"}
 _COLON_OF_TIME = re.compile(r":(?=\d+[.,]\d)")
+# SubRip has no escapes, and players take these for tags and times.
+_LOOK_ALIKES = str.maketrans({"<": "\u2039", ">": "\u203a", "{": "(", "}": ")"})
 
 
 @dataclass(frozen=True, slots=True)
-class Cue:
-    """A caption.
+class Subtitle:
+    """A subtitle.
 
     Attributes:
         start_ms: When it appears, milliseconds.
@@ -56,19 +59,52 @@ class _Piece:
     ends_segment: bool = False
 
 
-def cues(segments: Sequence[Segment], words: Sequence[Word]) -> tuple[Cue, ...]:
-    """Divide a transcript into cues, at the times of its words.
+def webvtt(material: Material) -> str:
+    """Write the transcript as WebVTT (https://www.w3.org/TR/webvtt1/).
+
+    `&`, `<` and `>` are escaped, so that nothing that is said is taken for a tag, and `-->` for
+    a time.
+
+    Raises:
+        ResultMissing: There is no transcript.
+    """
+    blocks = ["WEBVTT\n"]
+    for one in _of(material):
+        lines = [html.escape(without_times(line), quote=False) for line in one.lines]
+        blocks.append("\n".join([_times(one, point="."), *lines, ""]))
+    return "\n".join(blocks)
+
+
+def subrip(material: Material) -> str:
+    """Write the transcript as SubRip.
+
+    The format has no escapes: `<` and `>` become single angle quotation marks and braces
+    become parentheses, so that nothing that is said is taken for a tag, and `-->` for a time.
+
+    Raises:
+        ResultMissing: There is no transcript.
+    """
+    blocks: list[str] = []
+    for number, one in enumerate(_of(material), start=1):
+        lines = [without_times(line).translate(_LOOK_ALIKES) for line in one.lines]
+        blocks.append("\n".join([str(number), _times(one, point=","), *lines, ""]))
+    return "\n".join(blocks)
+
+
+def subtitles(segments: Sequence[Segment], words: Sequence[Word]) -> tuple[Subtitle, ...]:
+    """Divide a transcript into subtitles, at the times of its words.
 
     Args:
         segments: In time order.
         words: In time order, each inside a segment. A segment without words is shared out evenly.
     """
-    shown: list[Cue] = []
-    for run in _runs(list(_pieces(segments, words))):
+    shown: list[Subtitle] = []
+    for run in _runs(_pieces(segments, words)):
         for group in _grouped(run):
             lines = _laid_out(_joined(group))
             if lines:
-                shown.append(Cue(group[0].start_ms, max(piece.end_ms for piece in group), lines))
+                end = max(piece.end_ms for piece in group)
+                shown.append(Subtitle(group[0].start_ms, end, lines))
     return tuple(_timed(shown))
 
 
@@ -85,56 +121,61 @@ def columns(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(
-        0
-        if unicodedata.category(character) in {"Mn", "Me", "Cf"}
-        else 2
-        if unicodedata.east_asian_width(character) in _WIDE
-        else 1
+        1 + (unicodedata.east_asian_width(character) in _WIDE)
         for character in text
+        if unicodedata.category(character) not in {"Mn", "Me", "Cf"}
     )
+
+
+def _of(material: Material) -> tuple[Subtitle, ...]:
+    transcript = required_transcript(material)
+    return subtitles(transcript.segments, transcript.words)
+
+
+def _times(one: Subtitle, *, point: str) -> str:
+    return f"{_clock(one.start_ms, point)} --> {_clock(one.end_ms, point)}"
+
+
+def _clock(milliseconds: int, point: str) -> str:
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{point}{rest:03d}"
 
 
 def _pieces(segments: Sequence[Segment], words: Sequence[Word]) -> Iterator[_Piece]:
     at = 0
-    for number, segment in enumerate(segments):
-        following = segments[number + 1].start if number + 1 < len(segments) else None
-        its_words: list[Word] = []
-        while at < len(words) and (following is None or words[at].start < following):
-            its_words.append(words[at])
-            at += 1
+    for segment, following in zip_longest(segments, segments[1:]):
+        end = len(words)
+        if following is not None:
+            end = bisect_left(words, following.start, lo=at, key=lambda word: word.start)
         pieces = [
             small
-            for piece in _texts_with_times(segment, its_words)
+            for piece in _texts_with_times(segment, words[at:end])
             for small in _no_longer_than_a_line(piece)
         ]
-        for place, piece in enumerate(pieces):
-            last = place + 1 == len(pieces)
-            yield _Piece(
-                piece.text + " " if last else piece.text,
-                piece.start_ms,
-                piece.end_ms,
-                ends_segment=last,
-            )
+        at = end
+        yield from pieces[:-1]
+        for last in pieces[-1:]:
+            yield replace(last, text=last.text + " ", ends_segment=True)
 
 
 def _texts_with_times(segment: Segment, words: Sequence[Word]) -> list[_Piece]:
     """The segment's own text (which knows where spaces and commas are) at its words' times."""
     text = one_line(segment.text)
+    if not words:
+        return [_Piece(text, _ms(segment.start), _ms(segment.end))] if text else []
+    said = [one_line(word.text) for word in words]
     starts: list[int] = []
     found = 0
-    for word in words:
-        found = text.find(one_line(word.text), found)
+    for one in said:
+        found = text.find(one, found)
         if found < 0:
+            # The segment does not say its words: they are shown as they are.
+            texts = [f"{each} " for each in said]
             break
         starts.append(found)
-        found += len(one_line(word.text))
-    if not words:
-        return [_Piece(text, _ms(segment.start), _ms(segment.end))]
-    if found < 0:
-        texts = [f"{one_line(word.text)} " for word in words]
+        found += len(one)
     else:
-        edges = [0, *starts[1:], len(text)]
-        texts = [text[a:b] for a, b in pairwise(edges)]
+        texts = [text[a:b] for a, b in pairwise([0, *starts[1:], len(text)])]
     return [
         _Piece(text, _ms(word.start), _ms(word.end))
         for text, word in zip(texts, words, strict=True)
@@ -144,30 +185,24 @@ def _texts_with_times(segment: Segment, words: Sequence[Word]) -> list[_Piece]:
 
 def _no_longer_than_a_line(piece: _Piece) -> list[_Piece]:
     """The piece, or parts of it that fit on a line, at spaces where there are any."""
-    if columns(piece.text.rstrip()) <= LINE_COLUMNS:
-        return [piece]
     parts: list[str] = []
     rest = piece.text
     while columns(rest.rstrip()) > LINE_COLUMNS:
-        end = len(rest)
-        while columns(rest[:end]) > LINE_COLUMNS:
-            end -= 1
-        space = rest.rfind(" ", 1, end)
-        cut = space + 1 if space > 0 else max(end, 1)
+        fits = next(n for n in range(len(rest), 0, -1) if columns(rest[:n]) <= LINE_COLUMNS)
+        cut = rest.rfind(" ", 1, fits) + 1 or fits
         parts.append(rest[:cut])
         rest = rest[cut:]
     parts.append(rest)
     span, whole = piece.end_ms - piece.start_ms, len(piece.text)
-    pieces: list[_Piece] = []
-    before = 0
-    for part in parts:
-        start = piece.start_ms + span * before // whole
-        before += len(part)
-        pieces.append(_Piece(part, start, piece.start_ms + span * before // whole))
-    return [one for one in pieces if one.text.strip()]
+    times = [piece.start_ms + span * n // whole for n in accumulate(map(len, parts), initial=0)]
+    return [
+        _Piece(part, start, end)
+        for part, (start, end) in zip(parts, pairwise(times), strict=True)
+        if part.strip()
+    ]
 
 
-def _runs(pieces: Sequence[_Piece]) -> Iterator[list[_Piece]]:
+def _runs(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
     """Pieces between which nothing ends: a segment, or several that are short, without a pause."""
     run: list[_Piece] = []
     for piece in pieces:
@@ -204,11 +239,10 @@ def _divided(run: Sequence[_Piece], *, filled: float) -> Iterator[list[_Piece]]:
                 group, used = [], 0
         group.append(piece)
         used += columns(piece.text)
-    if group:
-        yield group
+    yield group
 
 
-def _joined(pieces: Sequence[_Piece]) -> str:
+def _joined(pieces: Iterable[_Piece]) -> str:
     return "".join(piece.text for piece in pieces)
 
 
@@ -232,19 +266,14 @@ def _breaks(text: str, places: Iterable[int]) -> list[tuple[str, str]]:
     return [pair for pair in pairs if all(line and columns(line) <= LINE_COLUMNS for line in pair)]
 
 
-def _timed(shown: Sequence[Cue]) -> Iterator[Cue]:
-    """The cues, none before the end of the one before it, none longer than can be borne."""
-    before = -1
+def _timed(shown: Sequence[Subtitle]) -> Iterator[Subtitle]:
+    """The subtitles, none before the end of the one before it, none longer than can be borne."""
     starts: list[int] = []
-    for cue in shown:
-        before = max(cue.start_ms, before + 1, 0)
-        starts.append(before)
-    for number, cue in enumerate(shown):
-        start = starts[number]
-        end = min(max(cue.end_ms, start + SHORTEST_MS), start + LONGEST_MS)
-        if number + 1 < len(starts):
-            end = min(end, starts[number + 1])
-        yield Cue(start, end, cue.lines)
+    for one in shown:
+        starts.append(max(one.start_ms, starts[-1] + 1 if starts else 0))
+    for one, start, following in zip_longest(shown, starts, starts[1:]):
+        end = min(max(one.end_ms, start + SHORTEST_MS), start + LONGEST_MS)
+        yield Subtitle(start, end if following is None else min(end, following), one.lines)
 
 
 def _ms(seconds: float) -> int:

@@ -1,0 +1,244 @@
+"""What is stored of videos as frozen values, read in one look at the database.
+
+The page, the exports, the command line and other systems read here, and only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from db.models.moments.pipeline_history import PipelineHistory
+from db.models.moments.video import Video as VideoRow
+from videomoments_dagster.moments.history.run_facts import HistoryRow
+from videomoments_dagster.moments.records import (
+    Clip,
+    Clips,
+    Moment,
+    Moments,
+    SelectedConfigs,
+    Source,
+    Thumbnail,
+    Thumbnails,
+    Video,
+)
+from videomoments_dagster.moments.registered_sources import registered_source
+from videomoments_dagster.moments.storage.clip_rows import ClipRows
+from videomoments_dagster.moments.storage.generation_config_rows import GenerationConfigRows
+from videomoments_dagster.moments.storage.moment_rows import RefinedMomentRows, RootMomentRows
+from videomoments_dagster.moments.storage.thumbnail_rows import ThumbnailRows
+from videomoments_dagster.moments.storage.transcript_rows import TranscriptRows
+from videomoments_dagster.moments.storage.video_rows import VideoRows
+from videomoments_dagster.speech.transcript import Transcript
+
+State = Literal["registered", "materialised"]
+
+
+@dataclass(frozen=True, slots=True)
+class RowNote:
+    """When a row was written, UTC without zone, and the hash of the config behind it, if any."""
+
+    written_at: datetime | None = None
+    config_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVideo:
+    """All that is stored of one video; None for what was never materialised.
+
+    Attributes:
+        identifier: The business identifier.
+        source: Where it is registered from.
+        video: The video.
+        transcript: What is said in it.
+        configs: What its moments are made with.
+        moments: Root moments.
+        refined: Refined moments.
+        clips: Clips of root moments.
+        thumbnails: Thumbnails.
+        runs: Its runs, newest first.
+        notes: On the rows behind all this: by "source", "video", "transcript", "config" (with
+            "generation" or "refinement"), "made" (with an asset), and "moment", "clip",
+            "thumbnail" or "run" with an identifier (of a clip or its thumbnail, the moment's).
+    """
+
+    identifier: str
+    source: Source | None = None
+    video: Video | None = None
+    transcript: Transcript | None = None
+    configs: SelectedConfigs | None = None
+    moments: Moments | None = None
+    refined: Moments | None = None
+    clips: Clips | None = None
+    thumbnails: Thumbnails | None = None
+    runs: tuple[HistoryRow, ...] = ()
+    notes: Mapping[tuple[str, str | None], RowNote] = field(default_factory=dict)
+
+    @property
+    def state(self) -> State:
+        """Whether anything is stored of it yet."""
+        return "registered" if self.video is None else "materialised"
+
+    def note(self, kind: str, name: str | None = None) -> RowNote:
+        """One of the notes; an empty one where there is none."""
+        return self.notes.get((kind, name), RowNote())
+
+    @property
+    def roots(self) -> tuple[Moment, ...]:
+        """Root moments in time order."""
+        return self.moments.moments if self.moments else ()
+
+    @property
+    def refined_by_root(self) -> dict[str | None, Moment]:
+        """Refined moments by the root that they refine."""
+        return {
+            one.parent_identifier: one for one in (self.refined.moments if self.refined else ())
+        }
+
+    @property
+    def clips_by_root(self) -> dict[str, Clip]:
+        """Clips by their root moment, in time order."""
+        return {one.moment_identifier: one for one in (self.clips.clips if self.clips else ())}
+
+    @property
+    def thumbnails_by_root(self) -> dict[str | None, Thumbnail]:
+        """Thumbnails by the root moment of their clip; None for the video's own."""
+        stored = self.thumbnails.thumbnails if self.thumbnails else ()
+        return {one.clip_of_moment: one for one in stored}
+
+
+@dataclass(frozen=True, slots=True)
+class ListedVideo:
+    """A video in a list: how much there is of it, and its last run. Times are UTC without zone."""
+
+    identifier: str
+    state: State
+    title: str | None
+    duration_seconds: float | None
+    moments: int
+    clips: int
+    last_status: str | None
+    last_pipeline_type: str | None
+    last_started_at: datetime | None
+    created_at: datetime
+
+
+def read_video(session: Session, identifier: str) -> StoredVideo | None:
+    """Read all that is stored of a video; None where it is neither registered nor stored.
+
+    The number of queries is the same whatever is stored.
+
+    Args:
+        session: A session that sees one moment of the database.
+        identifier: The video's business identifier.
+    """
+    source = registered_source(session, identifier=identifier)
+    video = VideoRows().read(session, video=identifier)
+    if video is None and source is None:
+        return None
+    return StoredVideo(
+        identifier=identifier,
+        source=source,
+        video=video,
+        transcript=TranscriptRows().read(session, video=identifier),
+        configs=GenerationConfigRows().read(session, video=identifier),
+        moments=RootMomentRows().read(session, video=identifier),
+        refined=RefinedMomentRows().read(session, video=identifier),
+        clips=ClipRows().read(session, video=identifier),
+        thumbnails=ThumbnailRows().read(session, video=identifier),
+        runs=_runs(session, identifier),
+        notes={
+            (kind, name): RowNote(written_at, config_hash)
+            for kind, name, written_at, config_hash in session.execute(
+                _NOTES, {"video": identifier}
+            )
+        },
+    )
+
+
+def read_videos(session: Session, *, limit: int | None = None) -> list[ListedVideo]:
+    """Read a line for each video, the newest first, registered ones included.
+
+    Args:
+        session: A session on the database.
+        limit: How many at most; None for all.
+    """
+    return [ListedVideo(*row) for row in session.execute(_LIST, {"limit": limit})]
+
+
+def _runs(session: Session, identifier: str) -> tuple[HistoryRow, ...]:
+    rows = session.execute(
+        select(*(getattr(PipelineHistory, one.name) for one in fields(HistoryRow)))
+        .join(VideoRow, VideoRow.id == PipelineHistory.video_id)
+        .where(VideoRow.identifier == identifier)
+        .order_by(PipelineHistory.started_at.desc(), PipelineHistory.id.desc())
+    )
+    return tuple(HistoryRow(*row) for row in rows)
+
+
+_NOTES = text(
+    """
+    WITH this AS (SELECT id, created_at FROM videos WHERE identifier = :video)
+    SELECT 'source', NULL, created_at, NULL FROM pipeline.sources WHERE identifier = :video
+    UNION ALL SELECT 'video', NULL, created_at, NULL FROM this
+    UNION ALL SELECT 'transcript', NULL, made.created_at, NULL
+        FROM transcripts AS made JOIN this ON this.id = video_id
+    UNION ALL SELECT 'config', operation_type, config.created_at, config_hash
+        FROM pipeline.selected_configs JOIN this ON this.id = video_id
+        JOIN generation_configs AS config
+        ON config.id IN (generation_config_id, refinement_config_id)
+    UNION ALL SELECT 'made', asset, updated_at, NULL
+        FROM pipeline.materialisations JOIN this ON this.id = video_id
+    UNION ALL SELECT 'moment', moments.identifier, moments.created_at, config_hash
+        FROM moments JOIN this ON this.id = video_id
+        LEFT JOIN generation_configs AS config ON config.id = generation_config_id
+    UNION ALL SELECT 'clip', moments.identifier, clips.created_at, NULL
+        FROM clips JOIN this ON this.id = clips.video_id
+        JOIN moments ON moments.id = moment_id
+    UNION ALL SELECT 'thumbnail', NULL, own.created_at, NULL
+        FROM thumbnails AS own JOIN this ON this.id = own.video_id
+    UNION ALL SELECT 'thumbnail', moments.identifier, thumbnails.created_at, NULL
+        FROM clips JOIN this ON this.id = clips.video_id
+        JOIN moments ON moments.id = moment_id
+        JOIN thumbnails ON clip_id = clips.id
+    UNION ALL SELECT 'run', run.identifier, run.created_at, config_hash
+        FROM pipeline_history AS run JOIN this ON this.id = video_id
+        JOIN generation_configs AS config ON config.id = generation_config_id
+    """
+)
+
+# One statement: at most `limit` videos are looked up in the other tables, each by an index.
+_LIST = text(
+    """
+    WITH listed AS (
+        SELECT
+            coalesce(videos.identifier, sources.identifier) AS identifier, videos.id,
+            coalesce(videos.title, sources.title) AS title, videos.duration_seconds,
+            coalesce(sources.created_at, videos.created_at) AS created_at
+        FROM videos
+        FULL JOIN pipeline.sources AS sources ON sources.identifier = videos.identifier
+        ORDER BY created_at DESC, identifier
+        LIMIT :limit
+    )
+    SELECT
+        listed.identifier,
+        CASE WHEN listed.id IS NULL THEN 'registered' ELSE 'materialised' END,
+        listed.title, listed.duration_seconds,
+        (SELECT count(*) FROM moments WHERE video_id = listed.id AND is_refined IS NOT TRUE),
+        (SELECT count(*) FROM clips WHERE video_id = listed.id),
+        run.status, run.pipeline_type, run.started_at, listed.created_at
+    FROM listed
+    LEFT JOIN LATERAL (
+        SELECT status, pipeline_type, started_at FROM pipeline_history
+        WHERE pipeline_history.video_id = listed.id
+        ORDER BY started_at DESC, id DESC
+        LIMIT 1
+    ) AS run ON true
+    ORDER BY listed.created_at DESC, listed.identifier
+    """
+)
