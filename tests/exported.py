@@ -7,15 +7,12 @@ from typing import Any
 
 from videomoments_dagster.media.facts import AudioStream, MediaFacts, VideoStream
 from videomoments_dagster.moments.exports.material import Material, material_of
-from videomoments_dagster.moments.reading import RowNote, StoredVideo
+from videomoments_dagster.moments.reading import RegisteredVideo, RowNote, StoredVideo
 from videomoments_dagster.moments.records import (
     Clip,
-    Clips,
     Moment,
-    Moments,
     Source,
     Thumbnail,
-    Thumbnails,
     Video,
 )
 from videomoments_dagster.speech.transcript import Segment, Transcript, Word
@@ -39,7 +36,7 @@ def moment_document(number: int, start: float, end: float, **fields: Any) -> dic
     }
 
 
-def stored_video(*moments: dict[str, Any], **fields: Any) -> StoredVideo:
+def stored_video(*moments: dict[str, Any], **fields: Any) -> Any:
     """A video with these moments, as `moment_document` gives them; of `fields` any may be named."""
     of_video = {
         "state": "materialised",
@@ -53,7 +50,7 @@ def stored_video(*moments: dict[str, Any], **fields: Any) -> StoredVideo:
         **fields,
     }
     if of_video["state"] == "registered":
-        return StoredVideo("talk", source=Source("talk", "/talks/talk.mp4"))
+        return RegisteredVideo(Source("talk", "/talks/talk.mp4"))
     picture, sound = of_video["video_codec"], of_video["audio_codec"]
     facts = MediaFacts(
         container="mov",
@@ -64,7 +61,6 @@ def stored_video(*moments: dict[str, Any], **fields: Any) -> StoredVideo:
     )
     made = of_video["moments_made"]
     return StoredVideo(
-        identifier="talk",
         video=Video(
             identifier="talk",
             source_url="/talks/talk.mp4",
@@ -74,16 +70,14 @@ def stored_video(*moments: dict[str, Any], **fields: Any) -> StoredVideo:
             title=of_video["title"],
         ),
         transcript=of_video["transcript"],
-        moments=Moments(tuple(map(_root, moments))) if made else None,
-        refined=Moments(tuple(_refined(one) for one in moments if one["refined"])),
-        clips=Clips(tuple(_clip(one) for one in moments if one["clip"])),
-        thumbnails=Thumbnails(
-            tuple(
-                Thumbnail(one["identifier"], one["clip"]["thumbnail_url"], None)
-                for one in moments
-                if one["clip"] and one["clip"].get("thumbnail_url")
-            )
-        ),
+        moments=tuple(map(_root, moments)),
+        refined=tuple(_refined(one) for one in moments if one["refined"]),
+        clips={one["identifier"]: _clip(one) for one in moments if one["clip"]},
+        thumbnails={
+            one["identifier"]: Thumbnail(one["identifier"], one["clip"]["thumbnail_url"], None)
+            for one in moments
+            if one["clip"] and one["clip"].get("thumbnail_url")
+        },
         notes={("made", "moments"): made} if made else {},
     )
 

@@ -12,7 +12,12 @@ from videomoments_dagster.moments.exports.json_document import (
     listed_document,
     video_document,
 )
-from videomoments_dagster.moments.reading import StoredVideo, read_video, read_videos
+from videomoments_dagster.moments.reading import (
+    RegisteredVideo,
+    StoredVideo,
+    read_video,
+    read_videos,
+)
 from videomoments_dagster.moments.search import search_transcripts
 
 
@@ -37,7 +42,7 @@ def show_document(database: Database, identifier: str) -> Document:
     return video_document(known_video(database, identifier))
 
 
-def known_video(database: Database, identifier: str) -> StoredVideo:
+def known_video(database: Database, identifier: str) -> StoredVideo | RegisteredVideo:
     """Read all that is stored of one video.
 
     Raises:
@@ -47,13 +52,13 @@ def known_video(database: Database, identifier: str) -> StoredVideo:
     """
     checked_identifier(identifier)
     with database.read() as session:
-        stored = read_video(session, identifier)
-    if stored is None:
+        known = read_video(session, identifier)
+    if known is None:
         raise ResultMissing(
             f"there is no video '{identifier}'",
             remedy="See `videomoments list` for those there are",
         )
-    return stored
+    return known
 
 
 def search_document(database: Database, text: str, *, limit: int = 20) -> list[Document]:

@@ -87,9 +87,9 @@ def export_command(opened: Callable[[], tuple[Any, Any]]) -> click.Command:
             if value is not None and not chosen.counts_frames:
                 raise click.UsageError(f"{option} says nothing for the format {name}.")
         _, database = opened()
-        stored = known_video(database, identifier)
+        known = known_video(database, identifier)
         text = chosen.write(
-            material_of(stored, boundaries=what or "refined", media=media, frame_rate=frame_rate)
+            material_of(known, boundaries=what or "refined", media=media, frame_rate=frame_rate)
         )
         content = text.encode("utf-8", "replace")
         if output is None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Literal
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -36,8 +35,6 @@ from videomoments_dagster.moments.storage.transcript_rows import TranscriptRows
 from videomoments_dagster.moments.storage.video_rows import VideoRows
 from videomoments_dagster.speech.transcript import Transcript
 
-State = Literal["registered", "materialised"]
-
 
 @dataclass(frozen=True, slots=True)
 class RowNote:
@@ -48,76 +45,74 @@ class RowNote:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisteredVideo:
+    """A video that was registered and never materialised."""
+
+    source: Source
+    registered_at: datetime | None = None
+
+    @property
+    def identifier(self) -> str:
+        """The business identifier."""
+        return self.source.identifier
+
+
+@dataclass(frozen=True, slots=True)
 class StoredVideo:
-    """All that is stored of one video; None for what was never materialised.
+    """All that is stored of a video.
 
     Attributes:
-        identifier: The business identifier.
-        source: Where it is registered from.
         video: The video.
-        transcript: What is said in it.
-        configs: What its moments are made with.
-        moments: Root moments.
-        refined: Refined moments.
-        clips: Clips of root moments.
-        thumbnails: Thumbnails.
+        source: Where it is registered from.
+        transcript: What is said in it; None where there is none yet.
+        configs: What its moments are made with; None where that was not chosen yet.
+        moments: Root moments in time order.
+        why_fewer: Why there are no moments or few; empty where there are enough.
+        refined: Refined moments in time order.
+        clips: Clips by their root moment, in time order.
+        thumbnails: Thumbnails by the root moment of their clip; None for the video's own.
         runs: Its runs, newest first.
         notes: On the rows behind all this: by "source", "video", "transcript", "config" (with
             "generation" or "refinement"), "made" (with an asset), and "moment", "clip",
             "thumbnail" or "run" with an identifier (of a clip or its thumbnail, the moment's).
     """
 
-    identifier: str
+    video: Video
     source: Source | None = None
-    video: Video | None = None
     transcript: Transcript | None = None
     configs: SelectedConfigs | None = None
-    moments: Moments | None = None
-    refined: Moments | None = None
-    clips: Clips | None = None
-    thumbnails: Thumbnails | None = None
+    moments: tuple[Moment, ...] = ()
+    why_fewer: str = ""
+    refined: tuple[Moment, ...] = ()
+    clips: Mapping[str, Clip] = field(default_factory=dict)
+    thumbnails: Mapping[str | None, Thumbnail] = field(default_factory=dict)
     runs: tuple[HistoryRow, ...] = ()
     notes: Mapping[tuple[str, str | None], RowNote] = field(default_factory=dict)
 
     @property
-    def state(self) -> State:
-        """Whether anything is stored of it yet."""
-        return "registered" if self.video is None else "materialised"
+    def identifier(self) -> str:
+        """The business identifier."""
+        return self.video.identifier
+
+    @property
+    def refined_by_root(self) -> dict[str | None, Moment]:
+        """Refined moments by the root that they refine."""
+        return {one.parent_identifier: one for one in self.refined}
 
     def note(self, kind: str, name: str | None = None) -> RowNote:
         """One of the notes; an empty one where there is none."""
         return self.notes.get((kind, name), RowNote())
 
-    @property
-    def roots(self) -> tuple[Moment, ...]:
-        """Root moments in time order."""
-        return self.moments.moments if self.moments else ()
-
-    @property
-    def refined_by_root(self) -> dict[str | None, Moment]:
-        """Refined moments by the root that they refine."""
-        return {
-            one.parent_identifier: one for one in (self.refined.moments if self.refined else ())
-        }
-
-    @property
-    def clips_by_root(self) -> dict[str, Clip]:
-        """Clips by their root moment, in time order."""
-        return {one.moment_identifier: one for one in (self.clips.clips if self.clips else ())}
-
-    @property
-    def thumbnails_by_root(self) -> dict[str | None, Thumbnail]:
-        """Thumbnails by the root moment of their clip; None for the video's own."""
-        stored = self.thumbnails.thumbnails if self.thumbnails else ()
-        return {one.clip_of_moment: one for one in stored}
-
 
 @dataclass(frozen=True, slots=True)
 class ListedVideo:
-    """A video in a list: how much there is of it, and its last run. Times are UTC without zone."""
+    """A video in a list: how much there is of it, and its last run. Times are UTC without zone.
+
+    `state` is "registered" where nothing is stored of it yet, else "materialised".
+    """
 
     identifier: str
-    state: State
+    state: str
     title: str | None
     duration_seconds: float | None
     moments: int
@@ -128,7 +123,7 @@ class ListedVideo:
     created_at: datetime
 
 
-def read_video(session: Session, identifier: str) -> StoredVideo | None:
+def read_video(session: Session, identifier: str) -> StoredVideo | RegisteredVideo | None:
     """Read all that is stored of a video; None where it is neither registered nor stored.
 
     The number of queries is the same whatever is stored.
@@ -138,26 +133,30 @@ def read_video(session: Session, identifier: str) -> StoredVideo | None:
         identifier: The video's business identifier.
     """
     source = registered_source(session, identifier=identifier)
+    notes = {
+        (kind, name): RowNote(written_at, config_hash)
+        for kind, name, written_at, config_hash in session.execute(_NOTES, {"video": identifier})
+    }
     video = VideoRows().read(session, video=identifier)
-    if video is None and source is None:
-        return None
+    if video is None:
+        registered_at = notes.get(("source", None), RowNote()).written_at
+        return source and RegisteredVideo(source, registered_at)
+    moments = RootMomentRows().read(session, video=identifier) or Moments(())
+    refined = RefinedMomentRows().read(session, video=identifier) or Moments(())
+    clips = ClipRows().read(session, video=identifier) or Clips(())
+    thumbnails = ThumbnailRows().read(session, video=identifier) or Thumbnails(())
     return StoredVideo(
-        identifier=identifier,
-        source=source,
         video=video,
+        source=source,
         transcript=TranscriptRows().read(session, video=identifier),
         configs=GenerationConfigRows().read(session, video=identifier),
-        moments=RootMomentRows().read(session, video=identifier),
-        refined=RefinedMomentRows().read(session, video=identifier),
-        clips=ClipRows().read(session, video=identifier),
-        thumbnails=ThumbnailRows().read(session, video=identifier),
+        moments=moments.moments,
+        why_fewer=moments.why_fewer,
+        refined=refined.moments,
+        clips={one.moment_identifier: one for one in clips.clips},
+        thumbnails={one.clip_of_moment: one for one in thumbnails.thumbnails},
         runs=_runs(session, identifier),
-        notes={
-            (kind, name): RowNote(written_at, config_hash)
-            for kind, name, written_at, config_hash in session.execute(
-                _NOTES, {"video": identifier}
-            )
-        },
+        notes=notes,
     )
 
 

@@ -42,13 +42,13 @@ def chapters_text(material: Material) -> str:
         ResultMissing: There are no moments yet.
         ExportRefused: There would be fewer chapters than YouTube shows.
     """
-    chosen = chapters(required_moments(material), duration=material.video.facts.duration_seconds)
+    chosen = chapters(required_moments(material), duration=material.duration)
     if len(chosen) < FEWEST:
         count = len(chosen)
         there = f"only {count} chapters" if count else "no chapters"
         raise ExportRefused(
             f"YouTube shows chapters only where there are {FEWEST} or more of {SHORTEST_SECONDS} "
-            f"seconds or more, and the moments of '{material.video.identifier}' give {there}",
+            f"seconds or more, and the moments of '{material.identifier}' give {there}",
             remedy="Find more moments with another profile, or use the format csv",
         )
     return chapter_list(chosen)

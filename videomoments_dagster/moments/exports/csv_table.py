@@ -43,12 +43,11 @@ def csv_table(material: Material) -> str:
     written = io.StringIO(newline="")
     rows = csv.writer(written, lineterminator="\r\n")
     rows.writerow(COLUMNS)
-    thumbnails = material.stored.thumbnails_by_root
     for moment in required_moments(material):
         root, refined, clip = moment.root, moment.refined, moment.clip
-        thumbnail = thumbnails.get(root.identifier) if clip else None
+        thumbnail = material.stored.thumbnails.get(root.identifier) if clip else None
         cells = (
-            material.video.identifier,
+            material.identifier,
             root.identifier,
             root.start_time,
             root.end_time,

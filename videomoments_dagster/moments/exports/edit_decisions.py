@@ -41,7 +41,7 @@ def edl(material: Material) -> str:
         ResultMissing: There are no moments yet.
         ExportRefused: There are more moments, or later ones, than the format can name.
     """
-    moments, identifier = required_moments(material), material.video.identifier
+    moments, identifier = required_moments(material), material.identifier
     if len(moments) > MOST_EVENTS:
         raise ExportRefused(
             f"a CMX 3600 list holds {MOST_EVENTS} events, and '{identifier}' has "
@@ -52,7 +52,7 @@ def edl(material: Material) -> str:
     fcm = "DROP FRAME" if rate.drops_frames else "NON-DROP FRAME"
     lines = [f"TITLE: {material.title[:70]}", f"FCM: {fcm}"]
     record = frames_of(_RECORD_STARTS_AT, rate)
-    channel = "V" if not _has_sound(material) else "AA/V" if _has_picture(material) else "AA"
+    channel = "V" if not material.has_sound else "AA/V" if material.has_picture else "AA"
     try:
         for number, moment in enumerate(moments, start=1):
             start, end = _span_in_frames(moment, rate)
@@ -86,7 +86,7 @@ def otio(material: Material) -> str:
     """
     moments = required_moments(material)
     rate = frame_rate_of(material.frame_rate)
-    kinds = ["Video"] * _has_picture(material) + ["Audio"] * _has_sound(material)
+    kinds = ["Video"] * material.has_picture + ["Audio"] * material.has_sound
     tracks = [
         _item(
             "Track.1",
@@ -101,7 +101,7 @@ def otio(material: Material) -> str:
         name=material.title,
         global_start_time=_time(frames_of(_RECORD_STARTS_AT, rate), rate),
         tracks=_item("Stack.1", name="tracks", children=tracks),
-        metadata={"videomoments": {"video": material.video.identifier}},
+        metadata={"videomoments": {"video": material.identifier}},
     )
     return json.dumps(timeline, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -120,14 +120,6 @@ def reel(identifier: str) -> str:
         return plain
     mark = hashlib.sha256(identifier.encode()).hexdigest()[:4].upper()
     return plain[: REEL_CHARACTERS - len(mark)] + mark
-
-
-def _has_picture(material: Material) -> bool:
-    return material.video.facts.video is not None
-
-
-def _has_sound(material: Material) -> bool:
-    return material.video.facts.audio is not None
 
 
 def _span_in_frames(moment: ExportedMoment, rate: FrameRate) -> tuple[int, int]:
@@ -154,9 +146,7 @@ def _clip(
         if material.media.startswith("/")
         else material.media,
         # Rounding may put the last frame of a moment just after the last one of the file.
-        available_range=_range(
-            0, max(frames_at(material.video.facts.duration_seconds, rate), end), rate
-        ),
+        available_range=_range(0, max(frames_at(material.duration, rate), end), rate),
         available_image_bounds=None,
         metadata={},
     )

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from videomoments_dagster.core.text_columns import CODEC_CHARACTERS, fitted, indexable_source_url
 from videomoments_dagster.moments.exports.material import Material
 from videomoments_dagster.moments.history.run_facts import HistoryRow
-from videomoments_dagster.moments.reading import ListedVideo, StoredVideo
-from videomoments_dagster.moments.records import Moment
+from videomoments_dagster.moments.reading import ListedVideo, RegisteredVideo, StoredVideo
+from videomoments_dagster.moments.records import Moment, Source
 from videomoments_dagster.moments.storage.video_rows import kibibytes
 from videomoments_dagster.sources.locations import redact
 
@@ -23,8 +23,19 @@ VERSION = 1
 """Raised when a field goes or changes its meaning; new fields may come at any time."""
 
 _EXCERPT_CHARACTERS = 200
+_FACTS = (
+    "source_url",
+    "cloud_url",
+    "title",
+    "duration_seconds",
+    "file_size_kb",
+    "video_codec",
+    "audio_codec",
+    "resolution",
+    "frame_rate",
+    "created_at",
+)
 # Fields that a document has in common with the value it is made from.
-_SOURCE = ("location", "title", "captions", "transcription_engine", "profile")
 _MOMENT = (
     "start_time",
     "end_time",
@@ -78,19 +89,18 @@ def listed_document(video: ListedVideo) -> Document:
     return {name: _plain(value) for name, value in asdict(video).items()}
 
 
-def video_document(stored: StoredVideo) -> Document:
+def video_document(known: StoredVideo | RegisteredVideo) -> Document:
     """All that is stored of a video, the transcript in brief.
 
     The same rows give the same document: lists have a total order, times are ISO 8601 in UTC,
     numbers are as stored. Locations are without credentials and tokens. A video that was never
     materialised has its source and nothing else.
     """
-    refined = [
-        _moment(one, stored, parent=one.parent_identifier)
-        for one in (stored.refined.moments if stored.refined else ())
-    ]
+    if isinstance(known, RegisteredVideo):
+        return _registered(known)
+    stored, thumbnails = known, known.thumbnails
+    refined = [_moment(one, stored, parent=one.parent_identifier) for one in stored.refined]
     refined_of = {one["parent"]: one for one in refined}
-    thumbnails = stored.thumbnails_by_root
     clips = {
         clip.moment_identifier: {
             "moment": clip.moment_identifier,
@@ -99,15 +109,15 @@ def video_document(stored: StoredVideo) -> Document:
             "thumbnail_url": thumbnail and thumbnail.cloud_url,
         }
         for clip in sorted(
-            stored.clips_by_root.values(),
+            stored.clips.values(),
             key=lambda clip: (clip.start_time, clip.end_time, clip.moment_identifier),
         )
         for thumbnail in (thumbnails.get(clip.moment_identifier),)
     }
     return {
         "identifier": stored.identifier,
-        "state": stored.state,
-        "source": _source(stored),
+        "state": "materialised",
+        "source": stored.source and _source(stored.source, stored.note("source").written_at),
         **_facts(stored),
         "transcript": _transcript(stored),
         "generation_config": _configs(stored),
@@ -117,7 +127,7 @@ def video_document(stored: StoredVideo) -> Document:
                 "refined": refined_of.get(root.identifier),
                 "clip": clips.get(root.identifier),
             }
-            for root in stored.roots
+            for root in stored.moments
         ],
         "refined_moments": refined,
         "clips": list(clips.values()),
@@ -151,39 +161,54 @@ def whole_document(stored: StoredVideo) -> Document:
             ],
         }
     made = _written(stored, "made", "moments")
-    why = stored.moments.why_fewer if stored.moments else ""
-    return {**document, "moments_made": made and {"at": made, "why_fewer": why or None}}
+    return {
+        **document,
+        "moments_made": made and {"at": made, "why_fewer": stored.why_fewer or None},
+    }
 
 
-def _source(stored: StoredVideo) -> Document | None:
-    source = stored.source
-    if source is None:
-        return None
-    captions = source.captions and redact(source.captions)
-    shown = replace(source, location=redact(source.location), captions=captions)
-    return {**_fields(shown, _SOURCE), "created_at": _written(stored, "source")}
+def _registered(video: RegisteredVideo) -> Document:
+    source = _source(video.source, video.registered_at)
+    return {
+        "identifier": video.identifier,
+        "state": "registered",
+        "source": source,
+        **dict.fromkeys(_FACTS),
+        "source_url": source["location"],
+        "title": source["title"],
+        "transcript": None,
+        "generation_config": None,
+        **{name: [] for name in ("moments", "refined_moments", "clips", "thumbnails", "history")},
+    }
+
+
+def _source(source: Source, registered_at: datetime | None) -> Document:
+    return {
+        "location": redact(source.location),
+        "title": source.title,
+        "captions": source.captions and redact(source.captions),
+        "transcription_engine": source.transcription_engine,
+        "profile": source.profile,
+        "created_at": _plain(registered_at),
+    }
 
 
 def _facts(stored: StoredVideo) -> Document:
-    video, source = stored.video, stored.source
-    facts = video.facts if video else None
-    picture, sound = (facts.video, facts.audio) if facts else (None, None)
-    if video is not None:
-        location = video.source_url and indexable_source_url(video.source_url)
-    else:
-        location = source and source.location
-    return {
-        "source_url": location and redact(location),
-        "cloud_url": video and video.cloud_url,
-        "title": video.title if video else source and source.title,
-        "duration_seconds": facts and facts.duration_seconds,
-        "file_size_kb": facts and kibibytes(facts.size_bytes),
-        "video_codec": picture and fitted(picture.codec, CODEC_CHARACTERS),
-        "audio_codec": sound and fitted(sound.codec, CODEC_CHARACTERS),
-        "resolution": picture and picture.resolution,
-        "frame_rate": picture and picture.frame_rate,
-        "created_at": _written(stored, "video"),
-    }
+    video, facts = stored.video, stored.video.facts
+    picture, sound = facts.video, facts.audio
+    values = (
+        video.source_url and redact(indexable_source_url(video.source_url)),
+        video.cloud_url,
+        video.title,
+        facts.duration_seconds,
+        kibibytes(facts.size_bytes),
+        picture and fitted(picture.codec, CODEC_CHARACTERS),
+        sound and fitted(sound.codec, CODEC_CHARACTERS),
+        picture and picture.resolution,
+        picture and picture.frame_rate,
+        _written(stored, "video"),
+    )
+    return dict(zip(_FACTS, values, strict=True))
 
 
 def _transcript(stored: StoredVideo) -> Document | None:

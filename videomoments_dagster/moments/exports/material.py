@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 from videomoments_dagster.base.failures import ResultMissing
 from videomoments_dagster.base.text import one_line
-from videomoments_dagster.moments.reading import StoredVideo
-from videomoments_dagster.moments.records import Clip, Moment, Video
+from videomoments_dagster.moments.reading import RegisteredVideo, StoredVideo
+from videomoments_dagster.moments.records import Clip, Moment
 from videomoments_dagster.speech.transcript import Transcript
 
 Boundaries = Literal["refined", "moments", "clips"]
@@ -51,7 +51,6 @@ class Material:
 
     Attributes:
         stored: All that is stored of it.
-        video: The video.
         title: Its title, else its identifier; on one line.
         media: Address of the file that editors shall use.
         frame_rate: Average frames per second to count in, or None.
@@ -59,11 +58,30 @@ class Material:
     """
 
     stored: StoredVideo
-    video: Video
     title: str
     media: str
     frame_rate: float | None
     moments: tuple[ExportedMoment, ...]
+
+    @property
+    def identifier(self) -> str:
+        """The video's identifier."""
+        return self.stored.identifier
+
+    @property
+    def duration(self) -> float:
+        """Length of the video, seconds."""
+        return self.stored.video.facts.duration_seconds
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether the video has a picture."""
+        return self.stored.video.facts.video is not None
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether the video has sound."""
+        return self.stored.video.facts.audio is not None
 
     @property
     def media_name(self) -> str:
@@ -73,7 +91,7 @@ class Material:
 
 
 def material_of(
-    stored: StoredVideo,
+    known: StoredVideo | RegisteredVideo,
     *,
     boundaries: Boundaries = "refined",
     media: str | None = None,
@@ -82,7 +100,7 @@ def material_of(
     """Choose what formats need.
 
     Args:
-        stored: All that is stored.
+        known: The video.
         boundaries: Which start and end each moment gets. A moment without a clip keeps its own.
         media: Address or path of the file that editors shall use; None for the stored one.
         frame_rate: Frames per second to count in; None for the stored rate.
@@ -90,28 +108,27 @@ def material_of(
     Raises:
         ResultMissing: The video is registered, and nothing is stored of it.
     """
-    video = stored.video
-    if video is None:
+    if isinstance(known, RegisteredVideo):
         raise ResultMissing(
-            f"the video '{stored.identifier}' is registered, and nothing is stored of it yet",
-            remedy=f"Run `videomoments run {stored.identifier}` first",
+            f"the video '{known.identifier}' is registered, and nothing is stored of it yet",
+            remedy=f"Run `videomoments run {known.identifier}` first",
         )
+    video = known.video
     return Material(
-        stored=stored,
-        video=video,
+        stored=known,
         title=one_line(video.title or "") or video.identifier,
         media=media or video.cloud_url,
         frame_rate=frame_rate or (video.facts.video.frame_rate if video.facts.video else None),
-        moments=exported_moments(stored, boundaries),
+        moments=exported_moments(known, boundaries),
     )
 
 
 def exported_moments(stored: StoredVideo, boundaries: Boundaries) -> tuple[ExportedMoment, ...]:
     """Give each moment its boundaries; in time order."""
-    refined, clips = stored.refined_by_root, stored.clips_by_root
+    refined = stored.refined_by_root
     moments: list[ExportedMoment] = []
-    for root in stored.roots:
-        child, clip = refined.get(root.identifier), clips.get(root.identifier)
+    for root in stored.moments:
+        child, clip = refined.get(root.identifier), stored.clips.get(root.identifier)
         chosen = child if boundaries == "refined" and child else root
         span = clip if boundaries == "clips" and clip else chosen
         moments.append(
@@ -134,7 +151,7 @@ def required_moments(material: Material) -> tuple[ExportedMoment, ...]:
     Raises:
         ResultMissing: Moments were never materialised.
     """
-    if material.stored.moments is None:
+    if not material.moments and material.stored.note("made", "moments").written_at is None:
         raise _missing(material, "are no moments")
     return material.moments
 
@@ -151,7 +168,7 @@ def required_transcript(material: Material) -> Transcript:
 
 
 def _missing(material: Material, what: str) -> ResultMissing:
-    identifier = material.video.identifier
     return ResultMissing(
-        f"there {what} of '{identifier}' yet", remedy=f"Run `videomoments run {identifier}` first"
+        f"there {what} of '{material.identifier}' yet",
+        remedy=f"Run `videomoments run {material.identifier}` first",
     )
