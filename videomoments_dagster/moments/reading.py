@@ -140,7 +140,7 @@ def read_video(session: Session, identifier: str) -> StoredVideo | RegisteredVid
     video = VideoRows().read(session, video=identifier)
     if video is None:
         registered_at = notes.get(("source", None), RowNote()).written_at
-        return source and RegisteredVideo(source, registered_at)
+        return None if source is None else RegisteredVideo(source, registered_at)
     moments = RootMomentRows().read(session, video=identifier) or Moments(())
     refined = RefinedMomentRows().read(session, video=identifier) or Moments(())
     clips = ClipRows().read(session, video=identifier) or Clips(())

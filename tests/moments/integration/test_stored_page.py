@@ -18,7 +18,7 @@ from videomoments_dagster.base.failures import (
     ResultMissing,
     SettingsRejected,
 )
-from videomoments_dagster.cli.main import run_report as report
+from videomoments_dagster.cli import run_report as report
 from videomoments_dagster.cli.run_report import write_report
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
 from videomoments_dagster.core.storage import Unchanged

@@ -51,14 +51,14 @@ def chapters_text(material: Material) -> str:
             f"seconds or more, and the moments of '{material.identifier}' give {there}",
             remedy="Find more moments with another profile, or use the format csv",
         )
-    return chapter_list(chosen)
+    return f"{chapter_list(chosen)}\n"
 
 
 def chapter_list(chosen: Sequence[Chapter]) -> str:
     """A line for each chapter; empty where there are fewer than YouTube shows."""
     if len(chosen) < FEWEST:
         return ""
-    return "".join(f"{clock(one.start)} {one.title}\n" for one in chosen)
+    return "\n".join(f"{clock(one.start)} {one.title}" for one in chosen)
 
 
 def chapters(moments: Sequence[ExportedMoment], *, duration: float) -> tuple[Chapter, ...]:

@@ -213,7 +213,9 @@ def _facts(stored: StoredVideo) -> Document:
 
 def _transcript(stored: StoredVideo) -> Document | None:
     transcript = stored.transcript
-    return transcript and {
+    if transcript is None:
+        return None
+    return {
         "language": transcript.language,
         "number_of_words": len(transcript.words),
         "number_of_segments": len(transcript.segments),
