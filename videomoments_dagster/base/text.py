@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_TICK_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200)
 _LINE_BREAKS = re.compile("\r\n?|[\u2028\u2029]")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 # What turns the direction of what follows, lone surrogates, and what Unicode says is no character.
@@ -22,6 +23,22 @@ def clock_with_tenths(seconds: float) -> str:
     """Seconds as `m:ss.s`, or `h:mm:ss.s` from an hour on."""
     tenths = max(0, round(seconds * 10))
     return f"{clock(tenths // 10)}.{tenths % 10}"
+
+
+def tick_times(duration_seconds: float, *, at_most: int) -> list[int]:
+    """Round times from 0 to the end, at equal distances.
+
+    Args:
+        duration_seconds: Length of the time line.
+        at_most: How many times there are at most, at least 2.
+    """
+    longest = _TICK_SECONDS[-1]
+    step = next(
+        (step for step in _TICK_SECONDS if duration_seconds / step < at_most),
+        # Days of video: whole numbers of the longest step.
+        longest * max(1, -(-int(duration_seconds) // (longest * (at_most - 1)))),
+    )
+    return list(range(0, int(max(0.0, duration_seconds)) + 1, step))
 
 
 def folded(text: object, *, longest: int | None = None) -> str:

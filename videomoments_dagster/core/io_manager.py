@@ -12,6 +12,7 @@ import dagster as dg
 from videomoments_dagster.base.failures import ObjectMissing
 from videomoments_dagster.base.progress import Progress
 from videomoments_dagster.core.dagster_failures import failures_reported
+from videomoments_dagster.core.metadata_values import link
 from videomoments_dagster.core.objects.interface import ObjectStore, StoredObject
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.progress_log import progress_logged
@@ -26,7 +27,6 @@ from videomoments_dagster.core.storage import (
     missing_result,
     remember,
 )
-from videomoments_dagster.moments.metadata.links import link
 from videomoments_dagster.moments.page.stored_page import refresh_page
 from videomoments_dagster.moments.storage.catalogue import STORED_ASSETS
 

@@ -16,7 +16,7 @@ from pipeline import TALK_SECONDS, Pipeline
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
 from videomoments_dagster.definitions import build_definitions
 from videomoments_dagster.moments.history.run_facts import JOB_ASSETS
-from videomoments_dagster.moments.pictures.svg import INLINE_CHARACTERS, MOST_CHARACTERS
+from videomoments_dagster.moments.metadata.pictures import INLINE_CHARACTERS, MOST_CHARACTERS
 from videomoments_dagster.moments.soundness import transcripts_rules as transcripts
 
 MOST_METADATA_CHARACTERS = 60_000

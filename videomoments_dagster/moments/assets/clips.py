@@ -17,7 +17,6 @@ from videomoments_dagster.core.asset import (
     materialise,
 )
 from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
-from videomoments_dagster.core.metadata_tables import failures_table
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.pools import ENCODING
 from videomoments_dagster.core.progress_log import progress_logged
@@ -32,7 +31,7 @@ from videomoments_dagster.moments.checks.result_checks import (
     clips_check,
     clips_checks,
 )
-from videomoments_dagster.moments.metadata.clips_metadata import clips_told
+from videomoments_dagster.moments.metadata.clips_metadata import clips_metadata, failures_table
 from videomoments_dagster.moments.partitions import VIDEOS
 from videomoments_dagster.moments.records import (
     ClipFailure,
@@ -174,7 +173,7 @@ def clips(
             settings={},
             force=config.force,
             compute=compute,
-            told=lambda stored, _: clips_told(stored, moments=moments),
+            told=lambda stored, _: clips_metadata(stored, moments=moments),
             checks_when_unchanged=lambda stored, _: clips_checks(moments, stored.clips),
         )
 

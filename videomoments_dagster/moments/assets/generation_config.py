@@ -18,7 +18,7 @@ from videomoments_dagster.core.resources.language_models_resource import Languag
 from videomoments_dagster.core.resources.stored_results_resource import StoredResultsResource
 from videomoments_dagster.core.run_tags import PROFILE_TAG
 from videomoments_dagster.moments.identity import config_hash
-from videomoments_dagster.moments.metadata.generation_config_metadata import configs_told
+from videomoments_dagster.moments.metadata.moments_metadata import configs_metadata
 from videomoments_dagster.moments.partitions import VIDEOS
 from videomoments_dagster.moments.profile_choice import chosen_profile, models_of
 from videomoments_dagster.moments.profiles import DEFAULT_PROFILE
@@ -101,5 +101,5 @@ def generation_config(
             settings={},
             force=config.force,
             compute=compute,
-            told=lambda stored, _: configs_told(stored),
+            told=lambda stored, _: configs_metadata(stored),
         )

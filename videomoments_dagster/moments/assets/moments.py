@@ -13,7 +13,7 @@ from videomoments_dagster.moments.checks.required import require_word_times
 from videomoments_dagster.moments.checks.result_checks import MOMENTS_CHECKS, moments_checks
 from videomoments_dagster.moments.finding.outcomes import Found, MomentDraft
 from videomoments_dagster.moments.identity import config_hash, moment_identifier
-from videomoments_dagster.moments.metadata.moments_metadata import moments_told
+from videomoments_dagster.moments.metadata.moments_metadata import moments_metadata
 from videomoments_dagster.moments.moment_work import (
     PART_KEY,
     MomentWorkConfig,
@@ -148,7 +148,7 @@ def moments(
             settings={"engine_version": finder.version, "scoring_version": scorer.version},
             force=config.force or config.rescore,
             compute=compute,
-            told=lambda stored, _: moments_told(
+            told=lambda stored, _: moments_metadata(
                 stored, transcript=transcript, duration_seconds=duration
             ),
             checks_when_unchanged=lambda stored, _: moments_checks(

@@ -15,7 +15,7 @@ from videomoments_dagster.moments.checks.required import require_places, require
 from videomoments_dagster.moments.checks.result_checks import REFINED_CHECKS, refined_checks
 from videomoments_dagster.moments.finding.outcomes import Boundaries, Refined
 from videomoments_dagster.moments.identity import config_hash, moment_identifier
-from videomoments_dagster.moments.metadata.moments_metadata import refined_told
+from videomoments_dagster.moments.metadata.moments_metadata import moments_metadata
 from videomoments_dagster.moments.moment_work import (
     PART_KEY,
     MomentWorkConfig,
@@ -174,7 +174,7 @@ def refined_moments(
             settings={**settings, "scoring_version": scorer.version},
             force=config.force or config.rescore,
             compute=compute,
-            told=lambda stored, _: refined_told(
+            told=lambda stored, _: moments_metadata(
                 stored, roots=moments, transcript=transcript, duration_seconds=duration
             ),
             checks_when_unchanged=lambda stored, _: refined_checks(

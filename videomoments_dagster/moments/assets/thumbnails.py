@@ -30,11 +30,11 @@ from videomoments_dagster.media.probe import probe_written
 from videomoments_dagster.media.small_pictures import exposure_of
 from videomoments_dagster.media.thumbnails import make_thumbnail
 from videomoments_dagster.moments.checks.result_checks import THUMBNAILS_CHECKS, thumbnails_checks
-from videomoments_dagster.moments.metadata.thumbnails_metadata import (
+from videomoments_dagster.moments.metadata.clips_metadata import (
     MOST_TILES,
     SHEET,
     remembered_sheet,
-    thumbnails_told,
+    thumbnails_metadata,
 )
 from videomoments_dagster.moments.partitions import VIDEOS
 from videomoments_dagster.moments.records import (
@@ -164,7 +164,7 @@ def thumbnails(
             settings={},
             force=config.force,
             compute=compute,
-            told=thumbnails_told,
+            told=thumbnails_metadata,
             checks_when_unchanged=lambda _, details: thumbnails_checks(
                 list(details.get(BLANK, {}).values())
             ),

@@ -26,7 +26,7 @@ from videomoments_dagster.core.resources.stored_results_resource import StoredRe
 from videomoments_dagster.core.resources.transcription_resource import TranscriptionResource
 from videomoments_dagster.core.run_tags import TRANSCRIPTION_TAG
 from videomoments_dagster.moments.checks.result_checks import TRANSCRIPT_CHECKS, transcript_checks
-from videomoments_dagster.moments.metadata.transcript_metadata import transcript_told
+from videomoments_dagster.moments.metadata.video_metadata import transcript_metadata
 from videomoments_dagster.moments.partitions import VIDEOS
 from videomoments_dagster.moments.profile_choice import check_models_before_work
 from videomoments_dagster.moments.records import Source, Video
@@ -151,7 +151,7 @@ def transcript(
             settings={"engine": engine.name, "service": engine.service, **engine.settings},
             force=config.force,
             compute=compute,
-            told=lambda stored, _: transcript_told(stored, duration_seconds=duration),
+            told=lambda stored, _: transcript_metadata(stored, duration_seconds=duration),
             checks_when_unchanged=lambda stored, _: transcript_checks(
                 stored, duration_seconds=duration
             ),

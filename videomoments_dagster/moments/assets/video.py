@@ -27,7 +27,7 @@ from videomoments_dagster.media.probe import probe
 from videomoments_dagster.moments.metadata.video_metadata import (
     PICTURES,
     frame_pictures,
-    video_told,
+    video_metadata,
 )
 from videomoments_dagster.moments.partitions import VIDEOS
 from videomoments_dagster.moments.profile_choice import check_models_before_work
@@ -149,7 +149,7 @@ def video(
             settings={},
             force=config.force,
             compute=compute,
-            told=video_told,
+            told=video_metadata,
         )
 
 

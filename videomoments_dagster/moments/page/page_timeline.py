@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from videomoments_dagster.base.text import clock
+from videomoments_dagster.base.text import clock, tick_times
 from videomoments_dagster.moments.records import Clip, Moment
 from videomoments_dagster.speech.speech_share import speech_density, spoken_stretches
 from videomoments_dagster.speech.transcript import Word
@@ -19,7 +19,6 @@ BARS_HEIGHT = 44
 
 _LOWEST_BAR = 10
 _NARROWEST_PERCENT = 0.7
-_TICK_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +76,6 @@ def ticks(duration: float) -> tuple[Tick, ...]:
         # The last ones would be written over the edge.
         if time <= duration * 0.94
     )
-
-
-def tick_times(duration_seconds: float, *, at_most: int) -> list[int]:
-    """Round times from 0 to the end, at equal distances.
-
-    Args:
-        duration_seconds: Length of the time line.
-        at_most: How many times there are at most, at least 2.
-    """
-    longest = _TICK_SECONDS[-1]
-    step = next(
-        (step for step in _TICK_SECONDS if duration_seconds / step < at_most),
-        # Days of video: whole numbers of the longest step.
-        longest * max(1, -(-int(duration_seconds) // (longest * (at_most - 1)))),
-    )
-    return list(range(0, int(max(0.0, duration_seconds)) + 1, step))
 
 
 def _bar(span: Moment | Clip, duration: float, *, y: int, height: int) -> Bar:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from videomoments_dagster.moments.metadata.moments_metadata import moments_told, refined_told
+from videomoments_dagster.moments.metadata.moments_metadata import moments_metadata
 from videomoments_dagster.moments.records import Moment, Moments
 from videomoments_dagster.speech.transcript import Transcript
 
@@ -34,7 +34,7 @@ def moment(start: float, end: float, score: int | None, title: str, parent: str 
 
 def told(found: Sequence[Moment], why_fewer: str = "") -> dict[str, Any]:
     moments = Moments(moments=tuple(found), why_fewer=why_fewer)
-    return moments_told(moments, transcript=SILENT, duration_seconds=DURATION)
+    return moments_metadata(moments, transcript=SILENT, duration_seconds=DURATION)
 
 
 def test_the_summary_names_the_best_moment_and_says_how_to_read_the_timeline() -> None:
@@ -61,7 +61,7 @@ def test_the_summary_says_why_there_are_none() -> None:
 def test_the_summary_of_refined_moments_explains_the_line_below() -> None:
     root = moment(10.0, 40.0, 5, "Bread")
     refined = moment(11.0, 40.5, 5, "Bread", parent=root.identifier)
-    values = refined_told(
+    values = moments_metadata(
         Moments(moments=(refined,)),
         roots=Moments(moments=(root,)),
         transcript=SILENT,

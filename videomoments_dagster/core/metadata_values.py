@@ -1,0 +1,88 @@
+"""Tables, links and Markdown for the metadata of materialisations, as Dagster's UI shows them.
+
+Dagster's own tables are used where they do: text in them is only text. In Markdown, text from
+outside is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import quote, urlsplit
+
+import dagster as dg
+
+from videomoments_dagster.base.text import folded
+from videomoments_dagster.sources.locations import path_of_file_url
+
+MAX_ROWS = 50
+"""The event log keeps metadata for good; longer tables end with a count."""
+
+LONGEST_CELL = 120
+
+_GOOGLE_CLOUD = "https://storage.cloud.google.com/"
+_ESCAPES = str.maketrans(
+    {**{character: f"\\{character}" for character in "\\`*_[]>|#!~"}, "<": "&lt;", "&": "&amp;"}
+)
+
+
+def markdown_text(text: object, *, longest: int | None = None) -> str:
+    """Text from anywhere as Markdown that shows just it, on one line.
+
+    Args:
+        text: Anything; its `str`.
+        longest: Most characters that are shown; None for any number.
+    """
+    return folded(text, longest=longest).translate(_ESCAPES)
+
+
+def table(
+    columns: Mapping[str, str], rows: Iterable[Sequence[str | float | None]]
+) -> dg.TableMetadataValue:
+    """A table of Dagster's own.
+
+    Args:
+        columns: Types of the columns by name: "string", "int" or "float".
+        rows: The cells of each row; None leaves one empty.
+    """
+    body = [
+        [
+            ""
+            if cell is None
+            else folded(cell, longest=LONGEST_CELL)
+            if isinstance(cell, str)
+            else cell
+            for cell in row
+        ]
+        for row in rows
+    ]
+    if len(body) > MAX_ROWS:
+        more = f"and {len(body) - MAX_ROWS} more"
+        body = [*body[:MAX_ROWS], [more, *([""] * (len(columns) - 1))]]
+    return dg.MetadataValue.table(
+        [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in body],
+        schema=dg.TableSchema([dg.TableColumn(name, kind) for name, kind in columns.items()]),
+    )
+
+
+def browsable(url: str) -> str | None:
+    """An address that a browser can open, for whoever has the rights; None for a local file.
+
+    A page of the UI may not lead to local files.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "gs":
+        return _GOOGLE_CLOUD + quote(url.removeprefix("gs://"))
+    return url if parts.scheme in ("http", "https") else None
+
+
+def link(url: str) -> dg.UrlMetadataValue | dg.PathMetadataValue:
+    """A link to a stored file, or its path to copy where it is local."""
+    opened = browsable(url)
+    if opened is not None:
+        return dg.MetadataValue.url(opened)
+    return dg.MetadataValue.path(local_path(url))
+
+
+def local_path(url: str) -> str:
+    """The path of a `file://` address; any other address as it is."""
+    return path_of_file_url(url) or url
