@@ -6,7 +6,8 @@ outside is escaped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import dagster as dg
@@ -18,6 +19,8 @@ MAX_ROWS = 50
 """The event log keeps metadata for good; longer tables end with a count."""
 
 LONGEST_CELL = 120
+
+Cell = str | int | float
 
 _GOOGLE_CLOUD = "https://storage.cloud.google.com/"
 _ESCAPES = str.maketrans(
@@ -36,32 +39,32 @@ def markdown_text(text: object, *, longest: int | None = None) -> str:
 
 
 def table(
-    columns: Mapping[str, str], rows: Iterable[Sequence[str | float | None]]
+    columns: Mapping[str, tuple[str, Callable[[Any], Cell | None]]], items: Sequence[Any]
 ) -> dg.TableMetadataValue:
-    """A table of Dagster's own.
+    """A table of Dagster's own, with a row for each item.
 
     Args:
-        columns: Types of the columns by name: "string", "int" or "float".
-        rows: The cells of each row; None leaves one empty.
+        columns: By name, the type ("string", "int" or "float"), and what gives an item's cell;
+            None leaves it empty.
+        items: What the rows are about.
     """
-    body = [
-        [
-            ""
-            if cell is None
-            else folded(cell, longest=LONGEST_CELL)
-            if isinstance(cell, str)
-            else cell
-            for cell in row
-        ]
-        for row in rows
+    rows = [
+        {name: _cell(cell(item)) for name, (_, cell) in columns.items()}
+        for item in items[:MAX_ROWS]
     ]
-    if len(body) > MAX_ROWS:
-        more = f"and {len(body) - MAX_ROWS} more"
-        body = [*body[:MAX_ROWS], [more, *([""] * (len(columns) - 1))]]
+    if len(items) > MAX_ROWS:
+        more = f"and {len(items) - MAX_ROWS} more"
+        rows.append({**dict.fromkeys(columns, ""), next(iter(columns)): more})
     return dg.MetadataValue.table(
-        [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in body],
-        schema=dg.TableSchema([dg.TableColumn(name, kind) for name, kind in columns.items()]),
+        [dg.TableRecord(row) for row in rows],
+        schema=dg.TableSchema([dg.TableColumn(name, kind) for name, (kind, _) in columns.items()]),
     )
+
+
+def _cell(value: Cell | None) -> Cell:
+    if value is None:
+        return ""
+    return folded(value, longest=LONGEST_CELL) if isinstance(value, str) else value
 
 
 def browsable(url: str) -> str | None:

@@ -42,7 +42,8 @@ def chapters_text(material: Material) -> str:
         ResultMissing: There are no moments yet.
         ExportRefused: There would be fewer chapters than YouTube shows.
     """
-    chosen = chapters(required_moments(material), duration=material.duration)
+    duration = material.stored.video.facts.duration_seconds
+    chosen = chapters(required_moments(material), duration=duration)
     if len(chosen) < FEWEST:
         count = len(chosen)
         there = f"only {count} chapters" if count else "no chapters"

@@ -52,7 +52,8 @@ def edl(material: Material) -> str:
     fcm = "DROP FRAME" if rate.drops_frames else "NON-DROP FRAME"
     lines = [f"TITLE: {material.title[:70]}", f"FCM: {fcm}"]
     record = frames_of(_RECORD_STARTS_AT, rate)
-    channel = "V" if not material.has_sound else "AA/V" if material.has_picture else "AA"
+    facts = material.stored.video.facts
+    channel = "V" if not facts.audio else "AA/V" if facts.video else "AA"
     try:
         for number, moment in enumerate(moments, start=1):
             start, end = _span_in_frames(moment, rate)
@@ -86,7 +87,8 @@ def otio(material: Material) -> str:
     """
     moments = required_moments(material)
     rate = frame_rate_of(material.frame_rate)
-    kinds = ["Video"] * material.has_picture + ["Audio"] * material.has_sound
+    facts = material.stored.video.facts
+    kinds = [kind for kind, there in (("Video", facts.video), ("Audio", facts.audio)) if there]
     tracks = [
         _item(
             "Track.1",
@@ -132,24 +134,24 @@ def _clip(
     material: Material, moment: ExportedMoment, rate: FrameRate, *, has_marker: bool
 ) -> Schema:
     start, end = _span_in_frames(moment, rate)
-    of_moment = {
+    # Rounding may put the last frame of a moment just after the last one of the file.
+    frames = max(frames_at(material.stored.video.facts.duration_seconds, rate), end)
+    # Addresses, and paths of other systems, are kept.
+    is_path = material.media.startswith("/")
+    media = _schema(
+        "ExternalReference.1",
+        name=material.media_name,
+        target_url=Path(material.media).as_uri() if is_path else material.media,
+        available_range=_range(0, frames, rate),
+        available_image_bounds=None,
+        metadata={},
+    )
+    about = {
         "moment": moment.root.identifier,
         "start_seconds": moment.start,
         "end_seconds": moment.end,
         "score": moment.score,
     }
-    media = _schema(
-        "ExternalReference.1",
-        name=material.media_name,
-        # Addresses, and paths of other systems, are kept.
-        target_url=Path(material.media).as_uri()
-        if material.media.startswith("/")
-        else material.media,
-        # Rounding may put the last frame of a moment just after the last one of the file.
-        available_range=_range(0, max(frames_at(material.duration, rate), end), rate),
-        available_image_bounds=None,
-        metadata={},
-    )
     return _item(
         "Clip.2",
         name=moment.title,
@@ -157,7 +159,7 @@ def _clip(
         markers=[_marker(moment, start, rate)] if has_marker else [],
         media_references={"DEFAULT_MEDIA": media},
         active_media_reference_key="DEFAULT_MEDIA",
-        metadata={"videomoments": of_moment},
+        metadata={"videomoments": about},
     )
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -35,38 +34,6 @@ _FACTS = (
     "frame_rate",
     "created_at",
 )
-# Fields that a document has in common with the value it is made from.
-_MOMENT = (
-    "start_time",
-    "end_time",
-    "title",
-    "score",
-    "scoring_model",
-    "scored_at",
-    "generation_model",
-)
-_CLIP = (
-    "cloud_url",
-    "start_time",
-    "end_time",
-    "padding_left",
-    "padding_right",
-    "file_size_kb",
-    "format",
-    "video_codec",
-    "audio_codec",
-    "resolution",
-)
-_CONFIG = (
-    "model",
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_moment_length",
-    "max_moment_length",
-    "min_moments",
-    "max_moments",
-)
 # json escapes C0 controls only. A terminal obeys C1 controls too, and characters that turn the
 # direction of text can make a line read as another one.
 _STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -86,7 +53,7 @@ def json_text(document: Any) -> str:
 
 def listed_document(video: ListedVideo) -> Document:
     """A line of the list of videos."""
-    return {name: _plain(value) for name, value in asdict(video).items()}
+    return _fields(video)
 
 
 def video_document(known: StoredVideo | RegisteredVideo) -> Document:
@@ -104,7 +71,7 @@ def video_document(known: StoredVideo | RegisteredVideo) -> Document:
     clips = {
         clip.moment_identifier: {
             "moment": clip.moment_identifier,
-            **_fields(clip, _CLIP),
+            **_fields(clip, "moment_identifier", "fingerprint", "method"),
             "created_at": _written(stored, "clip", clip.moment_identifier),
             "thumbnail_url": thumbnail and thumbnail.cloud_url,
         }
@@ -133,9 +100,7 @@ def video_document(known: StoredVideo | RegisteredVideo) -> Document:
         "clips": list(clips.values()),
         "thumbnails": [
             {
-                "clip_of_moment": owner,
-                "cloud_url": thumbnails[owner].cloud_url,
-                "file_size_kb": thumbnails[owner].file_size_kb,
+                **_fields(thumbnails[owner], "fingerprint"),
                 "created_at": _written(stored, "thumbnail", owner),
             }
             for owner in (None, *clips)
@@ -183,14 +148,9 @@ def _registered(video: RegisteredVideo) -> Document:
 
 
 def _source(source: Source, registered_at: datetime | None) -> Document:
-    return {
-        "location": redact(source.location),
-        "title": source.title,
-        "captions": source.captions and redact(source.captions),
-        "transcription_engine": source.transcription_engine,
-        "profile": source.profile,
-        "created_at": _plain(registered_at),
-    }
+    captions = source.captions and redact(source.captions)
+    redacted = replace(source, location=redact(source.location), captions=captions)
+    return {**_fields(redacted, "identifier"), "created_at": _plain(registered_at)}
 
 
 def _facts(stored: StoredVideo) -> Document:
@@ -227,18 +187,17 @@ def _transcript(stored: StoredVideo) -> Document | None:
 
 
 def _configs(stored: StoredVideo) -> Document | None:
-    configs = stored.configs
-    if configs is None:
+    if stored.configs is None:
         return None
     generation, refinement = (
-        {**_fields(one, _CONFIG), "config_hash": stored.note("config", kind).config_hash}
-        for kind, one in (
-            ("generation", configs.generation),
-            ("refinement", configs.refinement),
-        )
+        {
+            **_fields(config, "prompt", "operation_type"),
+            "config_hash": stored.note("config", config.operation_type).config_hash,
+        }
+        for config in (stored.configs.generation, stored.configs.refinement)
     )
-    shift = {"max_shift_seconds": configs.max_shift_seconds}
-    return {"profile": configs.profile, **generation, "refinement": {**refinement, **shift}}
+    refinement["max_shift_seconds"] = stored.configs.max_shift_seconds
+    return {"profile": stored.configs.profile, **generation, "refinement": refinement}
 
 
 def _moment(moment: Moment, stored: StoredVideo, **parent: str | None) -> Document:
@@ -246,20 +205,22 @@ def _moment(moment: Moment, stored: StoredVideo, **parent: str | None) -> Docume
     return {
         "identifier": moment.identifier,
         **parent,
-        **_fields(moment, _MOMENT),
+        **_fields(moment, "identifier", "parent_identifier", "generation_model"),
+        "generation_model": moment.generation_model,
         "config_hash": note.config_hash,
         "created_at": _plain(note.written_at),
     }
 
 
 def _run(run: HistoryRow, stored: StoredVideo) -> Document:
-    document = {name: _plain(value) for name, value in asdict(run).items()}
-    beginning = {name: document.pop(name) for name in ("identifier", "pipeline_type", "status")}
+    beginning = {name: getattr(run, name) for name in ("identifier", "pipeline_type", "status")}
     config_hash = stored.note("run", run.identifier).config_hash
-    return {**beginning, "config_hash": config_hash, **document}
+    return {**beginning, "config_hash": config_hash, **_fields(run, *beginning)}
 
 
-def _fields(value: object, names: Iterable[str]) -> Document:
+def _fields(value: Any, *without: str) -> Document:
+    """Those fields of a value that documents have too, in the same order."""
+    names = (one.name for one in fields(value) if one.name not in without)
     return {name: _plain(getattr(value, name)) for name in names}
 
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from videomoments_dagster.base.failures import ResultMissing
 from videomoments_dagster.base.text import one_line
 from videomoments_dagster.moments.reading import RegisteredVideo, StoredVideo
-from videomoments_dagster.moments.records import Clip, Moment
+from videomoments_dagster.moments.records import Clip, Moment, Thumbnail
 from videomoments_dagster.speech.transcript import Transcript
 
 Boundaries = Literal["refined", "moments", "clips"]
@@ -34,6 +34,7 @@ class ExportedMoment:
         score: 0 to 10, or None.
         refined: What refines it, if anything does.
         clip: Its clip, if there is one.
+        thumbnail: The clip's thumbnail, if there is one.
     """
 
     root: Moment
@@ -43,6 +44,7 @@ class ExportedMoment:
     score: int | None
     refined: Moment | None
     clip: Clip | None
+    thumbnail: Thumbnail | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +69,6 @@ class Material:
     def identifier(self) -> str:
         """The video's identifier."""
         return self.stored.identifier
-
-    @property
-    def duration(self) -> float:
-        """Length of the video, seconds."""
-        return self.stored.video.facts.duration_seconds
-
-    @property
-    def has_picture(self) -> bool:
-        """Whether the video has a picture."""
-        return self.stored.video.facts.video is not None
-
-    @property
-    def has_sound(self) -> bool:
-        """Whether the video has sound."""
-        return self.stored.video.facts.audio is not None
 
     @property
     def media_name(self) -> str:
@@ -140,6 +127,7 @@ def exported_moments(stored: StoredVideo, boundaries: Boundaries) -> tuple[Expor
                 score=root.score if chosen.score is None else chosen.score,
                 refined=child,
                 clip=clip,
+                thumbnail=stored.thumbnails.get(root.identifier),
             )
         )
     return tuple(sorted(moments, key=lambda one: (one.start, one.end, one.root.identifier)))

@@ -12,7 +12,7 @@ import math
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise, zip_longest
 
@@ -204,17 +204,13 @@ def _no_longer_than_a_line(piece: _Piece) -> list[_Piece]:
 
 def _runs(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
     """Pieces between which nothing ends: a segment, or several that are short, without a pause."""
-    run: list[_Piece] = []
-    for piece in pieces:
-        if run:
-            last = run[-1]
-            full = last.ends_segment and last.end_ms - run[0].start_ms >= SHORTEST_MS
-            if full or piece.start_ms - last.end_ms >= _PAUSE_MS:
-                yield run
-                run = []
-        run.append(piece)
-    if run:
-        yield run
+
+    def ends(run: list[_Piece], piece: _Piece) -> bool:
+        last = run[-1]
+        full = last.ends_segment and last.end_ms - run[0].start_ms >= SHORTEST_MS
+        return full or piece.start_ms - last.end_ms >= _PAUSE_MS
+
+    return _split(pieces, ends)
 
 
 def _grouped(run: Sequence[_Piece]) -> list[list[_Piece]]:
@@ -228,18 +224,27 @@ def _divided(run: Sequence[_Piece], *, filled: float) -> Iterator[list[_Piece]]:
     by_space = math.ceil(total / (filled * MOST_LINES * LINE_COLUMNS))
     by_time = math.ceil((run[-1].end_ms - run[0].start_ms) / (filled * LONGEST_MS))
     wanted = total / max(by_space, by_time, 1)
+
+    def ends(group: list[_Piece], piece: _Piece) -> bool:
+        enough = columns(_joined(group)) + columns(piece.text) / 2 > wanted
+        too_long = piece.end_ms - group[0].start_ms > LONGEST_MS
+        return enough or too_long or _laid_out(_joined([*group, piece])) is None
+
+    return _split(run, ends)
+
+
+def _split(
+    pieces: Iterable[_Piece], ends: Callable[[list[_Piece], _Piece], bool]
+) -> Iterator[list[_Piece]]:
+    """Groups in order; one ends where `ends` says so of it and the piece after it."""
     group: list[_Piece] = []
-    used = 0
-    for piece in run:
-        if group:
-            enough = used + columns(piece.text) / 2 > wanted
-            too_long = piece.end_ms - group[0].start_ms > LONGEST_MS
-            if enough or too_long or _laid_out(_joined([*group, piece])) is None:
-                yield group
-                group, used = [], 0
+    for piece in pieces:
+        if group and ends(group, piece):
+            yield group
+            group = []
         group.append(piece)
-        used += columns(piece.text)
-    yield group
+    if group:
+        yield group
 
 
 def _joined(pieces: Iterable[_Piece]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,6 @@ _COLUMNS = (4, 5, 3)
 _LANDSCAPE, _PORTRAIT = (160, 90), (90, 160)
 _SHEET_BYTES = 11_000
 _WAYS = {"copy": "copied", "encode": "encoded"}
-_CLIP_COLUMNS = {
-    "start": "string",
-    "end": "string",
-    "seconds": "float",
-    "before": "float",
-    "after": "float",
-    "KiB": "int",
-    "cut by": "string",
-    "codecs": "string",
-    "shows": "string",
-}
 
 
 def clips_metadata(clips: Clips, *, moments: Moments) -> dict[str, Any]:
@@ -52,25 +42,24 @@ def clips_metadata(clips: Clips, *, moments: Moments) -> dict[str, Any]:
     titles = {moment.identifier: moment.title for moment in moments.moments}
     if not clips.clips:
         return {}
-    rows = [
-        (
-            clock_with_tenths(clip.start_time),
-            clock_with_tenths(clip.end_time),
-            round(clip.end_time - clip.start_time, 2),
-            round(clip.padding_left, 2),
-            round(clip.padding_right, 2),
-            clip.file_size_kb,
-            _WAYS.get(clip.method, ""),
-            "/".join(filter(None, (clip.video_codec, clip.audio_codec))),
-            titles.get(clip.moment_identifier, ""),
-        )
-        for clip in clips.clips
-    ]
     links = [f"- {_link(clip)}" for clip in clips.clips[:MAX_ROWS]]
     if len(clips.clips) > MAX_ROWS:
         links.append(f"- and {len(clips.clips) - MAX_ROWS} more")
     return {
-        "table": table(_CLIP_COLUMNS, rows),
+        "table": table(
+            {
+                "start": ("string", lambda clip: clock_with_tenths(clip.start_time)),
+                "end": ("string", lambda clip: clock_with_tenths(clip.end_time)),
+                "seconds": ("float", lambda clip: round(clip.end_time - clip.start_time, 2)),
+                "before": ("float", lambda clip: round(clip.padding_left, 2)),
+                "after": ("float", lambda clip: round(clip.padding_right, 2)),
+                "KiB": ("int", lambda clip: clip.file_size_kb),
+                "cut by": ("string", lambda clip: _WAYS.get(clip.method)),
+                "codecs": ("string", _codecs),
+                "shows": ("string", lambda clip: titles.get(clip.moment_identifier)),
+            },
+            clips.clips,
+        ),
         "links": dg.MetadataValue.md("\n".join(links)),
         "clips_seconds": round(sum(clip.end_time - clip.start_time for clip in clips.clips), 3),
         "clips_size_mib": round(sum(clip.file_size_kb or 0 for clip in clips.clips) / 1024, 2),
@@ -81,10 +70,8 @@ def clips_metadata(clips: Clips, *, moments: Moments) -> dict[str, Any]:
 
 def failures_table(failures: Sequence[ClipFailure]) -> dg.TableMetadataValue:
     """Moment and reason of each clip that could not be cut."""
-    return table(
-        {"moment": "string", "why there is no clip": "string"},
-        ((failure.moment_identifier, failure.reason) for failure in failures),
-    )
+    columns = {"moment": "moment_identifier", "why there is no clip": "reason"}
+    return table({name: ("string", attrgetter(of)) for name, of in columns.items()}, failures)
 
 
 def remembered_sheet(
@@ -127,23 +114,15 @@ def remembered_sheet(
 def thumbnails_metadata(thumbnails: Thumbnails, details: Mapping[str, Any]) -> dict[str, Any]:
     """The contact sheet, and how much the pictures take."""
     shown: dict[str, Any] = {}
-    sheet = details.get(SHEET)
-    if sheet:
-        labels = [str(label) for label in sheet["labels"]]
-        more = f" of {sheet['of']}" if sheet["of"] > len(labels) else ""
-        shown["contact_sheet"] = dg.MetadataValue.md(
-            labelled_sheet(
-                b64decode(sheet["picture"]),
-                width=sheet["width"],
-                height=sheet["height"],
-                columns=sheet["columns"],
-                labels=labels,
-                words=f"{len(labels)}{more} thumbnails: {', '.join(labels)}",
-            )
-        )
+    if details.get(SHEET):
+        shown["contact_sheet"] = dg.MetadataValue.md(labelled_sheet(**details[SHEET]))
     if thumbnails.thumbnails:
         shown["thumbnails_size_kib"] = sum(one.file_size_kb or 0 for one in thumbnails.thumbnails)
     return shown
+
+
+def _codecs(clip: Clip) -> str:
+    return "/".join(filter(None, (clip.video_codec, clip.audio_codec)))
 
 
 def _link(clip: Clip) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import dagster as dg
@@ -36,15 +37,6 @@ _LIMITS = (
     ("moments at least", "min_moments"),
     ("moments at most", "max_moments"),
 )
-_COLUMNS = {
-    "start": "string",
-    "start moved": "float",
-    "end": "string",
-    "end moved": "float",
-    "seconds": "float",
-    "score": "int",
-    "title": "string",
-}
 
 
 def configs_metadata(configs: SelectedConfigs) -> dict[str, Any]:
@@ -72,7 +64,8 @@ def configs_metadata(configs: SelectedConfigs) -> dict[str, Any]:
     columns = ("parameter", "finding", "refining", "scoring")
     return {
         "parameters": table(
-            dict.fromkeys(columns, "string"), [row for row in rows if any(row[1:])]
+            {name: ("string", itemgetter(at)) for at, name in enumerate(columns)},
+            [row for row in rows if any(row[1:])],
         ),
         "max_shift_seconds": configs.max_shift_seconds,
         "prompts": dg.MetadataValue.md("\n\n".join(prompts) or "There are no prompts."),
@@ -98,19 +91,17 @@ def moments_metadata(
     before = roots.moments if roots else ()
     parents = {root.identifier: root for root in before}
     pairs = [(one, parents.get(one.parent_identifier or "")) for one in moments.moments]
-    columns = [name for name in _COLUMNS if roots or not name.endswith(" moved")]
-    rows = [
-        {
-            "start": clock_with_tenths(one.start_time),
-            "start moved": round(one.start_time - parent.start_time, 2) if parent else None,
-            "end": clock_with_tenths(one.end_time),
-            "end moved": round(one.end_time - parent.end_time, 2) if parent else None,
-            "seconds": round(one.end_time - one.start_time, 1),
-            "score": one.score,
-            "title": one.title,
-        }
-        for one, parent in pairs
-    ]
+    columns: dict[str, tuple[str, Callable[[Any], Any]]] = {
+        "start": ("string", lambda pair: clock_with_tenths(pair[0].start_time)),
+        "start moved": ("float", lambda pair: _moved(pair, "start_time")),
+        "end": ("string", lambda pair: clock_with_tenths(pair[0].end_time)),
+        "end moved": ("float", lambda pair: _moved(pair, "end_time")),
+        "seconds": ("float", lambda pair: round(pair[0].end_time - pair[0].start_time, 1)),
+        "score": ("int", lambda pair: pair[0].score),
+        "title": ("string", lambda pair: pair[0].title),
+    }
+    if roots is None:
+        del columns["start moved"], columns["end moved"]
     stretches = spoken_stretches(transcript.words, duration_seconds=duration_seconds)
     timeline = Timeline(
         duration_seconds=duration_seconds,
@@ -125,12 +116,14 @@ def moments_metadata(
     return {
         "summary": dg.MetadataValue.md(_summary(moments, duration_seconds, refines=bool(before))),
         **{name: dg.MetadataValue.md(text) for name, text in pictures.items() if text},
-        "table": table(
-            {name: _COLUMNS[name] for name in columns},
-            ([row[name] for name in columns] for row in rows),
-        ),
+        "table": table(columns, pairs),
         **_numbers(moments.moments, shifts),
     }
+
+
+def _moved(pair: tuple[Moment, Moment | None], boundary: str) -> float | None:
+    moment, root = pair
+    return round(getattr(moment, boundary) - getattr(root, boundary), 2) if root else None
 
 
 def _summary(moments: Moments, duration_seconds: float, *, refines: bool) -> str:

@@ -11,9 +11,8 @@ numbers. Moments that were moved are drawn below the ones that they were moved f
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from urllib.parse import quote
@@ -28,6 +27,7 @@ INLINE_CHARACTERS = 999
 MOST_CHARACTERS = 20_000
 """Longest picture, since the event log keeps each for good."""
 
+_WEBP = "data:image/webp;base64,"
 _GAP = 4
 _SHADE_HEIGHT = 16
 _SMALL_WIDTH, _SMALL_SPEECH, _SMALL_BAR = 600, 16, 12
@@ -63,53 +63,42 @@ class Timeline:
 
 def small_timeline(timeline: Timeline) -> str:
     """Markdown with a time line that Dagster's UI shows at once; empty where it cannot be."""
-    for parts, scores in ((75, True), (50, True), (30, True), (30, False), (15, False)):
-        picture = _svg_address(_small(timeline, parts=parts, scores=scores))
-        text = markdown_picture(picture, words=_in_short(timeline))
-        if len(text) <= INLINE_CHARACTERS:
-            return text
-    return ""
+    ways = ((75, True), (50, True), (30, True), (30, False), (15, False))
+    pictures = (_small(timeline, parts, scores=scores) for parts, scores in ways)
+    return _first_fitting(pictures, words=_in_short(timeline), longest=INLINE_CHARACTERS)
 
 
 def large_timeline(timeline: Timeline) -> str:
     """Markdown with a time line that has a scale; empty where it would be too much to keep."""
-    for parts, scores in ((158, True), (79, True), (79, False), (20, False)):
-        picture = _svg_address(_large(timeline, parts=parts, scores=scores))
-        text = markdown_picture(picture, words=_at_length(timeline))
-        if len(text) <= MOST_CHARACTERS:
-            return text
-    return ""
+    ways = ((158, True), (79, True), (79, False), (20, False))
+    pictures = (_large(timeline, parts, scores=scores) for parts, scores in ways)
+    return _first_fitting(pictures, words=_at_length(timeline), longest=MOST_CHARACTERS)
 
 
-def photograph(content: bytes, *, words: str) -> str:
-    """Markdown that shows a WebP picture.
-
-    Args:
-        content: The file's bytes.
-        words: What it shows.
-    """
-    return markdown_picture(_webp_address(content), words=words)
+def photograph(picture: str, *, words: str) -> str:
+    """Markdown that shows a WebP picture, given as base64, and says what it shows."""
+    return markdown_picture(f"{_WEBP}{picture}", words=words)
 
 
 def labelled_sheet(
-    content: bytes, *, width: int, height: int, columns: int, labels: Sequence[str], words: str
+    *, picture: str, width: int, height: int, columns: int, labels: Sequence[str], of: int
 ) -> str:
     """Markdown that shows a sheet of equal tiles with a label in the corner of each.
 
     Labels are white on a dark strip over the photograph, so that they can be read in any theme.
 
     Args:
-        content: The sheet as WebP.
+        picture: The sheet as WebP in base64.
         width: Its width in pixels.
         height: Its height in pixels.
         columns: Tiles in a row.
         labels: One for each tile, in reading order; shown as they are, whatever is in them.
-        words: What the sheet shows.
+        of: How many thumbnails there are, on the sheet or not.
     """
     rows = -(-len(labels) // columns)
-    across, down = width / min(columns, len(labels)), height / max(1, rows)
+    across, down = width / min(columns, len(labels)), height / rows
     drawn = [
-        f"<image width='{width}' height='{height}' href='{_webp_address(content)}'/>",
+        f"<image width='{width}' height='{height}' href='{_WEBP}{picture}'/>",
         "<style>text{font:11px sans-serif;fill:#fff}rect{fill:#000;opacity:.7}</style>",
     ]
     for place, label in enumerate(labels):
@@ -120,6 +109,8 @@ def labelled_sheet(
             f"<text x='{_number(left + _GAP)}' y='{_number(bottom - _GAP)}'>"
             f"{text_content(label)}</text>"
         )
+    more = f" of {of}" if of > len(labels) else ""
+    words = f"{len(labels)}{more} thumbnails: {', '.join(labels)}"
     return markdown_picture(_svg_address(_svg(width, height, drawn)), words=words)
 
 
@@ -138,12 +129,13 @@ def text_content(text: str) -> str:
     return escape(shown(text))
 
 
+def _first_fitting(pictures: Iterable[str], *, words: str, longest: int) -> str:
+    texts = (markdown_picture(_svg_address(picture), words=words) for picture in pictures)
+    return next((text for text in texts if len(text) <= longest), "")
+
+
 def _svg_address(svg: str) -> str:
     return "data:image/svg+xml," + quote(svg, safe="/:=,;'+-.!")
-
-
-def _webp_address(content: bytes) -> str:
-    return "data:image/webp;base64," + b64encode(content).decode("ascii")
 
 
 def _svg(width: int, height: int, drawn: Sequence[str]) -> str:
@@ -176,7 +168,7 @@ def _at_length(timeline: Timeline) -> str:
     return ": ".join(filter(None, (_in_short(timeline), ", ".join(named))))
 
 
-def _small(timeline: Timeline, *, parts: int, scores: bool) -> str:
+def _small(timeline: Timeline, parts: int, *, scores: bool) -> str:
     """Grey and blue of a middling brightness, which stand out from white and from black."""
     scale = _Scale(timeline.duration_seconds, left=0, width=_SMALL_WIDTH)
     top = 14 if scores else 0
@@ -199,7 +191,7 @@ def _small(timeline: Timeline, *, parts: int, scores: bool) -> str:
     return _svg(_SMALL_WIDTH, base, drawn)
 
 
-def _large(timeline: Timeline, *, parts: int, scores: bool) -> str:
+def _large(timeline: Timeline, parts: int, *, scores: bool) -> str:
     scale = _Scale(timeline.duration_seconds, left=_LEFT, width=_LARGE_WIDTH - _LEFT - _RIGHT)
     lane, lanes = 24, []
     if timeline.before:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,8 @@ PICTURES = "stored_pictures"
 
 _FRAMES_LOOKED_AT = 2
 _SECONDS_FOR_A_PICTURE = 5.0
-_SMALL_SIDE, _SMALL_BYTES = 128, 620
-_LARGE_SIDE, _LARGE_BYTES = 400, 9_000
+# Longest side in pixels, and most bytes.
+_SIZES = {"small": (128, 620), "large": (400, 9_000)}
 _LONGEST_LINE = 160
 _MOST_LINES = 12
 
@@ -56,8 +56,8 @@ def frame_pictures(path: Path, facts: MediaFacts, *, folder: Path) -> dict[str, 
             timeout_seconds=_SECONDS_FOR_A_PICTURE,
         ).path
         pictures = {
-            "small": small_picture(frame, side=_SMALL_SIDE, at_most_bytes=_SMALL_BYTES),
-            "large": small_picture(frame, side=_LARGE_SIDE, at_most_bytes=_LARGE_BYTES),
+            size: small_picture(frame, side=side, at_most_bytes=most)
+            for size, (side, most) in _SIZES.items()
         }
     except (VideoMomentsError, OSError):
         # The video is right without its picture, and `thumbnails` will say what is wrong.
@@ -71,7 +71,7 @@ def video_metadata(video: Video, details: Mapping[str, Any]) -> dict[str, Any]:
     words = f"A frame of the video, which is {clock(facts.duration_seconds)} long"
     pictures = details.get(PICTURES) or {}
     shown: dict[str, Any] = {
-        name: dg.MetadataValue.md(photograph(b64decode(pictures[size]), words=words))
+        name: dg.MetadataValue.md(photograph(pictures[size], words=words))
         for name, size in (("picture", "small"), ("picture_large", "large"))
         if size in pictures
     }

@@ -25,7 +25,7 @@ from videomoments_dagster.moments.page import page_timeline as timeline
 from videomoments_dagster.moments.page.page_addresses import Address, web_address
 from videomoments_dagster.moments.page.spoken_words import spoken_segments
 from videomoments_dagster.moments.reading import StoredVideo
-from videomoments_dagster.moments.records import Clip, Moment
+from videomoments_dagster.moments.records import Clip
 from videomoments_dagster.sources.locations import path_of_file_url, redact
 
 CODE_VERSION = "2"
@@ -135,45 +135,28 @@ def language_tag(language: str) -> str:
     return language if _LANGUAGE.fullmatch(language) else ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Card:
-    """A moment with all that belongs to it, ready to be shown."""
-
-    number: int
-    moment: Moment
-    title: str
-    bar: timeline.Bar | None
-    refined: Moment | None
-    refined_bar: timeline.Bar | None
-    clip: Clip | None
-    clip_bar: timeline.Bar | None
-    clip_address: Address | None
-    clip_name: str
-    clip_facts: str
-    picture: Picture | None
-
-
-def _cards(contents: PageContents) -> Iterator[_Card]:
+def _cards(contents: PageContents) -> Iterator[dict[str, Any]]:
+    """Each moment with all that belongs to it, as the template takes it."""
     stored = contents.stored
     duration = stored.video.facts.duration_seconds
     drawn = duration > 0
     refined_of, names = stored.refined_by_root, clip_names(stored)
     for number, moment in enumerate(stored.moments, start=1):
         refined, clip = refined_of.get(moment.identifier), stored.clips.get(moment.identifier)
-        yield _Card(
-            number=number,
-            moment=moment,
-            title=one_line(moment.title) or f"Moment {number}",
-            bar=timeline.moment_bar(moment, duration) if drawn else None,
-            refined=refined,
-            refined_bar=timeline.refined_bar(refined, duration) if drawn and refined else None,
-            clip=clip,
-            clip_bar=timeline.clip_bar(clip, duration) if drawn and clip else None,
-            clip_address=contents.clip_addresses.get(moment.identifier),
-            clip_name=names.get(moment.identifier, ""),
-            clip_facts=_clip_facts(clip) if clip else "",
-            picture=contents.pictures.get(moment.identifier),
-        )
+        yield {
+            "number": number,
+            "moment": moment,
+            "title": one_line(moment.title) or f"Moment {number}",
+            "bar": timeline.moment_bar(moment, duration) if drawn else None,
+            "refined": refined,
+            "refined_bar": timeline.refined_bar(refined, duration) if drawn and refined else None,
+            "clip": clip,
+            "clip_bar": timeline.clip_bar(clip, duration) if drawn and clip else None,
+            "clip_address": contents.clip_addresses.get(moment.identifier),
+            "clip_name": names.get(moment.identifier, ""),
+            "clip_facts": _clip_facts(clip) if clip else "",
+            "picture": contents.pictures.get(moment.identifier),
+        }
 
 
 def _clip_facts(clip: Clip) -> str:

@@ -19,7 +19,6 @@ from tempfile import NamedTemporaryFile
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
 
 from db import models
 from db.session import Database
@@ -53,17 +52,14 @@ def refresh_page(database: Database, store: ObjectStore, *, video: str) -> str:
         VideoMomentsError: If the page could not be stored.
     """
     with database.read() as session:
-        fingerprint = _fingerprint(session, video=video)
+        versions = stored_versions(session, video=video)
+        fingerprint = digest([page_version(), {asset: versions.get(asset) for asset in MADE_FROM}])
         row = session.execute(
             select(models.StoredPage.cloud_url, models.StoredPage.fingerprint)
             .join(models.Video, models.Video.id == models.StoredPage.video_id)
             .where(models.Video.identifier == video)
         ).one_or_none()
-        if (
-            row is not None
-            and row.fingerprint == fingerprint
-            and store.stat(row.cloud_url) is not None
-        ):
+        if row and row.fingerprint == fingerprint and store.stat(row.cloud_url):
             return str(row.cloud_url)
         stored = read_video(session, video)
     if not isinstance(stored, StoredVideo):
@@ -81,11 +77,6 @@ def refresh_page(database: Database, store: ObjectStore, *, video: str) -> str:
             )
         )
     return url
-
-
-def _fingerprint(session: Session, *, video: str) -> str:
-    versions = stored_versions(session, video=video)
-    return digest([page_version(), {asset: versions.get(asset) for asset in MADE_FROM}])
 
 
 def _contents(store: ObjectStore, stored: StoredVideo) -> PageContents:
