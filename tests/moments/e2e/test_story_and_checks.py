@@ -15,9 +15,9 @@ from pipeline import TALK_SECONDS, Pipeline
 
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
 from videomoments_dagster.definitions import build_definitions
+from videomoments_dagster.moments.checks import result_checks
 from videomoments_dagster.moments.history.run_facts import JOB_ASSETS
 from videomoments_dagster.moments.metadata.pictures import INLINE_CHARACTERS, MOST_CHARACTERS
-from videomoments_dagster.moments.soundness import transcripts_rules as transcripts
 
 MOST_METADATA_CHARACTERS = 60_000
 OF_ONE_RUN = {"unchanged", "objects_written", "made_now", "cut_now", "counts"}
@@ -232,7 +232,7 @@ def test_a_blocking_check_holds_up_what_comes_after_it_and_says_why(
     pipeline: Pipeline, talk: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        transcripts, "word_time_problems", lambda *_, **__: ("word 7, 'dough', comes too early",)
+        result_checks, "word_time_problems", lambda *_, **__: ("word 7, 'dough', comes too early",)
     )
     outcome = pipeline.run(talk)
     assert (outcome.row.status, outcome.row.error_stage) == ("failed", "transcript")
