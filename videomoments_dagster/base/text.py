@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _TICK_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200)
 _LINE_BREAKS = re.compile("\r\n?|[\u2028\u2029]")
@@ -60,3 +61,17 @@ def shown(text: str) -> str:
 def one_line(text: str) -> str:
     """Text as `shown`, on one line."""
     return folded(shown(text))
+
+
+def printable(value: object) -> str:
+    """A value on one line of a terminal; each character that would steer it becomes U+FFFD."""
+    return "".join(
+        " " if one.isspace() else "\N{REPLACEMENT CHARACTER}" if _steers(one) else one
+        for one in ("-" if value is None else str(value))
+    )
+
+
+def _steers(character: str) -> bool:
+    # Cc controls, Cf turns the direction of text, Cs is what cannot be encoded. The joiners are
+    # part of words and of emoji.
+    return unicodedata.category(character) in {"Cc", "Cf", "Cs"} and character not in "\u200c\u200d"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ from videomoments_dagster.core.text_columns import CODEC_CHARACTERS, fitted, ind
 from videomoments_dagster.moments.exports.material import Material
 from videomoments_dagster.moments.history.run_facts import HistoryRow
 from videomoments_dagster.moments.reading import ListedVideo, RegisteredVideo, StoredVideo
-from videomoments_dagster.moments.records import Moment, Source
+from videomoments_dagster.moments.records import Moment, Source, Video
 from videomoments_dagster.moments.storage.video_rows import kibibytes
 from videomoments_dagster.sources.locations import redact
 
@@ -22,18 +23,17 @@ VERSION = 1
 """Raised when a field goes or changes its meaning; new fields may come at any time."""
 
 _EXCERPT_CHARACTERS = 200
-_FACTS = (
-    "source_url",
-    "cloud_url",
-    "title",
-    "duration_seconds",
-    "file_size_kb",
-    "video_codec",
-    "audio_codec",
-    "resolution",
-    "frame_rate",
-    "created_at",
-)
+_FACTS: Mapping[str, Callable[[Video], object]] = {
+    "source_url": lambda one: one.source_url and redact(indexable_source_url(one.source_url)),
+    "cloud_url": lambda one: one.cloud_url,
+    "title": lambda one: one.title,
+    "duration_seconds": lambda one: one.facts.duration_seconds,
+    "file_size_kb": lambda one: kibibytes(one.facts.size_bytes),
+    "video_codec": lambda one: one.facts.video and fitted(one.facts.video.codec, CODEC_CHARACTERS),
+    "audio_codec": lambda one: one.facts.audio and fitted(one.facts.audio.codec, CODEC_CHARACTERS),
+    "resolution": lambda one: one.facts.video and one.facts.video.resolution,
+    "frame_rate": lambda one: one.facts.video and one.facts.video.frame_rate,
+}
 # json escapes C0 controls only. A terminal obeys C1 controls too, and characters that turn the
 # direction of text can make a line read as another one.
 _STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -85,7 +85,8 @@ def video_document(known: StoredVideo | RegisteredVideo) -> Document:
         "identifier": stored.identifier,
         "state": "materialised",
         "source": stored.source and _source(stored.source, stored.note("source").written_at),
-        **_facts(stored),
+        **{name: fact(stored.video) for name, fact in _FACTS.items()},
+        "created_at": _written(stored, "video"),
         "transcript": _transcript(stored),
         "generation_config": _configs(stored),
         "moments": [
@@ -141,6 +142,7 @@ def _registered(video: RegisteredVideo) -> Document:
         **dict.fromkeys(_FACTS),
         "source_url": source["location"],
         "title": source["title"],
+        "created_at": None,
         "transcript": None,
         "generation_config": None,
         **{name: [] for name in ("moments", "refined_moments", "clips", "thumbnails", "history")},
@@ -151,24 +153,6 @@ def _source(source: Source, registered_at: datetime | None) -> Document:
     captions = source.captions and redact(source.captions)
     redacted = replace(source, location=redact(source.location), captions=captions)
     return {**_fields(redacted, "identifier"), "created_at": _plain(registered_at)}
-
-
-def _facts(stored: StoredVideo) -> Document:
-    video, facts = stored.video, stored.video.facts
-    picture, sound = facts.video, facts.audio
-    values = (
-        video.source_url and redact(indexable_source_url(video.source_url)),
-        video.cloud_url,
-        video.title,
-        facts.duration_seconds,
-        kibibytes(facts.size_bytes),
-        picture and fitted(picture.codec, CODEC_CHARACTERS),
-        sound and fitted(sound.codec, CODEC_CHARACTERS),
-        picture and picture.resolution,
-        picture and picture.frame_rate,
-        _written(stored, "video"),
-    )
-    return dict(zip(_FACTS, values, strict=True))
 
 
 def _transcript(stored: StoredVideo) -> Document | None:

@@ -68,11 +68,8 @@ def webvtt(material: Material) -> str:
     Raises:
         ResultMissing: There is no transcript.
     """
-    blocks = ["WEBVTT\n"]
-    for one in _of(material):
-        lines = [html.escape(without_times(line), quote=False) for line in one.lines]
-        blocks.append("\n".join([_times(one, point="."), *lines, ""]))
-    return "\n".join(blocks)
+    cues = _cues(material, lambda line: html.escape(line, quote=False), point=".")
+    return "\n".join(["WEBVTT\n", *cues])
 
 
 def subrip(material: Material) -> str:
@@ -84,11 +81,8 @@ def subrip(material: Material) -> str:
     Raises:
         ResultMissing: There is no transcript.
     """
-    blocks: list[str] = []
-    for number, one in enumerate(_of(material), start=1):
-        lines = [without_times(line).translate(_LOOK_ALIKES) for line in one.lines]
-        blocks.append("\n".join([str(number), _times(one, point=","), *lines, ""]))
-    return "\n".join(blocks)
+    cues = _cues(material, lambda line: line.translate(_LOOK_ALIKES), point=",")
+    return "\n".join(f"{number}\n{cue}" for number, cue in enumerate(cues, start=1))
 
 
 def subtitles(segments: Sequence[Segment], words: Sequence[Word]) -> tuple[Subtitle, ...]:
@@ -127,13 +121,12 @@ def columns(text: str) -> int:
     )
 
 
-def _of(material: Material) -> tuple[Subtitle, ...]:
+def _cues(material: Material, spelled: Callable[[str], str], *, point: str) -> Iterator[str]:
+    """Each subtitle as the lines of a file: its times, and what is shown."""
     transcript = required_transcript(material)
-    return subtitles(transcript.segments, transcript.words)
-
-
-def _times(one: Subtitle, *, point: str) -> str:
-    return f"{_clock(one.start_ms, point)} --> {_clock(one.end_ms, point)}"
+    for one in subtitles(transcript.segments, transcript.words):
+        lines = "".join(f"{spelled(without_times(line))}\n" for line in one.lines)
+        yield f"{_clock(one.start_ms, point)} --> {_clock(one.end_ms, point)}\n{lines}"
 
 
 def _clock(milliseconds: int, point: str) -> str:

@@ -163,9 +163,9 @@ def _at_length(timeline: Timeline) -> str:
         + ("" if one.score is None else f" (score {one.score})")
         for one in timeline.moments[:_MOST_NAMED_IN_WORDS]
     ]
-    if len(timeline.moments) > len(named):
-        named.append(f"and {len(timeline.moments) - len(named)} more")
-    return ": ".join(filter(None, (_in_short(timeline), ", ".join(named))))
+    more = len(timeline.moments) - len(named)
+    listed = ", ".join([*named, *([f"and {more} more"] if more else [])])
+    return f"{_in_short(timeline)}: {listed}" if listed else _in_short(timeline)
 
 
 def _small(timeline: Timeline, parts: int, *, scores: bool) -> str:
