@@ -1,32 +1,24 @@
-"""The documents that `list`, `show`, `search` and `export` are made of."""
+"""What `list`, `show`, `search` and `export` read, as documents and values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
-
-from sqlalchemy.orm import Session
 
 from db.session import Database
 from videomoments_dagster.base.failures import ResultMissing
 from videomoments_dagster.base.identifiers import checked_identifier
-from videomoments_dagster.moments.exports.json_document import json_text
+from videomoments_dagster.moments.exports.json_document import (
+    Document,
+    listed_document,
+    video_document,
+)
+from videomoments_dagster.moments.reading import (
+    RegisteredVideo,
+    StoredVideo,
+    read_video,
+    read_videos,
+)
 from videomoments_dagster.moments.search import search_transcripts
-from videomoments_dagster.moments.video_documents import video_document, video_list
-from videomoments_dagster.moments.whole_documents import whole_video_document
-from videomoments_dagster.sources.locations import redact
-
-__all__ = [
-    "Document",
-    "export_document",
-    "json_text",
-    "list_document",
-    "search_document",
-    "show_document",
-]
-
-Document = dict[str, Any]
 
 
 def list_document(database: Database, *, limit: int | None = None) -> list[Document]:
@@ -36,7 +28,7 @@ def list_document(database: Database, *, limit: int | None = None) -> list[Docum
         DatabaseProblem: The database was lost or refused.
     """
     with database.read() as session:
-        return video_list(session, limit=limit)
+        return [listed_document(video) for video in read_videos(session, limit=limit)]
 
 
 def show_document(database: Database, identifier: str) -> Document:
@@ -47,40 +39,26 @@ def show_document(database: Database, identifier: str) -> Document:
         ResultMissing: No video of that identifier is registered or stored.
         DatabaseProblem: The database was lost or refused.
     """
-    return _document(database, identifier, video_document)
+    return video_document(known_video(database, identifier))
 
 
-def export_document(database: Database, identifier: str) -> Document:
-    """Give the same with the whole transcript, and whether moments were made.
+def known_video(database: Database, identifier: str) -> StoredVideo | RegisteredVideo:
+    """Read all that is stored of one video.
 
     Raises:
         IdentifierRejected: That is no identifier.
         ResultMissing: No video of that identifier is registered or stored.
         DatabaseProblem: The database was lost or refused.
     """
-    return _document(database, identifier, whole_video_document)
-
-
-def _document(
-    database: Database, identifier: str, query: Callable[[Session, str], Document | None]
-) -> Document:
     checked_identifier(identifier)
     with database.read() as session:
-        document = query(session, identifier)
-    if document is None:
+        known = read_video(session, identifier)
+    if known is None:
         raise ResultMissing(
             f"there is no video '{identifier}'",
             remedy="See `videomoments list` for those there are",
         )
-    _redact(document, "source_url")
-    _redact(document["source"] or {}, "location", "captions")
-    return document
-
-
-def _redact(document: Document, *names: str) -> None:
-    for name in names:
-        if document.get(name):
-            document[name] = redact(document[name])
+    return known
 
 
 def search_document(database: Database, text: str, *, limit: int = 20) -> list[Document]:

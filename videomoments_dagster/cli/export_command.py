@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from videomoments_dagster.base.failures import ExportRefused
-from videomoments_dagster.cli.documents import export_document
+from videomoments_dagster.cli.documents import known_video
 from videomoments_dagster.moments.exports.formats import FORMATS
 from videomoments_dagster.moments.exports.material import BOUNDARIES, Boundaries, material_of
 
@@ -87,9 +87,9 @@ def export_command(opened: Callable[[], tuple[Any, Any]]) -> click.Command:
             if value is not None and not chosen.counts_frames:
                 raise click.UsageError(f"{option} says nothing for the format {name}.")
         _, database = opened()
-        document = export_document(database, identifier)
+        known = known_video(database, identifier)
         text = chosen.write(
-            material_of(document, boundaries=what or "refined", media=media, frame_rate=frame_rate)
+            material_of(known, boundaries=what or "refined", media=media, frame_rate=frame_rate)
         )
         content = text.encode("utf-8", "replace")
         if output is None:

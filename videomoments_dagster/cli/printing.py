@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import sys
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -24,8 +23,9 @@ from rich.table import Table
 from rich.text import Text
 
 from videomoments_dagster.base.text import clock as whole_seconds
+from videomoments_dagster.base.text import printable
 from videomoments_dagster.cli.doctor import Finding
-from videomoments_dagster.cli.documents import Document, json_text
+from videomoments_dagster.moments.exports.json_document import Document, json_text
 
 # Wider than any line, so that nothing is wrapped for a reader who isn't a terminal.
 _UNBOUNDED_WIDTH = 1_000_000
@@ -130,25 +130,6 @@ def place(url: str) -> str:
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
         return url
     return os.fsdecode(unquote_to_bytes(parts.path))
-
-
-def printable(value: object) -> str:
-    """Write a value from outside on one line, without what would steer a terminal."""
-    text = "-" if value is None else str(value)
-    return "".join(
-        " "
-        if character.isspace()
-        else "\N{REPLACEMENT CHARACTER}"
-        if _steers(character)
-        else character
-        for character in text
-    )
-
-
-def _steers(character: str) -> bool:
-    # Cc controls, Cf turns the direction of text, Cs is what cannot be encoded. The joiners are
-    # part of words and of emoji.
-    return unicodedata.category(character) in {"Cc", "Cf", "Cs"} and character not in "\u200c\u200d"
 
 
 def _console() -> Console:

@@ -26,16 +26,19 @@ from videomoments_dagster.base.files import part_path, removed_afterwards
 from videomoments_dagster.base.identifiers import checked_identifier
 from videomoments_dagster.core.objects.interface import ObjectStat, ObjectStore
 from videomoments_dagster.media.small_jpegs import LONGEST_SIDE, small_jpeg
-from videomoments_dagster.moments.page.contents import PageContents, Picture
-from videomoments_dagster.moments.page.page import page_html
+from videomoments_dagster.moments.page.page import (
+    PageContents,
+    Picture,
+    clip_names,
+    page_html,
+)
 from videomoments_dagster.moments.page.page_addresses import (
     Address,
     address_between,
     data_address,
     relative_address,
 )
-from videomoments_dagster.moments.page.page_records import PageRecords, read_page_records
-from videomoments_dagster.moments.page.stored_page import clip_names
+from videomoments_dagster.moments.reading import StoredVideo, read_video
 
 MediaUse = Literal["link", "copy", "embed"]
 
@@ -96,8 +99,8 @@ def write_report(
     output = Path(os.path.abspath(output))  # noqa: PTH100 - as it is written, links and all
     _refuse_unwritable(output)
     with database.read() as session:
-        records = read_page_records(session, video=identifier)
-    if records is None:
+        records = read_video(session, identifier)
+    if not isinstance(records, StoredVideo):
         raise ResultMissing(
             f"nothing is stored of a video '{identifier}'",
             remedy=f"See `videomoments list`, then `videomoments run {identifier}`",
@@ -108,14 +111,9 @@ def write_report(
     use = {"link": _linked, "copy": _copied, "embed": _embedded}[media]
     playing = use(store, records, found, output)
     contents = PageContents(
-        video=records.video,
-        transcript=records.transcript,
-        moments=records.moments,
-        refined=records.refined,
-        clips=records.clips,
+        records,
         video_address=playing.video,
         clip_addresses=playing.clips,
-        clip_names=clip_names(records),
         pictures=_pictures(store, records),
         media_note=playing.note,
     )
@@ -143,7 +141,7 @@ def _stat(store: ObjectStore, url: str) -> ObjectStat | None:
 
 
 def _linked(
-    store: ObjectStore, records: PageRecords, found: Mapping[str, ObjectStat], output: Path
+    store: ObjectStore, records: StoredVideo, found: Mapping[str, ObjectStat], output: Path
 ) -> _Media:
     def linked(url: str) -> Address | None:
         path = store.local_path(url) if url in found else None
@@ -161,7 +159,7 @@ def _linked(
 
 
 def _copied(
-    store: ObjectStore, records: PageRecords, found: Mapping[str, ObjectStat], output: Path
+    store: ObjectStore, records: StoredVideo, found: Mapping[str, ObjectStat], output: Path
 ) -> _Media:
     folder = output.with_name(f"{output.stem}-media")
     with _writing_errors(folder):
@@ -189,7 +187,7 @@ def _copied(
 
 def _embedded(
     store: ObjectStore,
-    records: PageRecords,
+    records: StoredVideo,
     found: Mapping[str, ObjectStat],
     output: Path,  # noqa: ARG001 - as the others
 ) -> _Media:
@@ -217,7 +215,7 @@ def _present(addresses: Mapping[str, Address | None]) -> dict[str, Address]:
     return {moment: address for moment, address in addresses.items() if address is not None}
 
 
-def _pictures(store: ObjectStore, records: PageRecords) -> dict[str | None, Picture]:
+def _pictures(store: ObjectStore, records: StoredVideo) -> dict[str | None, Picture]:
     """Make small copies of the thumbnails; one that cannot be read is left out."""
     pictures: dict[str | None, Picture] = {}
     for moment, thumbnail in records.thumbnails.items():

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from db.embedded import EmbeddedPostgres
-from db.schema_state import upgrade
+from db.schema_state import check_schema, upgrade
 from db.session import Database
 from videomoments_dagster.core.settings import Settings, load_settings
 
@@ -64,5 +64,5 @@ def _ready(url: str, *, is_embedded: bool) -> Database:
     if is_embedded:
         upgrade(url)
     database = open_database(url)
-    database.check()
+    check_schema(database)
     return database

@@ -2,7 +2,7 @@
 
 Belongs here: making a JPEG smaller until it fits a number of bytes, several pictures on one sheet,
 and how bright a picture is. Does not belong here: choosing frames (`thumbnails`), or what is drawn
-around the pictures (`videomoments_dagster.moments.pictures`).
+around the pictures (`videomoments_dagster.moments.metadata.pictures`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
 """Full-text search: where in which video something is said.
 
-Belongs here: the queries on `idx_transcripts_full_text` and on the words of single segments.
-
 Reading whole transcripts would take 3 ms for each that holds the words, of which there may be ten
 thousand; their segments have an index of their own.
 """
@@ -138,11 +136,8 @@ def search_transcripts(session: Session, text: str, *, limit: int = 20) -> list[
         return []
     given = {"strict": strict, "loose": loose, "limit": limit, "ranked": max(limit, _RANKED)}
     rows = session.execute(_WHERE_ALLOWED if "!" in strict else _ANYWHERE, given).all()
-    if rows:
-        return [TranscriptMatch(*row) for row in rows]
-    given["spread"] = spread
-    if spread == strict:
-        rows = session.execute(_SAID_APART, {**given, "looked_into": _LOOKED_INTO}).all()
-    else:
-        rows = session.execute(_ACROSS_SEGMENTS, {**given, "looked_into": _READ_WHOLE}).all()
+    if not rows:
+        apart = spread == strict
+        given |= {"spread": spread, "looked_into": _LOOKED_INTO if apart else _READ_WHOLE}
+        rows = session.execute(_SAID_APART if apart else _ACROSS_SEGMENTS, given).all()
     return [TranscriptMatch(*row) for row in rows]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import opentimelineio
 import pysubs2
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import select
 from stored_records import Storage
 
+from db import models
 from videomoments_dagster.cli.main import main
 from videomoments_dagster.moments.records import Source
 from videomoments_dagster.moments.registered_sources import register_if_new
@@ -70,6 +74,78 @@ def test_every_format_is_written_for_the_tool_it_is_for(
         assert (cue.start, cue.end) == (100, 1100)
 
     assert export("talk", "--format", "chapters").stdout.startswith("0:00 From 0.25 to")
+
+
+def without_places_and_times(written: str, folder: Path) -> str:
+    """The text without the folder of this test and the times at which rows were written."""
+    written = written.replace(str(folder), "/folder")
+    return re.sub(r'("created_at"|"at"): "[^"]*Z"', r'\1: "now"', written)
+
+
+def test_the_json_of_export_and_show_is_this_to_the_letter(
+    storage: Storage, export: Export, tmp_path: Path
+) -> None:
+    storage.store_everything("talk", 0.25, 20)
+    with storage.database.transaction() as session:
+        session.add(
+            models.PipelineHistory(
+                identifier="pipeline:talk:1",
+                video_id=session.scalars(select(models.Video.id)).one(),
+                generation_config_id=session.scalars(
+                    select(models.SelectedConfig.generation_config_id)
+                ).one(),
+                pipeline_type="full",
+                status="partial",
+                started_at=datetime(2026, 2, 6, 10, 0, 0, 123456),  # noqa: DTZ001  as stored
+                duration_seconds=1.5,
+                error_stage="clips",
+                error_message="why",
+            )
+        )
+    expected = Path(__file__).with_name("exported_talk.json").read_text()
+
+    exported = export("talk", "--format", "json").stdout
+    shown = CliRunner().invoke(main, ["show", "talk", "--json"]).stdout
+
+    assert without_places_and_times(exported, tmp_path) == expected
+    whole = json.loads(expected)
+    del whole["videomoments_export"], whole["moments_made"]
+    for name in ("full_text", "segments", "words"):
+        del whole["transcript"][name]
+    brief = json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+    assert without_places_and_times(shown, tmp_path) == brief
+
+
+def test_the_json_of_a_registered_video_is_this_to_the_letter(
+    storage: Storage, export: Export
+) -> None:
+    with storage.database.transaction() as session:
+        register_if_new(session, Source("later", "https://me:hunter2@h/later.mp4", title="Soon"))
+
+    shown = json.loads(CliRunner().invoke(main, ["show", "later", "--json"]).stdout)
+
+    assert shown.pop("source").pop("created_at").endswith("Z")
+    assert list(shown.items()) == [
+        ("identifier", "later"),
+        ("state", "registered"),
+        ("source_url", "https://***@h/later.mp4"),
+        ("cloud_url", None),
+        ("title", "Soon"),
+        ("duration_seconds", None),
+        ("file_size_kb", None),
+        ("video_codec", None),
+        ("audio_codec", None),
+        ("resolution", None),
+        ("frame_rate", None),
+        ("created_at", None),
+        ("transcript", None),
+        ("generation_config", None),
+        ("moments", []),
+        ("refined_moments", []),
+        ("clips", []),
+        ("thumbnails", []),
+        ("history", []),
+    ]
 
 
 def test_credentials_stay_inside(storage: Storage, export: Export) -> None:

@@ -17,7 +17,7 @@ from pipeline import TALK_SECONDS, Pipeline
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
 from videomoments_dagster.definitions import build_definitions
 from videomoments_dagster.moments import checks
-from videomoments_dagster.moments.pictures.svg import INLINE_CHARACTERS, MOST_CHARACTERS
+from videomoments_dagster.moments.metadata.pictures import INLINE_CHARACTERS, MOST_CHARACTERS
 
 MOST_METADATA_CHARACTERS = 60_000
 OF_ONE_RUN = {"unchanged", "objects_written", "made_now", "cut_now", "counts"}

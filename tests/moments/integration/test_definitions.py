@@ -39,7 +39,6 @@ PURE = (
     "language_models",
     "moments.finding",
     "moments.exports",
-    "moments.pictures",
     "moments.soundness",
     "moments.identity",
     "moments.profiles",

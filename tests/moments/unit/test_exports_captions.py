@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import pysubs2
 import pytest
@@ -12,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videomoments_dagster.base.failures import ResultMissing
-from videomoments_dagster.moments.exports.caption_lines import (
+from videomoments_dagster.moments.exports.subtitles import (
     LINE_COLUMNS,
     LONGEST_MS,
     SHORTEST_MS,
-    Cue,
+    Subtitle,
     columns,
-    cues,
+    subrip,
+    subtitles,
+    webvtt,
 )
-from videomoments_dagster.moments.exports.subrip import subrip
-from videomoments_dagster.moments.exports.webvtt import webvtt
-from videomoments_dagster.speech.transcript import Segment, Word
+from videomoments_dagster.speech.transcript import Segment, Transcript, Word
 
 SENTENCE = (
     "The baker mixes flour and water and salt, and lets the dough rise in a warm bowl until the "
@@ -35,9 +34,8 @@ def parsed(text: str, form: str) -> list[tuple[int, int, str]]:
     return [(one.start, one.end, one.plaintext) for one in pysubs2.SSAFile.from_string(text, form)]
 
 
-def told(said: dict[str, Any]) -> tuple[Cue, ...]:
-    exported = material(transcript=said)
-    return cues(exported.segments, exported.words)
+def told(said: Transcript) -> tuple[Subtitle, ...]:
+    return subtitles(said.segments, said.words)
 
 
 def test_a_sentence_is_divided_at_its_words_into_two_lines_a_cue() -> None:
@@ -50,8 +48,8 @@ def test_a_sentence_is_divided_at_its_words_into_two_lines_a_cue() -> None:
     ]
     assert shown[0].start_ms == 10_000
     assert shown[-1].end_ms == 24_000
-    words = transcript((SENTENCE, 10.0, 24.0))["words"]
-    starts = {round(word["start"] * 1000) for word in words}
+    words = transcript((SENTENCE, 10.0, 24.0)).words
+    starts = {round(word.start * 1000) for word in words}
     assert {cue.start_ms for cue in shown} <= starts
 
 
@@ -73,8 +71,9 @@ def test_vtt_and_srt_say_the_same_at_the_same_times() -> None:
 
 
 def test_nothing_that_is_said_becomes_a_cue_a_tag_or_a_note() -> None:
-    exported = material(transcript=transcript((HOSTILE, 1.0, 5.0)))
-    shown = cues(exported.segments, exported.words)
+    said = transcript((HOSTILE, 1.0, 5.0))
+    exported = material(transcript=said)
+    shown = told(said)
 
     vtt, srt = webvtt(exported), subrip(exported)
 
@@ -165,7 +164,7 @@ def transcripts(draw: st.DrawFn) -> tuple[list[Segment], list[Word]]:
 def test_cues_are_in_order_short_enough_and_never_overlap(
     said: tuple[list[Segment], list[Word]],
 ) -> None:
-    shown = cues(*said)
+    shown = subtitles(*said)
 
     for cue in shown:
         assert 0 <= cue.start_ms < cue.end_ms <= cue.start_ms + LONGEST_MS
@@ -187,7 +186,7 @@ def test_other_parsers_find_just_these_cues(said: tuple[list[Segment], list[Word
         words=[(one.text, one.start, one.end) for one in words],
     )
     exported = material(transcript=spoken)
-    expected = [(cue.start_ms, cue.end_ms) for cue in cues(exported.segments, exported.words)]
+    expected = [(cue.start_ms, cue.end_ms) for cue in told(spoken)]
 
     assert [one[:2] for one in parsed(subrip(exported), "srt")] == expected
     assert [one[:2] for one in parsed(webvtt(exported), "vtt")] == expected

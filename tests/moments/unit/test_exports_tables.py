@@ -8,7 +8,7 @@ import json
 import re
 
 import pytest
-from exported import document, material, moment_document
+from exported import material, moment_document, stored_video
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -16,7 +16,7 @@ from videomoments_dagster.base.failures import ExportRefused, ResultMissing
 from videomoments_dagster.moments.exports.chapters import chapters, chapters_text
 from videomoments_dagster.moments.exports.csv_table import COLUMNS, csv_table
 from videomoments_dagster.moments.exports.formats import FORMATS
-from videomoments_dagster.moments.exports.json_document import json_document
+from videomoments_dagster.moments.exports.json_document import json_document, whole_document
 from videomoments_dagster.moments.exports.material import BOUNDARIES, material_of
 
 
@@ -141,18 +141,18 @@ def test_titles_come_back_from_csv_and_make_no_rows(titles: list[str]) -> None:
 
 
 def test_json_has_everything_and_a_version() -> None:
-    stored = document(moment_document(1, 0, 1, title="\u202e\x9b"), transcript=None)
+    stored = stored_video(moment_document(1, 0, 1, title="\u202e\x9b"), transcript=None)
 
     text = json_document(material_of(stored))
 
-    assert json.loads(text) == {"videomoments_export": 1, **stored}
+    assert json.loads(text) == {"videomoments_export": 1, **whole_document(stored)}
     assert not any(character in text for character in "\u202e\x9b")
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_video_that_is_only_registered_has_nothing_to_export(name: str) -> None:
     with pytest.raises(ResultMissing, match=r"registered, and nothing.*videomoments run talk"):
-        FORMATS[name].write(material_of(document(state="registered")))
+        FORMATS[name].write(material_of(stored_video(state="registered")))
 
 
 @pytest.mark.parametrize("boundaries", BOUNDARIES)

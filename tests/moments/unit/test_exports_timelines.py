@@ -7,14 +7,13 @@ from typing import Any
 
 import opentimelineio as otio_library
 import pytest
-from exported import document, material, moment_document
+from exported import material, moment_document, stored_video
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videomoments_dagster.base.failures import ExportRefused, ResultMissing
-from videomoments_dagster.moments.exports.edl import countable, edl, reel
+from videomoments_dagster.moments.exports.edit_decisions import countable, edl, otio, reel
 from videomoments_dagster.moments.exports.material import material_of
-from videomoments_dagster.moments.exports.otio import otio
 from videomoments_dagster.moments.exports.timecode import FrameRate, frame_rate_of, frames_at
 
 NASTY = "One\n002  AX V C 00:00:00:00\r\u2028<b>\x1b[31m \u202eturned"
@@ -84,7 +83,7 @@ def test_an_edl_comes_back_frame_for_frame(rate: float, spans: list[tuple[float,
 
 
 def test_refined_boundaries_are_taken_unless_others_are_asked_for() -> None:
-    stored = document(
+    stored = stored_video(
         moment_document(1, 10, 20, refined=REFINED, clip=CLIP), moment_document(2, 30, 40)
     )
 
@@ -107,7 +106,7 @@ def test_drop_frame_is_said_and_written() -> None:
 
 
 def test_a_title_cannot_make_a_line_of_its_own() -> None:
-    stored = document(moment_document(1, 1, 2, title=NASTY), title=NASTY)
+    stored = stored_video(moment_document(1, 1, 2, title=NASTY), title=NASTY)
     text = edl(material_of(stored, media=f"/footage/{NASTY}.mov"))
 
     assert len(text.splitlines()) == 7
@@ -168,7 +167,7 @@ def test_moments_never_made_are_missing_and_none_found_are_an_empty_list() -> No
 
 
 def test_opentimelineio_opens_the_timeline_with_media_clips_and_markers() -> None:
-    stored = document(
+    stored = stored_video(
         moment_document(1, 10, 20, refined=REFINED),
         moment_document(2, 30, 40, score=2, title=NASTY),
         moment_document(3, 50, 60, score=None),
@@ -216,7 +215,7 @@ def test_opentimelineio_writes_the_same_again() -> None:
     ],
 )
 def test_the_media_is_the_file_that_the_editor_has(media: str, url: str, name: str) -> None:
-    stored = document(moment_document(1, 10, 20))
+    stored = stored_video(moment_document(1, 10, 20))
     [[clip], _] = tracks_of(otio(material_of(stored, media=media, frame_rate=30)))
 
     assert clip.media_reference.target_url == url

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -14,11 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from videomoments_dagster.base.failures import ExportRefused
+from videomoments_dagster.base.text import one_line, shown
 from videomoments_dagster.media.facts import MediaFacts, VideoStream
-from videomoments_dagster.moments.page.contents import PageContents, Picture
-from videomoments_dagster.moments.page.page import page_html
+from videomoments_dagster.moments.exports.chapters import chapters_text
+from videomoments_dagster.moments.exports.material import material_of
+from videomoments_dagster.moments.page.page import PageContents, Picture, page_html
 from videomoments_dagster.moments.page.page_addresses import data_address, relative_address
-from videomoments_dagster.moments.page.shown_text import one_line, shown
+from videomoments_dagster.moments.reading import StoredVideo
 from videomoments_dagster.moments.records import Clip, Moment, Video
 from videomoments_dagster.speech.transcript import Segment, Transcript, Word
 
@@ -50,7 +54,7 @@ def contents(
             score=number + 3,
             scoring_model=f"m{text}",
         )
-        for number in range(2)
+        for number in range(3)
     )
     clips = {
         root.identifier: Clip(
@@ -69,7 +73,7 @@ def contents(
         for root in roots[:1]
     }
     picture = Picture(data_address("image/jpeg", b"\xff\xd8"), 256, 144)
-    given_values: dict[str, Any] = {
+    of_video: dict[str, Any] = {
         "video": Video(
             identifier="talk",
             source_url=source,
@@ -93,15 +97,17 @@ def contents(
             processing_time_seconds=1.0,
         ),
         "moments": roots,
-        "refined": {roots[0].identifier: replace(roots[0], start_time=5.5)},
+        "refined": (replace(roots[0], start_time=5.5, parent_identifier=roots[0].identifier),),
         "clips": clips,
+    }
+    of_page: dict[str, Any] = {
         "video_address": relative_address(["..", "a b", "talk.mp4"]),
         "clip_addresses": dict.fromkeys(clips, relative_address(["clip.mp4"])),
-        "clip_names": dict.fromkeys(clips, "talk-clip-01.mp4"),
         "pictures": {None: picture, roots[0].identifier: picture},
         "media_note": f"Note {text}",
     }
-    return PageContents(**(given_values | values))
+    of_page |= {name: values.pop(name) for name in of_page if name in values}
+    return PageContents(StoredVideo(**(of_video | values)), **of_page)
 
 
 class Parsed(HTMLParser):
@@ -260,8 +266,33 @@ def test_the_page_has_what_assistive_technology_needs() -> None:
     assert all("alt" in attributes for tag, attributes in PLAIN.tags if tag == "img")
 
 
+def chapters_in(page: str) -> str | None:
+    found = re.search(r'<textarea id="chapters"[^>]*>\n(.*?)</textarea>', page, re.DOTALL)
+    return found and html.unescape(found[1])
+
+
+def test_the_page_has_the_chapters_that_the_export_has() -> None:
+    whole = contents("<b>").stored
+    exported = chapters_text(material_of(whole, boundaries="moments"))
+    assert exported == (
+        "0:00 Moment \u2039b\u203a\n0:35 Moment \u2039b\u203a\n1:05 Moment \u2039b\u203a\n"
+    )
+    assert chapters_in(page_html(PageContents(whole))) == exported.removesuffix("\n")
+
+    # The later two begin together, and the last would last 5 seconds.
+    for starts in ((5.0, 35.0, 41.0), (5.0, 35.0, 85.0)):
+        moments = tuple(
+            replace(moment, start_time=start, end_time=start + 4)
+            for moment, start in zip(whole.moments, starts, strict=True)
+        )
+        refused = replace(whole, moments=moments)
+        with pytest.raises(ExportRefused):
+            chapters_text(material_of(refused, boundaries="moments"))
+        assert chapters_in(page_html(PageContents(refused))) is None
+
+
 def test_the_transcript_has_its_language() -> None:
-    said = contents().transcript
+    said = contents().stored.transcript
     assert said is not None
     for language, tag in (("de", "de"), ('de" onclick="x', "")):
         parsed = Parsed(page_html(contents(transcript=replace(said, language=language))))
@@ -292,7 +323,7 @@ def test_a_video_without_speech_or_moments_has_a_page(
 
 
 def test_a_video_without_a_length_has_no_timeline() -> None:
-    video = contents().video
+    video = contents().stored.video
     facts = replace(video.facts, duration_seconds=0.0, video=None)
     parsed = Parsed(page_html(contents(video=replace(video, facts=facts))))
     assert "svg" not in [tag for tag, _ in parsed.tags]

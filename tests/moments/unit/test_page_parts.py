@@ -10,15 +10,15 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from videomoments_dagster.base.text import clock, clock_with_tenths
+from videomoments_dagster.base.text import clock, clock_with_tenths, one_line
 from videomoments_dagster.moments.page import page_timeline as timeline
+from videomoments_dagster.moments.page.page import language_tag, length, size
 from videomoments_dagster.moments.page.page_addresses import (
     address_between,
     data_address,
     relative_address,
     web_address,
 )
-from videomoments_dagster.moments.page.shown_text import language_tag, length, one_line, size
 from videomoments_dagster.moments.page.spoken_words import spoken_segments
 from videomoments_dagster.moments.records import Clip, Moment
 from videomoments_dagster.speech.transcript import Segment, Transcript, Word

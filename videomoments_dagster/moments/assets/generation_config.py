@@ -14,7 +14,7 @@ from videomoments_dagster.core.asset import (
 from videomoments_dagster.core.resources import LanguageModelsResource
 from videomoments_dagster.core.run_tags import PROFILE_TAG
 from videomoments_dagster.moments.identity import config_hash
-from videomoments_dagster.moments.metadata.generation_config_metadata import configs_metadata
+from videomoments_dagster.moments.metadata.moments_metadata import configs_metadata
 from videomoments_dagster.moments.profile_choice import check_names, chosen_profile
 from videomoments_dagster.moments.profiles import DEFAULT_PROFILE
 from videomoments_dagster.moments.records import SelectedConfigs

@@ -24,7 +24,7 @@ from videomoments_dagster.moments.engine_work import (
 )
 from videomoments_dagster.moments.finding.outcomes import Boundaries, Refined
 from videomoments_dagster.moments.identity import config_hash, moment_identifier
-from videomoments_dagster.moments.metadata.moments_metadata import refined_metadata
+from videomoments_dagster.moments.metadata.moments_metadata import moments_metadata
 from videomoments_dagster.moments.records import (
     GenerationConfig,
     Moment,
@@ -46,7 +46,7 @@ CODE_VERSION = "2"
     code_version=CODE_VERSION,
     kinds={"postgres", "openai"},
     pool=LANGUAGE_MODEL,
-    metadata=lambda stored, moments, transcript, video: refined_metadata(
+    metadata=lambda stored, moments, transcript, video: moments_metadata(
         stored,
         roots=moments,
         transcript=transcript,

@@ -30,7 +30,7 @@ from videomoments_dagster.moments.checks import (
     stored_transcript,
     word_times_are_in_order,
 )
-from videomoments_dagster.moments.metadata.transcript_metadata import transcript_metadata
+from videomoments_dagster.moments.metadata.video_metadata import transcript_metadata
 from videomoments_dagster.moments.profile_choice import check_models_before_work
 from videomoments_dagster.moments.records import Source, Video
 from videomoments_dagster.moments.resources import ProfilesResource, SourceRegistryResource

@@ -1,1 +1,1 @@
-"""Exports: what is stored of a video, in the formats of other tools. No Dagster, no SQL."""
+"""Exports: what is stored of a video, in the formats of other tools. No Dagster, no queries."""

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from videomoments_dagster.base.failures import ExportRefused
+from videomoments_dagster.base.text import clock, folded
 from videomoments_dagster.moments.exports.material import ExportedMoment, Material, required_moments
 
 SHORTEST_SECONDS = 10
 FEWEST = 3
 TITLE_CHARACTERS = 100
-BEGINNING = "Beginning"
 
 # YouTube refuses descriptions that contain these.
 _LOOK_ALIKES = str.maketrans({"<": "\u2039", ">": "\u203a"})
@@ -42,7 +42,8 @@ def chapters_text(material: Material) -> str:
         ResultMissing: There are no moments yet.
         ExportRefused: There would be fewer chapters than YouTube shows.
     """
-    chosen = chapters(required_moments(material), duration=material.duration)
+    duration = material.stored.video.facts.duration_seconds
+    chosen = chapters(required_moments(material), duration=duration)
     if len(chosen) < FEWEST:
         count = len(chosen)
         there = f"only {count} chapters" if count else "no chapters"
@@ -51,10 +52,17 @@ def chapters_text(material: Material) -> str:
             f"seconds or more, and the moments of '{material.identifier}' give {there}",
             remedy="Find more moments with another profile, or use the format csv",
         )
-    return "".join(f"{_clock(one.start)} {one.title}\n" for one in chosen)
+    return f"{chapter_list(chosen)}\n"
 
 
-def chapters(moments: Sequence[ExportedMoment], *, duration: float | None) -> tuple[Chapter, ...]:
+def chapter_list(chosen: Sequence[Chapter]) -> str:
+    """A line for each chapter; empty where there are fewer than YouTube shows."""
+    if len(chosen) < FEWEST:
+        return ""
+    return "\n".join(f"{clock(one.start)} {one.title}" for one in chosen)
+
+
+def chapters(moments: Sequence[ExportedMoment], *, duration: float) -> tuple[Chapter, ...]:
     """Choose the chapters: a moment begins one, and so does the video.
 
     Of moments that begin within 10 seconds of each other, the best keeps its chapter. A moment
@@ -62,9 +70,9 @@ def chapters(moments: Sequence[ExportedMoment], *, duration: float | None) -> tu
 
     Args:
         moments: Moments in any order.
-        duration: Length of the video, seconds; None where it is not known.
+        duration: Length of the video, seconds.
     """
-    latest = math.inf if duration is None else math.floor(duration) - SHORTEST_SECONDS
+    latest = math.floor(duration) - SHORTEST_SECONDS
     by_worth = sorted(
         moments, key=lambda one: (-1 if one.score is None else one.score, -one.start), reverse=True
     )
@@ -73,18 +81,8 @@ def chapters(moments: Sequence[ExportedMoment], *, duration: float | None) -> tu
         start = math.floor(moment.start)
         start = 0 if start < SHORTEST_SECONDS else start
         if start <= latest and all(abs(start - other) >= SHORTEST_SECONDS for other in chosen):
-            chosen[start] = _title(moment.title)
+            title = folded(moment.title.translate(_LOOK_ALIKES), longest=TITLE_CHARACTERS)
+            chosen[start] = title
     if chosen:
-        chosen.setdefault(0, BEGINNING)
+        chosen.setdefault(0, "Beginning")
     return tuple(Chapter(start, chosen[start]) for start in sorted(chosen))
-
-
-def _title(text: str) -> str:
-    plain = text.translate(_LOOK_ALIKES)
-    return plain if len(plain) <= TITLE_CHARACTERS else plain[: TITLE_CHARACTERS - 1] + "\u2026"
-
-
-def _clock(seconds: int) -> str:
-    hours, rest = divmod(seconds, 3600)
-    minutes = rest // 60
-    return f"{hours}:{minutes:02d}:{rest % 60:02d}" if hours else f"{minutes}:{rest % 60:02d}"

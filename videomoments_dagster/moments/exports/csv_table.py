@@ -9,27 +9,28 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable, Mapping
 
-from videomoments_dagster.moments.exports.material import Material, required_moments
+from videomoments_dagster.moments.exports.material import ExportedMoment, Material, required_moments
 
-COLUMNS = (
-    "video",
-    "moment",
-    "start_seconds",
-    "end_seconds",
-    "length_seconds",
-    "title",
-    "score",
-    "scoring_model",
-    "generation_model",
-    "refined_start_seconds",
-    "refined_end_seconds",
-    "refined_score",
-    "clip_start_seconds",
-    "clip_end_seconds",
-    "clip_url",
-    "thumbnail_url",
-)
+_CELLS: Mapping[str, Callable[[ExportedMoment], object]] = {
+    "moment": lambda one: one.root.identifier,
+    "start_seconds": lambda one: one.root.start_time,
+    "end_seconds": lambda one: one.root.end_time,
+    "length_seconds": lambda one: round(one.root.end_time - one.root.start_time, 6),
+    "title": lambda one: one.title,
+    "score": lambda one: one.root.score,
+    "scoring_model": lambda one: one.root.scoring_model,
+    "generation_model": lambda one: one.root.generation_model,
+    "refined_start_seconds": lambda one: one.refined and one.refined.start_time,
+    "refined_end_seconds": lambda one: one.refined and one.refined.end_time,
+    "refined_score": lambda one: one.refined and one.refined.score,
+    "clip_start_seconds": lambda one: one.clip and one.clip.start_time,
+    "clip_end_seconds": lambda one: one.clip and one.clip.end_time,
+    "clip_url": lambda one: one.clip and one.clip.cloud_url,
+    "thumbnail_url": lambda one: one.clip and one.thumbnail and one.thumbnail.cloud_url,
+}
+COLUMNS = ("video", *_CELLS)
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -43,23 +44,9 @@ def csv_table(material: Material) -> str:
     written = io.StringIO(newline="")
     rows = csv.writer(written, lineterminator="\r\n")
     rows.writerow(COLUMNS)
-    for exported in required_moments(material):
-        moment = exported.document
-        refined, clip = moment["refined"] or {}, moment["clip"] or {}
-        cells = (
-            material.identifier,
-            exported.identifier,
-            moment["start_time"],
-            moment["end_time"],
-            round(moment["end_time"] - moment["start_time"], 6),
-            exported.title,
-            moment["score"],
-            moment["scoring_model"],
-            moment["generation_model"],
-            *(refined.get(name) for name in ("start_time", "end_time", "score")),
-            *(clip.get(name) for name in ("start_time", "end_time", "cloud_url", "thumbnail_url")),
-        )
-        rows.writerow([_harmless(cell) for cell in cells])
+    for moment in required_moments(material):
+        cells = (cell(moment) for cell in _CELLS.values())
+        rows.writerow([_harmless(cell) for cell in (material.identifier, *cells)])
     return written.getvalue()
 
 

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 from videomoments_dagster.moments.exports.chapters import chapters_text
 from videomoments_dagster.moments.exports.csv_table import csv_table
-from videomoments_dagster.moments.exports.edl import edl
+from videomoments_dagster.moments.exports.edit_decisions import edl, otio
 from videomoments_dagster.moments.exports.json_document import json_document
 from videomoments_dagster.moments.exports.material import Material
-from videomoments_dagster.moments.exports.otio import otio
-from videomoments_dagster.moments.exports.subrip import subrip
-from videomoments_dagster.moments.exports.webvtt import webvtt
+from videomoments_dagster.moments.exports.subtitles import subrip, webvtt
 
 
 @dataclass(frozen=True, slots=True)

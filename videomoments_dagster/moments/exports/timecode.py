@@ -1,7 +1,4 @@
-"""Frame rates, frames and SMPTE timecodes.
-
-Belongs here: exact conversion between seconds, frames and timecodes. Does not belong here: any
-file format.
+"""Frame rates, frames and SMPTE timecodes, and exact conversion between them and seconds.
 
 Seconds are floats on the presented timeline. They become frames by exact rational arithmetic, so
 that an hour of 29.97 is not a frame off.
@@ -14,8 +11,6 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-_NTSC = (24, 30, 48, 60, 120)
-_WHOLE = (24, 25, 30, 48, 50, 60, 100, 120)
 _DROPPING = (30, 60)
 _SAME_RATE = Fraction(4, 10_000)
 _HIGHEST_WHOLE = 240
@@ -54,6 +49,11 @@ class FrameRate:
         return f"{float(self.exact):.6g}"
 
 
+_KNOWN = (
+    *map(FrameRate, (24, 25, 30, 48, 50, 60, 100, 120)),
+    *(FrameRate(nominal, is_ntsc=True) for nominal in (24, 30, 48, 60, 120)),
+)
+
 FALLBACK_RATE = FrameRate(25)
 """For what has no frame rate: sound only, or a container that doesn't say."""
 
@@ -71,26 +71,15 @@ def frame_rate_of(stored: float | None) -> FrameRate:
     if stored is None or not math.isfinite(stored) or stored <= 0:
         return FALLBACK_RATE
     rate = Fraction(stored)
-    known = [FrameRate(whole) for whole in _WHOLE] + [
-        FrameRate(base, is_ntsc=True) for base in _NTSC
-    ]
-    nearest = min(known, key=lambda one: abs(one.exact - rate))
-    if abs(nearest.exact - rate) <= nearest.exact * _SAME_RATE:
-        return nearest
-    whole = round(rate)
-    if 1 <= whole <= _HIGHEST_WHOLE and abs(whole - rate) <= whole * _SAME_RATE:
-        return FrameRate(whole)
-    return nearest
+    nearest = min(_KNOWN, key=lambda one: abs(one.exact - rate))
+    whole = FrameRate(min(max(1, round(rate)), _HIGHEST_WHOLE))
+    same = (one for one in (nearest, whole) if abs(one.exact - rate) <= one.exact * _SAME_RATE)
+    return next(same, nearest)
 
 
 def frames_at(seconds: float, rate: FrameRate) -> int:
     """The frame nearest to a time; halves go up."""
     return math.floor(Fraction(seconds) * rate.exact + Fraction(1, 2))
-
-
-def seconds_at(frames: int, rate: FrameRate) -> float:
-    """The time at which a frame begins, seconds."""
-    return float(frames / rate.exact)
 
 
 def timecode(frames: int, rate: FrameRate) -> str:

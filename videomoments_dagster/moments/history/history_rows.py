@@ -1,7 +1,7 @@
 """Runs as `pipeline_history` has them, ready for a person or a program to look at.
 
 Belongs here: reading that table across videos. Does not belong here: writing it, or one video's
-whole document (`video_documents`).
+stored values (`videomoments_dagster.moments.reading`).
 """
 
 from __future__ import annotations

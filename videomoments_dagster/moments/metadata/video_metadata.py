@@ -1,8 +1,8 @@
-"""What the UI tells about `video`: its picture, what it is, and where it is."""
+"""What the UI shows of `video` and `transcript`: a frame, the streams, and how much is said."""
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,24 @@ import dagster as dg
 
 from videomoments_dagster.base.failures import VideoMomentsError
 from videomoments_dagster.base.text import clock
+from videomoments_dagster.core.metadata_values import browsable, link, markdown_text
 from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.small_pictures import small_picture
 from videomoments_dagster.media.thumbnails import make_thumbnail
-from videomoments_dagster.moments.metadata.links import browsable, link
-from videomoments_dagster.moments.pictures.photographs import photograph
+from videomoments_dagster.moments.metadata.pictures import INLINE_CHARACTERS, photograph
 from videomoments_dagster.moments.records import Video
 from videomoments_dagster.sources.locations import redact
+from videomoments_dagster.speech.transcript import Transcript, spoken_seconds, spoken_stretches
 
 PICTURES = "stored_pictures"
 """Name, in what is remembered of a result, of its frame as small and as larger picture."""
 
 _FRAMES_LOOKED_AT = 2
 _SECONDS_FOR_A_PICTURE = 5.0
-_SMALL_SIDE, _SMALL_BYTES = 128, 620
-_LARGE_SIDE, _LARGE_BYTES = 400, 9_000
+# Longest side in pixels, and most bytes.
+_SIZES = {"small": (128, 620), "large": (400, 9_000)}
+_LONGEST_LINE = 160
+_MOST_LINES = 12
 
 
 def frame_pictures(path: Path, facts: MediaFacts, *, folder: Path) -> dict[str, str]:
@@ -52,8 +55,8 @@ def frame_pictures(path: Path, facts: MediaFacts, *, folder: Path) -> dict[str, 
             timeout_seconds=_SECONDS_FOR_A_PICTURE,
         ).path
         pictures = {
-            "small": small_picture(frame, side=_SMALL_SIDE, at_most_bytes=_SMALL_BYTES),
-            "large": small_picture(frame, side=_LARGE_SIDE, at_most_bytes=_LARGE_BYTES),
+            size: small_picture(frame, side=side, at_most_bytes=most)
+            for size, (side, most) in _SIZES.items()
         }
     except (VideoMomentsError, OSError):
         # The video is right without its picture, and `thumbnails` will say what is wrong.
@@ -64,30 +67,60 @@ def frame_pictures(path: Path, facts: MediaFacts, *, folder: Path) -> dict[str, 
 def video_metadata(video: Video, details: Mapping[str, Any]) -> dict[str, Any]:
     """The picture, the streams, and where the stored file is."""
     facts = video.facts
-    told: dict[str, Any] = {}
+    words = f"A frame of the video, which is {clock(facts.duration_seconds)} long"
     pictures = details.get(PICTURES) or {}
-    for name, size in (("picture", "small"), ("picture_large", "large")):
-        if size in pictures:
-            words = f"A frame of the video, which is {clock(facts.duration_seconds)} long"
-            told[name] = dg.MetadataValue.md(photograph(b64decode(pictures[size]), words=words))
-    told |= {
+    shown: dict[str, Any] = {
+        name: dg.MetadataValue.md(photograph(pictures[size], words=words))
+        for name, size in (("picture", "small"), ("picture_large", "large"))
+        if size in pictures
+    }
+    shown |= {
         "duration": clock(facts.duration_seconds),
         "size_mib": round(facts.size_bytes / 1024**2, 2),
         "link": link(video.cloud_url),
     }
     if video.title:
-        told["title"] = video.title
+        shown["title"] = video.title
     if facts.video is not None:
-        told |= {"width_pixels": facts.video.width, "height_pixels": facts.video.height}
+        shown |= {"width_pixels": facts.video.width, "height_pixels": facts.video.height}
         if facts.video.frame_rate:
-            told["frames_per_second"] = round(facts.video.frame_rate, 3)
+            shown["frames_per_second"] = round(facts.video.frame_rate, 3)
     if facts.audio is not None:
-        told |= {
+        shown |= {
             "sound_channels": facts.audio.channels,
             "sound_samples_per_second": facts.audio.sample_rate,
         }
-    source = redact(video.source_url or "")
-    opened = browsable(source)
+    opened = browsable(redact(video.source_url or ""))
     if opened is not None:
-        told["source_link"] = dg.MetadataValue.url(opened)
-    return told
+        shown["source_link"] = dg.MetadataValue.url(opened)
+    return shown
+
+
+def transcript_metadata(transcript: Transcript, *, duration_seconds: float) -> dict[str, Any]:
+    """Speech in seconds, as a share and by the minute, and the first lines.
+
+    Args:
+        transcript: What is said.
+        duration_seconds: Length of the video.
+    """
+    spoken = spoken_seconds(spoken_stretches(transcript.words, duration_seconds=duration_seconds))
+    shown: dict[str, Any] = {
+        "speech_seconds": round(spoken, 3),
+        "speech_share": round(spoken / duration_seconds, 4) if duration_seconds > 0 else 0.0,
+    }
+    if spoken > 0:
+        shown["words_per_minute_of_speech"] = round(len(transcript.words) / spoken * 60, 1)
+    if transcript.segments:
+        shown["first_lines"] = dg.MetadataValue.md(_first_lines(transcript))
+    return shown
+
+
+def _first_lines(transcript: Transcript) -> str:
+    lines: list[str] = []
+    for segment in transcript.segments[:_MOST_LINES]:
+        text = markdown_text(segment.text, longest=_LONGEST_LINE)
+        line = f"**{clock(segment.start)}** {text}"
+        if len("  \n".join([*lines, line])) > INLINE_CHARACTERS:
+            break
+        lines.append(line)
+    return "  \n".join(lines)

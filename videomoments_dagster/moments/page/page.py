@@ -1,15 +1,15 @@
-"""From what a page shows to its HTML.
+"""A video's page: what it shows as a frozen value, and the pure function from that to HTML.
 
-Belongs here: filling in the template, and the page's content security policy. Does not belong
-here: words, colours and behaviour (`page.html`, `page.css`, `page.js`).
+Template, style and script are files beside this.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -18,16 +18,55 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from videomoments_dagster.base.fingerprints import digest
-from videomoments_dagster.base.text import clock, clock_with_tenths
+from videomoments_dagster.base.text import clock, clock_with_tenths, one_line, shown
+from videomoments_dagster.moments.exports.chapters import chapter_list, chapters
+from videomoments_dagster.moments.exports.material import exported_moments
 from videomoments_dagster.moments.page import page_timeline as timeline
-from videomoments_dagster.moments.page.contents import PageContents, Picture
 from videomoments_dagster.moments.page.page_addresses import Address, web_address
-from videomoments_dagster.moments.page.shown_text import language_tag, length, one_line, shown, size
 from videomoments_dagster.moments.page.spoken_words import spoken_segments
-from videomoments_dagster.moments.records import Clip, Moment
+from videomoments_dagster.moments.reading import StoredVideo
+from videomoments_dagster.moments.records import Clip
 from videomoments_dagster.sources.locations import path_of_file_url, redact
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
+
+_INLINE = ("page.css", "page.js")
+_GAP = "\N{NO-BREAK SPACE}"
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of a clip or of the video.
+
+    Attributes:
+        address: Where its bytes are.
+        width: In pixels.
+        height: In pixels.
+    """
+
+    address: Address
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageContents:
+    """All that one page shows.
+
+    Attributes:
+        stored: The video, and what is shown of all that is stored of it.
+        video_address: Where the page plays the whole video from; None to play its clips.
+        clip_addresses: Where the page plays clips from, by root moment.
+        pictures: Small pictures, by root moment; None for the video itself.
+        media_note: What a reader should know of the media, such as how to get them; may be empty.
+    """
+
+    stored: StoredVideo
+    video_address: Address | None = None
+    clip_addresses: Mapping[str, Address] = field(default_factory=dict)
+    pictures: Mapping[str | None, Picture] = field(default_factory=dict)
+    media_note: str = ""
 
 
 def page_version() -> str:
@@ -41,21 +80,21 @@ def page_html(contents: PageContents) -> str:
     Args:
         contents: What it shows. Equal contents give the same text.
     """
-    transcript = contents.transcript
-    duration = contents.video.facts.duration_seconds
+    stored, transcript = contents.stored, contents.stored.transcript
+    video, duration = stored.video, stored.video.facts.duration_seconds
     return str(
         _template().render(
             page=contents,
-            heading=one_line(contents.video.title or "") or contents.video.identifier,
-            facts=tuple(_facts(contents)),
-            source=_source(contents.video.source_url),
+            stored=stored,
+            plays=contents.video_address is not None or bool(contents.clip_addresses),
+            heading=one_line(video.title or "") or video.identifier,
+            facts=tuple(_facts(stored)),
+            source=_source(video.source_url),
             cards=tuple(_cards(contents)),
             embedded=any(one.is_embedded for one in contents.clip_addresses.values()),
-            chapters=_chapters(contents.moments),
-            has_timeline=duration > 0,
-            speech=timeline.speech_path(transcript.words, duration)
-            if transcript and duration
-            else "",
+            chapters=chapter_list(chapters(exported_moments(stored, "moments"), duration=duration)),
+            duration=duration,
+            speech=timeline.speech_path(transcript.words, duration) if transcript else "",
             ticks=timeline.ticks(duration) if duration > 0 else (),
             segments=spoken_segments(transcript) if transcript else (),
             language=language_tag(transcript.language) if transcript else "",
@@ -66,63 +105,71 @@ def page_html(contents: PageContents) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Card:
-    """A moment with all that belongs to it, ready to be shown."""
-
-    number: int
-    moment: Moment
-    title: str
-    bar: timeline.Bar | None
-    refined: Moment | None
-    refined_bar: timeline.Bar | None
-    clip: Clip | None
-    clip_bar: timeline.Bar | None
-    clip_address: Address | None
-    clip_name: str
-    clip_facts: str
-    picture: Picture | None
+def clip_names(stored: StoredVideo) -> dict[str, str]:
+    """What each clip is called when it is saved, by its moment: `talk-clip-01.mp4`."""
+    order = {moment.identifier: number for number, moment in enumerate(stored.moments, start=1)}
+    return {
+        moment: f"{stored.identifier}-clip-{order.get(moment, 0):02d}.mp4"
+        for moment in stored.clips
+    }
 
 
-def _cards(contents: PageContents) -> Iterator[_Card]:
-    duration = contents.video.facts.duration_seconds
+def length(seconds: float) -> str:
+    """A length in words, such as "40 s" or "1 min 20 s"."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    if not minutes:
+        return f"{rest}{_GAP}s"
+    return f"{minutes}{_GAP}min {rest}{_GAP}s" if rest else f"{minutes}{_GAP}min"
+
+
+def size(kibibytes: int | None) -> str:
+    """A size in words, such as "812 KiB" or "1.2 MiB"; empty where it is not known."""
+    if kibibytes is None:
+        return ""
+    mebibytes = kibibytes / 1024
+    return f"{kibibytes}{_GAP}KiB" if mebibytes < 1 else f"{mebibytes:.1f}{_GAP}MiB"
+
+
+def language_tag(language: str) -> str:
+    """Give a language for the `lang` attribute; empty (unknown) for what is no such tag."""
+    return language if _LANGUAGE.fullmatch(language) else ""
+
+
+def _cards(contents: PageContents) -> Iterator[dict[str, Any]]:
+    """Each moment with all that belongs to it, as the template takes it."""
+    stored = contents.stored
+    duration = stored.video.facts.duration_seconds
     drawn = duration > 0
-    for number, moment in enumerate(contents.moments, start=1):
-        refined = contents.refined.get(moment.identifier)
-        clip = contents.clips.get(moment.identifier)
-        yield _Card(
-            number=number,
-            moment=moment,
-            title=one_line(moment.title) or f"Moment {number}",
-            bar=timeline.moment_bar(moment, duration) if drawn else None,
-            refined=refined,
-            refined_bar=timeline.refined_bar(refined, duration) if drawn and refined else None,
-            clip=clip,
-            clip_bar=timeline.clip_bar(clip, duration) if drawn and clip else None,
-            clip_address=contents.clip_addresses.get(moment.identifier),
-            clip_name=contents.clip_names.get(moment.identifier, ""),
-            clip_facts=", ".join(
-                fact
-                for fact in (
-                    f"{clock(clip.start_time)} to {clock(clip.end_time)}",
-                    clip.format,
-                    clip.resolution,
-                    size(clip.file_size_kb),
-                )
-                if fact
-            )
-            if clip
-            else "",
-            picture=contents.pictures.get(moment.identifier),
-        )
+    refined_of, names = stored.refined_by_root, clip_names(stored)
+    for number, moment in enumerate(stored.moments, start=1):
+        refined, clip = refined_of.get(moment.identifier), stored.clips.get(moment.identifier)
+        yield {
+            "number": number,
+            "moment": moment,
+            "title": one_line(moment.title) or f"Moment {number}",
+            "bar": timeline.moment_bar(moment, duration) if drawn else None,
+            "refined": refined,
+            "refined_bar": timeline.refined_bar(refined, duration) if drawn and refined else None,
+            "clip": clip,
+            "clip_bar": timeline.clip_bar(clip, duration) if drawn and clip else None,
+            "clip_address": contents.clip_addresses.get(moment.identifier),
+            "clip_name": names.get(moment.identifier, ""),
+            "clip_facts": _clip_facts(clip) if clip else "",
+            "picture": contents.pictures.get(moment.identifier),
+        }
 
 
-def _facts(contents: PageContents) -> Iterator[tuple[str, str]]:
-    facts, transcript = contents.video.facts, contents.transcript
+def _clip_facts(clip: Clip) -> str:
+    times = f"{clock(clip.start_time)} to {clock(clip.end_time)}"
+    return ", ".join(filter(None, (times, clip.format, clip.resolution, size(clip.file_size_kb))))
+
+
+def _facts(stored: StoredVideo) -> Iterator[tuple[str, str]]:
+    facts, transcript = stored.video.facts, stored.transcript
     yield "Length", clock(facts.duration_seconds)
     if facts.video is not None:
         yield "Picture", f"{facts.video.resolution}, {facts.video.codec}"
-    yield "Moments", str(len(contents.moments))
+    yield "Moments", str(len(stored.moments))
     if transcript is not None:
         yield "Words", f"{len(transcript.words):,}"
         yield "Language", transcript.language or "unknown"
@@ -132,7 +179,7 @@ def _facts(contents: PageContents) -> Iterator[tuple[str, str]]:
 def _source(location: str | None) -> tuple[str, Address | None]:
     """Give where the video came from, and its address if that may be followed.
 
-    Of a local file only the name is told: the page may be sent to somebody. Addresses come
+    Of a local file only the name is shown: the page may be sent to somebody. Addresses come
     without credentials and without the values of their parameters, and cannot be followed then.
     """
     if not location:
@@ -140,19 +187,8 @@ def _source(location: str | None) -> tuple[str, Address | None]:
     local = location if location.startswith("/") else path_of_file_url(location)
     if local is not None:
         return local.rpartition("/")[2], None
-    told = redact(location)
-    return told, web_address(location) if told == location else None
-
-
-def _chapters(moments: tuple[Moment, ...]) -> str:
-    """Give a line for each moment, as video sites read them from a description."""
-    lines = [f"{clock(moment.start_time)} {one_line(moment.title)}" for moment in moments]
-    if lines and int(moments[0].start_time) > 0:
-        lines.insert(0, "0:00 Beginning")
-    return "\n".join(lines)
-
-
-_INLINE = ("page.css", "page.js")
+    redacted = redact(location)
+    return redacted, web_address(location) if redacted == location else None
 
 
 @cache
@@ -165,16 +201,10 @@ def _policy() -> str:
         base64.b64encode(hashlib.sha256(_resource(name).encode()).digest()).decode()
         for name in _INLINE
     )
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"style-src 'sha256-{style}'",
-            f"script-src 'sha256-{script}'",
-            "img-src data: 'self' file:",
-            "media-src data: blob: 'self' file:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
+    return (
+        f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
+        "img-src data: 'self' file:; media-src data: blob: 'self' file:; base-uri 'none'; "
+        "form-action 'none'"
     )
 
 

@@ -1,7 +1,4 @@
-"""Addresses that a page may link to, load or play.
-
-Belongs here: the only ways to make one. Does not belong here: which media a page refers to.
-"""
+"""Addresses that a page may link to, load or play, and the only ways to make one."""
 
 from __future__ import annotations
 

@@ -1,21 +1,20 @@
 """Where in the text of each segment its words stand, and when they are spoken.
 
-Belongs here: laying the words of a transcript over its segments. The page's script makes words of
-the text only where it is played or clicked, by what is worked out here.
+The page's script makes words of the text only where it is played or clicked, by these numbers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from videomoments_dagster.moments.page.shown_text import one_line
+from videomoments_dagster.base.text import one_line
 from videomoments_dagster.speech.transcript import Transcript
 
 _CLOSE_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class SpokenSegment:
+class PageSegment:
     """A segment as a page shows it.
 
     Attributes:
@@ -33,18 +32,18 @@ class SpokenSegment:
     words: str
 
 
-def spoken_segments(transcript: Transcript) -> tuple[SpokenSegment, ...]:
+def spoken_segments(transcript: Transcript) -> tuple[PageSegment, ...]:
     """Give the segments that have a text, with their words.
 
     A word that does not stand in the text of its segment is left out: the text is what is shown.
     """
     words = transcript.words
-    found: list[SpokenSegment] = []
+    found: list[PageSegment] = []
     at = 0
     for segment in transcript.segments:
         text = one_line(segment.text)
         numbers: list[int] = []
-        place = told = 0
+        place = 0
         last = round(segment.start * 100)
         while at < len(words) and words[at].start <= segment.end + _CLOSE_SECONDS:
             word = one_line(words[at].text)
@@ -56,19 +55,13 @@ def spoken_segments(transcript: Transcript) -> tuple[SpokenSegment, ...]:
                 at += 1
                 continue
             spoken = round(words[at].start * 100)
-            numbers += [_units(text[told:begins]), _units(word), max(0, spoken - last)]
-            place = told = begins + len(word)
+            numbers += [_units(text[place:begins]), _units(word), max(0, spoken - last)]
+            place = begins + len(word)
             last = max(last, spoken)
             at += 1
         if text:
-            found.append(
-                SpokenSegment(
-                    text=text,
-                    start=segment.start,
-                    end=segment.end,
-                    words=" ".join(map(str, numbers)),
-                )
-            )
+            shown = " ".join(map(str, numbers))
+            found.append(PageSegment(text, segment.start, segment.end, shown))
     return tuple(found)
 
 

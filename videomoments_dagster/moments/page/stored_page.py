@@ -1,7 +1,4 @@
-"""The page that is stored beside a video's clips.
-
-Belongs here: when it has to be made anew, and its object and row. Does not belong here: what it
-looks like (`videomoments_dagster.moments.page`).
+"""The page that is stored beside a video's clips: when it is made anew, its object and its row.
 
 It shows what the clips were made from, and the clips: video, transcript, root moments. Refined
 boundaries and thumbnails are made after the clips or beside them; a page with those would depend
@@ -17,26 +14,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
 
 from db import models
 from db.session import Database
 from videomoments_dagster.base.fingerprints import digest
+from videomoments_dagster.core.metadata_values import link
 from videomoments_dagster.core.objects.interface import ObjectStore
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.storage import missing_result, stored_versions
-from videomoments_dagster.moments.metadata.links import link
 from videomoments_dagster.moments.object_keys import page_key
-from videomoments_dagster.moments.page.contents import PageContents
-from videomoments_dagster.moments.page.page import page_html, page_version
+from videomoments_dagster.moments.page.page import PageContents, page_html, page_version
 from videomoments_dagster.moments.page.page_addresses import Address, relative_address
-from videomoments_dagster.moments.page.page_records import PageRecords, read_page_records
+from videomoments_dagster.moments.reading import StoredVideo, read_video
 from videomoments_dagster.moments.storage.clip_rows import ClipRows
 from videomoments_dagster.moments.storage.moment_rows import RootMomentRows
 from videomoments_dagster.moments.storage.transcript_rows import TranscriptRows
@@ -89,22 +85,20 @@ def refresh_page(database: Database, store: ObjectStore, partition: Partition) -
         VideoMomentsError: If the page could not be stored.
     """
     with database.read() as session:
-        fingerprint = _fingerprint(session, partition)
+        versions = stored_versions(session, partition)
+        shown = {asset: versions.get(asset) for asset in _SHOWN}
+        fingerprint = digest([page_version(), shown])
         row = session.execute(
             select(models.StoredPage.cloud_url, models.StoredPage.fingerprint)
             .join(models.Video, models.Video.id == models.StoredPage.video_id)
             .where(models.Video.identifier == partition.key)
         ).one_or_none()
-        if (
-            row is not None
-            and row.fingerprint == fingerprint
-            and store.stat(row.cloud_url) is not None
-        ):
+        if row and row.fingerprint == fingerprint and store.stat(row.cloud_url):
             return str(row.cloud_url)
-        records = read_page_records(session, video=partition.key)
-    if records is None:
+        stored = read_video(session, partition.key)
+    if not isinstance(stored, StoredVideo):
         raise missing_result(partition, asset="video", step="clips")
-    url = _stored(store, page_html(_contents(store, records)), partition.key)
+    url = _stored(store, page_html(_contents(store, stored)), partition.key)
     values = {"cloud_url": url, "fingerprint": fingerprint}
     with database.transaction() as session:
         video_id = locked_video(session, partition, step="clips")
@@ -119,35 +113,13 @@ def refresh_page(database: Database, store: ObjectStore, partition: Partition) -
     return url
 
 
-def _fingerprint(session: Session, partition: Partition) -> str:
-    versions = stored_versions(session, partition)
-    return digest([page_version(), {asset: versions.get(asset) for asset in _SHOWN}])
-
-
-def _contents(store: ObjectStore, records: PageRecords) -> PageContents:
-    addresses = {
-        moment: address
-        for moment, clip in records.clips.items()
-        if (address := _beside(store, clip.cloud_url)) is not None
-    }
+def _contents(store: ObjectStore, stored: StoredVideo) -> PageContents:
+    addresses = {moment: _beside(store, clip.cloud_url) for moment, clip in stored.clips.items()}
     return PageContents(
-        video=records.video,
-        transcript=records.transcript,
-        moments=records.moments,
-        clips=records.clips,
-        video_address=_beside(store, records.video.cloud_url),
-        clip_addresses=addresses,
-        clip_names=clip_names(records),
+        replace(stored, refined=()),
+        video_address=_beside(store, stored.video.cloud_url),
+        clip_addresses={moment: one for moment, one in addresses.items() if one is not None},
     )
-
-
-def clip_names(records: PageRecords) -> dict[str, str]:
-    """What each clip is called when it is saved, by its moment: `talk-clip-01.mp4`."""
-    order = {moment.identifier: number for number, moment in enumerate(records.moments, start=1)}
-    return {
-        moment: f"{records.video.identifier}-clip-{order.get(moment, 0):02d}.mp4"
-        for moment in records.clips
-    }
 
 
 def _beside(store: ObjectStore, url: str) -> Address | None:

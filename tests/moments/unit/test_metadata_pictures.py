@@ -10,20 +10,21 @@ from xml.etree import ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videomoments_dagster.base.text import clock
-from videomoments_dagster.moments.pictures.clock import tick_times
-from videomoments_dagster.moments.pictures.svg import (
+from videomoments_dagster.base.text import clock, tick_times
+from videomoments_dagster.moments.metadata.pictures import (
     INLINE_CHARACTERS,
     MOST_CHARACTERS,
-    markdown_picture,
-    text_content,
-)
-from videomoments_dagster.moments.pictures.timeline_picture import (
-    Bar,
     Timeline,
     large_timeline,
+    markdown_picture,
     small_timeline,
+    text_content,
 )
+from videomoments_dagster.moments.records import Moment
+
+
+def bar(start: float, end: float, score: int | None = None) -> Moment:
+    return Moment("0" * 16, start, end, "", "extractive", score=score)
 
 
 @st.composite
@@ -32,7 +33,7 @@ def timelines(draw: st.DrawFn) -> Timeline:
     edges = sorted(draw(st.lists(st.floats(0, 1), max_size=240)))
     scores = st.none() | st.integers(0, 10)
     bars = [
-        Bar(start * duration, end * duration, draw(scores))
+        bar(start * duration, end * duration, draw(scores))
         for start, end in zip(edges[::2], edges[1::2], strict=False)
     ]
     level = draw(st.floats(0, 1))
@@ -58,39 +59,39 @@ def test_time_lines_are_small_well_formed_and_the_same_each_time(timeline: Timel
             ET.fromstring(svg_of(markdown))  # noqa: S314 - our own
 
 
-def timeline(*bars: Bar, before: tuple[Bar, ...] = ()) -> Timeline:
+def timeline(*bars: Moment, before: tuple[Moment, ...] = ()) -> Timeline:
     return Timeline(100.0, lambda parts: [1.0] * parts, bars, before)
 
 
 def test_moments_are_drawn_where_they_are() -> None:
-    svg = svg_of(small_timeline(timeline(Bar(25, 50, 7), Bar(75, 100, 10))))
+    svg = svg_of(small_timeline(timeline(bar(25, 50, 7), bar(75, 100, 10))))
     assert "M150,20h150M450,20h150" in svg
     assert ">710</text>" in svg
     assert "x='222,518,525'" in svg
 
 
 def test_a_better_moment_is_drawn_stronger() -> None:
-    svg = svg_of(large_timeline(timeline(Bar(0, 10, 2), Bar(20, 30, 10))))
+    svg = svg_of(large_timeline(timeline(bar(0, 10, 2), bar(20, 30, 10))))
     strengths = [float(one) for one in re.findall(r"class='m' opacity='([\d.]+)'", svg)]
     assert strengths == sorted(strengths)
     assert len(set(strengths)) == 2
 
 
 def test_refined_moments_are_drawn_below_what_they_were() -> None:
-    svg = svg_of(large_timeline(timeline(Bar(11, 31, 5), before=(Bar(10, 30, 5),))))
+    svg = svg_of(large_timeline(timeline(bar(11, 31, 5), before=(bar(10, 30, 5),))))
     [found] = re.findall(r"class='o' d='M[\d.]+,(\d+)", svg)
     [moved] = re.findall(r"class='m'[^>]* d='M[\d.]+,(\d+)", svg)
     assert int(found) < int(moved)
 
 
 def test_the_words_beside_the_picture_say_the_same() -> None:
-    markdown = large_timeline(timeline(Bar(0, 10, 2), Bar(20, 30)))
+    markdown = large_timeline(timeline(bar(0, 10, 2), bar(20, 30)))
     assert "2 moments" in markdown
     assert "0:00 to 0:10 (score 2), 0:20 to 0:30" in markdown
 
 
 def test_hours_of_moments_still_have_a_large_time_line() -> None:
-    many = [Bar(n * 60.0, n * 60.0 + 40, n % 11) for n in range(300)]
+    many = [bar(n * 60.0, n * 60.0 + 40, n % 11) for n in range(300)]
     crowded = Timeline(18_000.0, lambda parts: [0.5] * parts, many, many)
     assert small_timeline(crowded) == ""
     assert len(large_timeline(crowded)) > 5_000

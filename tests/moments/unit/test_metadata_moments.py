@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from videomoments_dagster.moments.metadata.moments_metadata import (
-    moments_metadata,
-    refined_metadata,
-)
+from videomoments_dagster.moments.metadata.moments_metadata import moments_metadata
 from videomoments_dagster.moments.records import Moment, Moments
 from videomoments_dagster.speech.transcript import Transcript
 
@@ -64,7 +61,7 @@ def test_the_summary_says_why_there_are_none() -> None:
 def test_the_summary_of_refined_moments_explains_the_line_below() -> None:
     root = moment(10.0, 40.0, 5, "Bread")
     refined = moment(11.0, 40.5, 5, "Bread", parent=root.identifier)
-    values = refined_metadata(
+    values = moments_metadata(
         Moments(moments=(refined,)),
         roots=Moments(moments=(root,)),
         transcript=SILENT,
