@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from videomoments_dagster.language_models.answer_text import AnswerRejected, validated_answer
+from videomoments_dagster.language_models.answers import AnswerRejected, validated_answer
 from videomoments_dagster.language_models.questions import Outcome, Question, Spent
 
 

@@ -40,7 +40,6 @@ from videomoments_dagster.core.configured_database import database_url
 from videomoments_dagster.core.resources import ObjectStoreResource
 from videomoments_dagster.core.settings import Settings
 from videomoments_dagster.language_models.model_registry import key_of, load_models, model_named
-from videomoments_dagster.language_models.reachability import check_reachable
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
 from videomoments_dagster.moments.finding.extractive import EXTRACTIVE_MODEL
 from videomoments_dagster.moments.profiles import DEFAULT_PROFILE, load_profiles
@@ -299,9 +298,12 @@ def _models_of_profiles(settings: Settings, *, profile: str | None = None) -> li
 def _model(settings: Settings, name: str) -> Sequence[Finding]:
     needed = name in _models_of_profiles(settings, profile=DEFAULT_PROFILE)
     look = f"model {name}"
+    # The openai package takes half a second, which only this look needs.
+    from videomoments_dagster.language_models import chat_client  # noqa: PLC0415
+
     try:
         model = model_named(name, load_models(settings.models))
-        check_reachable(model, key=key_of(model, os.environ))
+        chat_client.check_reachable(model, key=key_of(model, os.environ))
     except VideoMomentsError as failure:
         level: Level = "problem" if needed else "optional"
         return [Finding(look, level, failure.reason, failure.remedy)]

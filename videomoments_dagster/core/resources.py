@@ -39,14 +39,13 @@ from videomoments_dagster.core.scratch import scratch_folder
 from videomoments_dagster.core.settings import load_settings
 from videomoments_dagster.core.storage import AssetStorage, StoredResult
 from videomoments_dagster.core.systems import all_systems, system_named
-from videomoments_dagster.language_models.interview import Interview
 from videomoments_dagster.language_models.model_registry import (
     LanguageModel,
     key_of,
     load_models,
     model_named,
 )
-from videomoments_dagster.language_models.reachability import check_reachable
+from videomoments_dagster.language_models.questions import Interviewer
 from videomoments_dagster.media.byte_ranges import ByteRange, NoIndex, index_ranges, stretch_ranges
 from videomoments_dagster.media.container import MP4
 from videomoments_dagster.media.facts import MediaFacts
@@ -400,8 +399,11 @@ class LanguageModelsResource(dg.ConfigurableResource[Any]):
             SettingsRejected: As `check_names`.
             LanguageModelRefused: If nobody answers, or the key is refused.
         """
+        # The openai package takes half a second, which only those runs need that ask a model.
+        from videomoments_dagster.language_models import chat_client  # noqa: PLC0415
+
         for model in self._models(names):
-            check_reachable(model, key=key_of(model, os.environ))
+            chat_client.check_reachable(model, key=key_of(model, os.environ))
 
     def interview(
         self,
@@ -411,7 +413,7 @@ class LanguageModelsResource(dg.ConfigurableResource[Any]):
         run_id: str,
         answers_since: datetime | None,
         said: Callable[[str], None],
-    ) -> Interview:
+    ) -> Interviewer:
         """Questions to the model that the file of models calls `name`.
 
         Args:
@@ -425,8 +427,10 @@ class LanguageModelsResource(dg.ConfigurableResource[Any]):
         Raises:
             SettingsRejected: If there is no such model, or its key is missing.
         """
+        from videomoments_dagster.language_models import interview  # noqa: PLC0415 - openai
+
         model = model_named(name, self._registry())
-        return Interview(
+        return interview.Interview(
             model=model,
             key=key_of(model, os.environ),
             kept=StoredAnswers(self.database.database, partition, since=answers_since),

@@ -1,7 +1,6 @@
-"""One request to a model's server and what came of it.
+"""Requests to a model's server, and what came of each.
 
-Belongs here: the `openai` client, its time limits, and turning whatever happens into a value. Does
-not belong here: retries, repairs, or what an answer means (`interview`).
+Importing it takes half a second, for the `openai` package: only what asks a model should.
 """
 
 from __future__ import annotations
@@ -10,118 +9,76 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import Any, cast
 
+import anyio.from_thread
 import httpx2
+import openai
 
-from videomoments_dagster.language_models.model_registry import LanguageModel
-from videomoments_dagster.language_models.received_json import well_formed
-from videomoments_dagster.language_models.server_problems import (
+from videomoments_dagster.base.failures import LanguageModelRefused
+from videomoments_dagster.language_models.answers import well_formed
+from videomoments_dagster.language_models.chat_protocol import (
     Consequence,
+    Exchange,
     Problem,
     nobody_answers,
     one_line,
-    problem_in_success,
-    problem_of_status,
+    problem_of_response,
 )
-
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+from videomoments_dagster.language_models.model_registry import LanguageModel
 
 _LONGEST_RESPONSE = 8 * 1024 * 1024
 """Bytes; the longest answer with all of its thoughts is a fraction of it."""
 
-_NO_KEY = "none"
-"""What servers that want no key are sent: the client insists on one, and must not look for one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One request and what came of it.
-
-    Attributes:
-        body: As sent.
-        started_at: When it was sent, UTC with zone.
-        seconds: How long it took.
-        status: HTTP status; None where no response came.
-        payload: The response's body as JSON, else as text; None where none came.
-        problem: What is wrong, or None for a response that can be looked into.
-        retry_after: Seconds that the server asks to wait; None where it does not say.
-    """
-
-    body: Mapping[str, Any]
-    started_at: datetime
-    seconds: float
-    status: int | None = None
-    payload: Any = None
-    problem: Problem | None = None
-    retry_after: float | None = None
+_CHECK_SECONDS = 10.0
 
 
 class ChatClient:
-    """Sends chat requests to one model's server; an asynchronous context manager."""
+    """Sends chat requests to one model's server; has to be closed.
+
+    Args:
+        model: The model.
+        key: Its key, or None.
+    """
 
     def __init__(self, model: LanguageModel, *, key: str | None) -> None:
-        """Prepare; nothing is opened or imported yet.
-
-        Args:
-            model: The model.
-            key: Its key, or None.
-        """
         self._model = model
-        self._key = key
-        self._client: AsyncOpenAI | None = None
-
-    async def __aenter__(self) -> Self:
-        """Open the client.
-
-        The package is imported here: it costs more than half a second, which only those runs need
-        that ask a model.
-        """
-        from openai import AsyncOpenAI, Omit  # noqa: PLC0415
-
-        seconds = self._model.request_seconds
-        # The client's own type of these knows no `Omit`, its documentation does.
-        unsent = cast("dict[str, str]", dict.fromkeys(_headers_for_another_server(), Omit()))
-        client = AsyncOpenAI(
-            api_key=self._key or _NO_KEY,
-            base_url=self._model.base_url,
+        # Servers that want no key get one too: the client insists, and must not look for another.
+        key = key or "none"
+        timeout = httpx2.Timeout(model.request_seconds, connect=model.connect_seconds)
+        # The client takes headers from the environment that are meant for another server, and may
+        # hold secrets. Its own type of headers knows no `Omit`, its documentation does.
+        lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").splitlines()
+        names = [line.partition(":")[0].strip() for line in lines if ":" in line]
+        unsent = cast("dict[str, str]", {name: openai.Omit() for name in names if name})
+        self._client = openai.AsyncOpenAI(
+            api_key=key,
+            base_url=model.base_url,
             max_retries=0,
-            timeout=httpx2.Timeout(seconds, connect=self._model.connect_seconds),
+            timeout=timeout,
             default_headers={
                 **unsent,
                 "Content-Type": "application/json",
                 # A compressed response says nothing of how long it is.
                 "Accept-Encoding": "identity",
-                "Authorization": f"Bearer {self._key or _NO_KEY}",
+                "Authorization": f"Bearer {key}",
             },
             http_client=httpx2.AsyncClient(
                 follow_redirects=False,
-                timeout=httpx2.Timeout(seconds, connect=self._model.connect_seconds),
-                limits=httpx2.Limits(max_connections=self._model.concurrency),
+                timeout=timeout,
+                limits=httpx2.Limits(max_connections=model.concurrency),
                 event_hooks={"response": [_bound_response]},
             ),
         )
-        # The client takes these from the environment, where they are meant for another server.
-        client.organization = None
-        client.project = None
-        self._client = client
-        return self
+        # From the environment likewise.
+        self._client.organization = self._client.project = None
 
-    async def __aexit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the client."""
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.close()
 
     async def send(self, body: Mapping[str, Any]) -> Exchange:
         """Send one chat request; whatever happens within its time limit is in what comes back.
@@ -130,122 +87,82 @@ class ChatClient:
             body: The request as the protocol has it.
         """
         started_at, began = datetime.now(UTC), time.monotonic()
+        response = await self._post(body)
+        seconds = time.monotonic() - began
+        if isinstance(response, Problem):
+            return Exchange(body, started_at, seconds, problem=response)
         try:
-            # The client's own limit is for each read: a server that drips would never reach it.
-            async with asyncio.timeout(self._model.request_seconds):
-                response = await self._post(body)
-        except TimeoutError:
-            problem = Problem(
-                f"the server did not answer within {self._model.request_seconds:g} s",
-                Consequence.MAY_PASS,
-            )
-            return Exchange(body, started_at, time.monotonic() - began, problem=problem)
-        except _client_errors() as error:
-            return self._failed(error, body=body, started_at=started_at, began=began)
-        seconds, payload = time.monotonic() - began, _payload(response)
+            payload = well_formed(response.json())
+        except (ValueError, RecursionError):
+            payload = response.content.decode("utf-8", errors="replace")
         return Exchange(
             body,
             started_at,
             seconds,
             status=response.status_code,
             payload=payload,
-            problem=problem_in_success(self._model, payload),
+            problem=problem_of_response(self._model, response.status_code, payload),
             retry_after=retry_after(response.headers, now=datetime.now(UTC)),
         )
 
-    async def _post(self, body: Mapping[str, Any]) -> httpx2.Response:
+    async def _post(self, body: Mapping[str, Any]) -> httpx2.Response | Problem:
+        limit = self._model.request_seconds
+        try:
+            # The client's own limit is for each read: a server that drips would never reach it.
+            async with asyncio.timeout(limit):
+                return await self._client.post(
+                    "/chat/completions", body=dict(body), cast_to=httpx2.Response
+                )
+        except TimeoutError:
+            late = f"the server did not answer within {limit:g} s"
+            return Problem(late, Consequence.TRY_AGAIN)
+        except openai.APIStatusError as error:
+            return error.response
+        # Reading the body of a response that came in pieces may fail outside the client's frame.
+        except (openai.OpenAIError, httpx2.HTTPError, _ResponseTooLong) as error:
+            return self._problem_of(error)
 
-        if self._client is None:
-            raise RuntimeError("the client is not open")
-        return await self._client.post(
-            "/chat/completions", body=dict(body), cast_to=httpx2.Response
-        )
-
-    def _failed(
-        self, error: Exception, *, body: Mapping[str, Any], started_at: datetime, began: float
-    ) -> Exchange:
-        import openai  # noqa: PLC0415
-
-        seconds = time.monotonic() - began
-        if isinstance(error, openai.APIStatusError):
-            payload = _payload(error.response)
-            return Exchange(
-                body,
-                started_at,
-                seconds,
-                status=error.status_code,
-                payload=payload,
-                problem=problem_of_status(self._model, error.status_code, payload),
-                retry_after=retry_after(error.response.headers, now=datetime.now(UTC)),
-            )
+    def _problem_of(self, error: Exception) -> Problem:
         cause = error.__cause__
         if isinstance(cause, httpx2.ConnectError):
-            problem = nobody_answers(self._model, error)
-        elif isinstance(error, _ResponseTooLong):
-            problem = Problem(str(error), Consequence.QUESTION_LOST)
-        elif isinstance(error, openai.APITimeoutError):
-            problem = Problem("the server did not answer in time", Consequence.MAY_PASS)
-        elif isinstance(error, openai.APIConnectionError):
-            why = one_line(str(cause or error)) or type(cause).__name__
-            problem = Problem(f"the connection was lost ({why})", Consequence.MAY_PASS)
-        else:
-            problem = Problem(
-                f"the client could not send the question ({one_line(str(error))})",
-                Consequence.QUESTION_LOST,
-            )
-        return Exchange(body, started_at, seconds, problem=problem)
-
-
-def _client_errors() -> tuple[type[Exception], ...]:
-    from openai import OpenAIError  # noqa: PLC0415
-
-    # Reading the body of a response that came in pieces may fail outside the client's own frame.
-    return (OpenAIError, httpx2.HTTPError, _ResponseTooLong)
+            return nobody_answers(self._model, error)
+        if isinstance(error, _ResponseTooLong):
+            return Problem(str(error), Consequence.LOSE_QUESTION)
+        if isinstance(error, openai.APITimeoutError):
+            return Problem("the server did not answer in time", Consequence.TRY_AGAIN)
+        if isinstance(error, openai.APIConnectionError):
+            why = one_line(cause or error) or type(cause).__name__
+            return Problem(f"the connection was lost ({why})", Consequence.TRY_AGAIN)
+        unsent = f"the client could not send the question ({one_line(error)})"
+        return Problem(unsent, Consequence.LOSE_QUESTION)
 
 
 class _ResponseTooLong(Exception):
     """A response that goes on and on."""
 
 
+class _BoundedStream(httpx2.AsyncByteStream):
+    """A response's body that ends with a failure where it is longer than any answer."""
+
+    def __init__(self, whole: httpx2.AsyncByteStream) -> None:
+        self._whole = whole
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        received = 0
+        async for part in self._whole:
+            received += len(part)
+            if received > _LONGEST_RESPONSE:
+                raise _ResponseTooLong(
+                    f"the server's response is longer than {_LONGEST_RESPONSE:,} bytes"
+                )
+            yield part
+
+    async def aclose(self) -> None:
+        await self._whole.aclose()
+
+
 async def _bound_response(response: httpx2.Response) -> None:
-    """Let a response end with a failure where it is longer than any answer."""
-    if not isinstance(response.stream, httpx2.AsyncByteStream):
-        raise TypeError("a response of the asynchronous client has an asynchronous stream")
-    whole: httpx2.AsyncByteStream = response.stream
-
-    class Bounded(httpx2.AsyncByteStream):
-        async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-            received = 0
-            async for part in whole:
-                received += len(part)
-                if received > _LONGEST_RESPONSE:
-                    raise _ResponseTooLong(
-                        f"the server's response is longer than {_LONGEST_RESPONSE:,} bytes"
-                    )
-                yield part
-
-        async def aclose(self) -> None:
-            await whole.aclose()
-
-    response.stream = Bounded()
-
-
-def _headers_for_another_server() -> list[str]:
-    """Names of the headers that the client takes from the environment.
-
-    They are meant for the one server that the variable's setter had in mind, and may hold secrets.
-    """
-    lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").splitlines()
-    names = (line.partition(":")[0].strip() for line in lines if ":" in line)
-    return [name for name in names if name]
-
-
-def _payload(response: httpx2.Response) -> Any:
-    try:
-        return well_formed(response.json())
-    except (ValueError, RecursionError):
-        pass
-    return response.content.decode("utf-8", errors="replace")
+    response.stream = _BoundedStream(cast("httpx2.AsyncByteStream", response.stream))
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
@@ -261,18 +178,55 @@ def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
     Returns:
         Seconds, at least 0; None where the server does not say, or says nonsense.
     """
-    fine, coarse = headers.get("retry-after-ms"), headers.get("retry-after")
-    for text, scale in ((fine, 0.001), (coarse, 1.0)):
-        try:
-            seconds = float(text) * scale if text else None
-        except ValueError:
-            continue
-        if seconds is not None and 0 <= seconds < float("inf"):
-            return seconds
+    coarse = headers.get("retry-after", "")
+    for text, scale in ((headers.get("retry-after-ms", ""), 0.001), (coarse, 1.0)):
+        with suppress(ValueError):
+            seconds = float(text) * scale
+            if 0 <= seconds < float("inf"):
+                return seconds
+    with suppress(ValueError):
+        at = parsedate_to_datetime(coarse)
+        return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds())
+    return None
+
+
+def check_reachable(model: LanguageModel, *, key: str | None) -> None:
+    """Make sure, before any work, that somebody answers at the model's address and takes the key.
+
+    The list of models is asked for, which every server has that speaks the protocol, and which
+    costs nothing. What it says about models is left aside: servers know aliases.
+
+    Args:
+        model: The model.
+        key: Its key, or None.
+
+    Raises:
+        LanguageModelRefused: If no connection can be made, nothing comes within ten seconds, or
+            the key is refused.
+    """
+    problem: Problem | None
     try:
-        at = parsedate_to_datetime(coarse) if coarse else None
-    except ValueError:
-        return None
-    if at is None:
-        return None
-    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds())
+        with anyio.from_thread.start_blocking_portal() as portal:
+            status = portal.call(_status, model, key)
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        problem = nobody_answers(model, error)
+    else:
+        problem = problem_of_response(model, status, None) if status in (401, 403) else None
+    if problem is not None:
+        raise LanguageModelRefused(problem.sentence, remedy=problem.remedy)
+
+
+async def _status(model: LanguageModel, key: str | None) -> int:
+    """The status of the server's answer; its body is not waited for."""
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    timeout = httpx2.Timeout(_CHECK_SECONDS, connect=_CHECK_SECONDS / 2)
+    try:
+        # The library's limits are for each read: a server that drips would never reach them.
+        async with (
+            asyncio.timeout(_CHECK_SECONDS),
+            httpx2.AsyncClient(follow_redirects=False, timeout=timeout) as client,
+            client.stream("GET", f"{model.base_url}/models", headers=headers) as response,
+        ):
+            return response.status_code
+    except (TimeoutError, httpx2.TimeoutException):
+        raise TimeoutError(f"no answer within {_CHECK_SECONDS:g} s") from None

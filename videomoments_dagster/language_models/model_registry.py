@@ -1,8 +1,5 @@
 """The registry of language models: named servers and models, read from one validated file.
 
-Belongs here: the file's shape, its checks, and finding a model by its name. Does not belong here:
-asking a model (`interview`), or which model a profile uses.
-
 An entry in `models.yaml`:
 
     local:
@@ -16,6 +13,7 @@ Keys never stand in the file: `api_key_env` names the environment variable that 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -25,15 +23,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from videomoments_dagster.base.failures import SettingsRejected
 from videomoments_dagster.base.fingerprints import digest
+from videomoments_dagster.base.text import folded
+from videomoments_dagster.language_models.questions import Sampling
 
-SHIPPED_MODELS = Path(__file__).with_name("models.yaml")
-
-RESERVED_NAMES = frozenset({"extractive"})
-"""Names of engines that are no language models."""
-
-StructuredOutput = Literal["auto", "json_schema", "json_object", "text"]
-
+_SHIPPED_MODELS = Path(__file__).with_name("models.yaml")
+_ENGINES_WITHOUT_MODEL = ("extractive",)
 _SHARE_OF_WINDOW_USED = 0.9
+_SMALLEST_QUESTION = 512
 
 _Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 _Price = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
@@ -41,14 +37,6 @@ _Price = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 class _Checked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ModelSampling(_Checked):
-    """How the model chooses tokens, where a profile does not say; None leaves it to the server."""
-
-    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
-    top_p: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
-    top_k: Annotated[int, Field(ge=1, le=100_000)] | None = None
 
 
 class Price(_Checked):
@@ -92,8 +80,8 @@ class LanguageModel(_Checked):
     max_answer_tokens: Annotated[int, Field(ge=64, le=1_000_000)] = 4096
     window_tokens: Annotated[int, Field(ge=256, le=10_000_000)] = 6000
     sees_images: bool = False
-    structured_output: StructuredOutput = "auto"
-    sampling: ModelSampling = ModelSampling()
+    structured_output: Literal["auto", "json_schema", "json_object", "text"] = "auto"
+    sampling: Sampling = Sampling()
     price: Price | None = None
     concurrency: Annotated[int, Field(ge=1, le=256)] = 4
     connect_seconds: _Seconds = 10.0
@@ -146,7 +134,7 @@ class LanguageModel(_Checked):
                 self.prompt_tokens_at_most,
                 self.max_answer_tokens,
                 self.sees_images,
-                self.sampling.model_dump(),
+                asdict(self.sampling),
             ]
         )[:16]
 
@@ -154,12 +142,9 @@ class LanguageModel(_Checked):
         """What these tokens cost; None without a price or without counts."""
         if self.price is None or (prompt_tokens is None and completion_tokens is None):
             return None
-        return (
-            (prompt_tokens or 0) * self.price.input + (completion_tokens or 0) * self.price.output
-        ) / 1_000_000
-
-
-_SMALLEST_QUESTION = 512
+        millionths = (prompt_tokens or 0) * self.price.input
+        millionths += (completion_tokens or 0) * self.price.output
+        return millionths / 1_000_000
 
 
 def load_models(path: Path | None = None) -> dict[str, LanguageModel]:
@@ -172,7 +157,7 @@ def load_models(path: Path | None = None) -> dict[str, LanguageModel]:
         SettingsRejected: If the file cannot be read, is no YAML mapping, or an entry has an
             unknown field or a value out of its range; the reason names entry and field.
     """
-    path = path or SHIPPED_MODELS
+    path = path or _SHIPPED_MODELS
     remedy = f"Mend {path.name}"
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -182,9 +167,8 @@ def load_models(path: Path | None = None) -> dict[str, LanguageModel]:
             remedy="Set VIDEOMOMENTS_MODELS to a file that exists, or unset it",
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
         raise SettingsRejected(
-            f"the models file {path} is no valid YAML: {line}", remedy=remedy
+            f"the models file {path} is no valid YAML: {folded(error)}", remedy=remedy
         ) from None
     if not isinstance(document, dict) or not document:
         raise SettingsRejected(
@@ -194,17 +178,16 @@ def load_models(path: Path | None = None) -> dict[str, LanguageModel]:
 
 
 def _checked(name: str, body: object, path: Path) -> LanguageModel:
-    remedy = f"Mend {path.name}"
-    if name in RESERVED_NAMES:
+    entry, remedy = f"model '{name}' in {path.name}", f"Mend {path.name}"
+    if name in _ENGINES_WITHOUT_MODEL:
         raise SettingsRejected(
-            f"model '{name}' in {path.name} has the name of an engine that needs no model",
+            f"{entry} has the name of an engine that needs no model",
             remedy=f"Give it another name in {path.name}",
         )
     if not isinstance(body, dict) or "name" in body:
+        also = ", and its name is the entry's own" if isinstance(body, dict) else ""
         raise SettingsRejected(
-            f"model '{name}' in {path.name} is refused: it must map fields to values"
-            + (", and its name is the entry's own" if isinstance(body, dict) else ""),
-            remedy=remedy,
+            f"{entry} is refused: it must map fields to values{also}", remedy=remedy
         )
     try:
         return LanguageModel.model_validate({**body, "name": name})
@@ -213,9 +196,7 @@ def _checked(name: str, body: object, path: Path) -> LanguageModel:
         field = ".".join(str(part) for part in first["loc"])
         where = f"field '{field}'" if field else "the entry"
         message = first["msg"].removeprefix("Value error, ")
-        raise SettingsRejected(
-            f"model '{name}' in {path.name} is refused: {where}: {message}", remedy=remedy
-        ) from None
+        raise SettingsRejected(f"{entry} is refused: {where}: {message}", remedy=remedy) from None
 
 
 def model_named(name: str, models: Mapping[str, LanguageModel]) -> LanguageModel:
@@ -226,7 +207,7 @@ def model_named(name: str, models: Mapping[str, LanguageModel]) -> LanguageModel
     """
     model = models.get(name)
     if model is None:
-        known = ", ".join(sorted({*models, *RESERVED_NAMES}))
+        known = ", ".join(sorted({*models, *_ENGINES_WITHOUT_MODEL}))
         raise SettingsRejected(
             f"there is no model '{name}' in the registry of models",
             remedy=f"Set the profile's `model` to one of: {known}; or add an entry to the file in "

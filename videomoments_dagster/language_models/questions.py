@@ -1,31 +1,36 @@
-"""Questions to a language model, what comes back, and what is kept of it.
-
-Belongs here: the values and interfaces that both sides share: those who know what to ask, and the
-one who knows how to ask. Does not belong here: HTTP, prompts, or storage.
-"""
+"""Questions to a language model, what comes back, and the interfaces of what is kept of it."""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 A = TypeVar("A", bound=BaseModel)
 T = TypeVar("T")
 
 Purpose = Literal["find", "score", "refine"]
 
+_PRINTABLE_ASCII = re.compile(r"[ -~]+")
+_ASCII_CHARACTERS_PER_TOKEN = 3.2
+_TOKENS_PER_OTHER_CHARACTER = 1.2
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the model chooses tokens; None leaves a parameter to the model's entry or the server."""
+    """How the model chooses tokens; None leaves a parameter to the model's entry or the server.
 
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
+    The bounds are checked where a file of models is read.
+    """
+
+    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    top_k: Annotated[int, Field(ge=1, le=100_000)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,27 +125,20 @@ class Outcome(Generic[T]):
 
 
 class Interviewer(Protocol):
-    """Asks one model."""
+    """Asks one model.
 
-    @property
-    def model_name(self) -> str:
-        """Name of the model in the registry."""
-        ...
+    Attributes:
+        model_name: Name of the model in the registry.
+        identity: Changes when the model behind the name does; part of fingerprints.
+        sees_images: Whether questions may bring images.
+        prompt_tokens_at_most: How many tokens a question's messages may have, the answer's already
+            set aside.
+    """
 
-    @property
-    def identity(self) -> str:
-        """Changes when the model behind the name does; part of fingerprints."""
-        ...
-
-    @property
-    def sees_images(self) -> bool:
-        """Whether questions may bring images."""
-        ...
-
-    @property
-    def prompt_tokens_at_most(self) -> int:
-        """How many tokens a question's messages may have, the answer's already set aside."""
-        ...
+    model_name: str
+    identity: str
+    sees_images: bool
+    prompt_tokens_at_most: int
 
     def ask_all(self, questions: Sequence[Question[A, T]]) -> tuple[Outcome[T], ...]:
         """Ask all questions, several at once, and give the outcomes in their order.
@@ -149,8 +147,9 @@ class Interviewer(Protocol):
         is there.
 
         Raises:
-            LanguageModelRefused: The server wants no question at all: a wrong key, an unknown
+            LanguageModelRefused: The server answers no question at all: a wrong key, an unknown
                 model, nobody listening. What was answered before is kept.
+            VideoMomentsError: An answer could not be kept, or a call not be recorded.
         """
         ...
 
@@ -216,3 +215,15 @@ class RequestLog(Protocol):
     def record(self, call: CallRecord) -> None:
         """Store one record."""
         ...
+
+
+def estimated_tokens(text: str) -> int:
+    """Tokens that `text` has at most, by estimate; 0 only for the empty text.
+
+    Byte-pair encodings of today's models give English some 4 characters a token, other alphabets
+    fewer, and Chinese about one token a character. The estimate stays below those ratios, so that
+    a text that is said to fit does.
+    """
+    plain = sum(len(match) for match in _PRINTABLE_ASCII.findall(text))
+    other = len(text) - plain
+    return math.ceil(plain / _ASCII_CHARACTERS_PER_TOKEN + other * _TOKENS_PER_OTHER_CHARACTER)

@@ -32,6 +32,7 @@ from chat_server import (
 from pydantic import BaseModel
 
 from videomoments_dagster.base.failures import LanguageModelRefused, ObjectStoreUnavailable
+from videomoments_dagster.language_models.chat_client import check_reachable
 from videomoments_dagster.language_models.interview import Interview
 from videomoments_dagster.language_models.model_registry import LanguageModel
 from videomoments_dagster.language_models.questions import (
@@ -41,7 +42,6 @@ from videomoments_dagster.language_models.questions import (
     Question,
     Sampling,
 )
-from videomoments_dagster.language_models.reachability import check_reachable
 
 KEY = "sk-very-secret-0123456789"
 
@@ -660,7 +660,7 @@ def test_nobody_answering_is_found_out_before_any_work() -> None:
 def test_a_server_that_drips_its_first_line_is_found_out_before_any_work(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("videomoments_dagster.language_models.reachability._SECONDS", 0.5)
+    monkeypatch.setattr("videomoments_dagster.language_models.chat_client._CHECK_SECONDS", 0.5)
     stop = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

@@ -10,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, model_validator
 
-from videomoments_dagster.language_models.answer_schema import answer_schema
-from videomoments_dagster.language_models.answer_text import AnswerRejected, validated_answer
-from videomoments_dagster.language_models.received_json import well_formed
-from videomoments_dagster.language_models.replies import Refusal, tokens_of, written_answer
-from videomoments_dagster.language_models.token_estimate import estimated_tokens
+from videomoments_dagster.language_models.answers import (
+    AnswerRejected,
+    answer_schema,
+    validated_answer,
+    well_formed,
+)
+from videomoments_dagster.language_models.chat_protocol import Refusal, tokens_of, written_answer
+from videomoments_dagster.language_models.questions import estimated_tokens
 
 
 class Item(BaseModel):

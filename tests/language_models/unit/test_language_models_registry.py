@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videomoments_dagster.base.failures import SettingsRejected
+from videomoments_dagster.language_models.answers import scrubbed
 from videomoments_dagster.language_models.chat_client import retry_after
 from videomoments_dagster.language_models.model_registry import (
     LanguageModel,
@@ -17,7 +18,6 @@ from videomoments_dagster.language_models.model_registry import (
     load_models,
     model_named,
 )
-from videomoments_dagster.language_models.received_json import scrubbed
 from videomoments_dagster.moments.profiles import load_profiles
 
 ENTRY = "base_url: http://127.0.0.1:1/v1\n  model: m\n  context_window: 8192\n"

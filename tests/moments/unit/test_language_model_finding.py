@@ -30,8 +30,7 @@ from videomoments_dagster.base.failures import (
     LanguageModelUnavailable,
     SettingsRejected,
 )
-from videomoments_dagster.language_models.questions import Question
-from videomoments_dagster.language_models.token_estimate import estimated_tokens
+from videomoments_dagster.language_models.questions import Question, estimated_tokens
 from videomoments_dagster.moments.finding.language_model.finding import find_with_language_model
 from videomoments_dagster.moments.finding.language_model.windows import (
     transcript_windows,

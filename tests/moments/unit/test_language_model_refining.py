@@ -14,8 +14,7 @@ from interviews import ImaginedInterviewer, Silent
 from moment_finding_samples import TOLERANCE, config, configs, long_talk, talk, transcripts
 
 from videomoments_dagster.base.failures import SettingsRejected
-from videomoments_dagster.language_models.questions import Question
-from videomoments_dagster.language_models.token_estimate import estimated_tokens
+from videomoments_dagster.language_models.questions import Question, estimated_tokens
 from videomoments_dagster.moments.finding.extractive import find_moments
 from videomoments_dagster.moments.finding.language_model.refining import refine_with_language_model
 from videomoments_dagster.moments.finding.outcomes import Boundaries, Refined

@@ -27,8 +27,8 @@ from videomoments_dagster.language_models.questions import (
     Question,
     Sampling,
     Spent,
+    estimated_tokens,
 )
-from videomoments_dagster.language_models.token_estimate import estimated_tokens
 from videomoments_dagster.moments.finding.centrality import inverse_document_frequency
 from videomoments_dagster.moments.finding.language_model.answers import FindingAnswer
 from videomoments_dagster.moments.finding.language_model.finding_question import (

@@ -24,8 +24,8 @@ from videomoments_dagster.language_models.questions import (
     Question,
     Sampling,
     Spent,
+    estimated_tokens,
 )
-from videomoments_dagster.language_models.token_estimate import estimated_tokens
 from videomoments_dagster.moments.finding.language_model.answers import (
     read_id,
     read_rating,

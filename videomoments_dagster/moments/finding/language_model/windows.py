@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from videomoments_dagster.language_models.token_estimate import estimated_tokens
+from videomoments_dagster.language_models.questions import estimated_tokens
 from videomoments_dagster.moments.finding.sentences import Sentence
 
 _LONGEST_SHOWN = 2_000

@@ -1,7 +1,4 @@
-"""From what a model wrote to the JSON that was asked for.
-
-Belongs here: taking the wrapping off an answer, and validating what is inside. Does not belong
-here: what the answer means, or asking again.
+"""From what a model wrote to the JSON that was asked for, and that JSON's schema.
 
 Models wrap JSON in what they were trained to write: thoughts in `<think>`, Markdown fences, a
 sentence before and one after.
@@ -12,28 +9,53 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-
-from videomoments_dagster.language_models.received_json import well_formed
 
 A = TypeVar("A", bound=BaseModel)
 
 # None of these repeats anything before something that may be absent: a model that repeats itself
 # would else be searched for as long as its answer is long, at each of its repetitions.
 _THOUGHT_TAG = re.compile(r"<(/?)(?:think|thinking|reasoning)>", re.IGNORECASE)
-_FENCE_LANGUAGE = re.compile(r"[A-Za-z0-9_-]*")
-_FENCE = "```"
+_FENCE_LANGUAGE = re.compile(r"\A[A-Za-z0-9_-]*")
 _LONGEST_ANSWER = 1_000_000
 _MOST_BEGINNINGS = 200
 _MOST_CHARACTERS_READ = 4_000_000
 _MOST_ERRORS_TOLD = 3
+_DEEPEST_JSON = 100
+"""Levels of lists and objects; writing JSON takes more stack than reading it."""
 
 
-class AnswerRejected(Exception):
+class AnswerRejected(ValueError):
     """An answer that cannot be used; its sentence helps the model to mend it."""
+
+
+def answer_schema(answer_type: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of an answer: every field required, no other allowed, nothing decorative.
+
+    The rules are those of OpenAI's structured outputs in strict mode, which other servers'
+    grammars take as well.
+    """
+    schema: dict[str, Any] = _strict(answer_type.model_json_schema())
+    return schema
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_strict(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    lenient = ("title", "default", "examples")
+    strict = {key: _strict(body) for key, body in value.items() if key not in lenient}
+    if value.get("type") == "object" and "properties" in value:
+        # A field may have the name of what is left out; and what is added goes to the end.
+        del strict["properties"]
+        strict["properties"] = {key: _strict(body) for key, body in value["properties"].items()}
+        strict["required"] = list(strict["properties"])
+        strict["additionalProperties"] = False
+    return strict
 
 
 def validated_answer(text: str, answer_type: type[A]) -> A:
@@ -63,12 +85,16 @@ def _candidates(text: str) -> Iterator[Any]:
     """The JSON values that an answer may mean, the likeliest first."""
     # A model that forgets to end its thoughts has mostly written the answer inside them.
     bare = _without_thoughts(text).strip() or text
+    fenced = (_FENCE_LANGUAGE.sub("", part, count=1) for part in bare.split("```")[1::2])
     # Text in the answer may itself look like thoughts or fences: the whole comes first.
-    for source in (text, bare, *_fenced(bare)):
-        whole = _parsed(source.strip())
-        if whole is not None:
+    for source in (text, bare, *fenced):
+        try:
+            whole = _DECODER.decode(source.strip())
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(whole, dict | list):
             yield whole
-    yield from _inside(bare)
+    yield from sorted(_inside(bare), key=lambda value: not isinstance(value, dict))
 
 
 def _without_thoughts(text: str) -> str:
@@ -89,12 +115,6 @@ def _without_thoughts(text: str) -> str:
     return "".join(parts) if thinking else "".join([*parts, text[start:]])
 
 
-def _fenced(text: str) -> list[str]:
-    """What stands in Markdown fences, without the name of its language."""
-    fenced = text.split(_FENCE)[1::2]
-    return [part[match.end() :] for part in fenced if (match := _FENCE_LANGUAGE.match(part))]
-
-
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
@@ -106,22 +126,13 @@ def _finite(text: str) -> float:
 _DECODER = json.JSONDecoder(parse_constant=_finite, parse_float=_finite)
 
 
-def _parsed(text: str) -> Any | None:
-    try:
-        value = _DECODER.decode(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict | list) else None
-
-
-def _inside(text: str) -> list[Any]:
+def _inside(text: str) -> Iterator[Any]:
     """Whole JSON objects and lists of them that stand in a text; nested ones only once."""
-    found: list[Any] = []
     position, read = 0, 0
     for _ in range(_MOST_BEGINNINGS):
         begins = [at for at in (text.find("{", position), text.find("[", position)) if at >= 0]
         if not begins or read > _MOST_CHARACTERS_READ:
-            break
+            return
         start = min(begins)
         try:
             value, position = _DECODER.raw_decode(text, start)
@@ -131,8 +142,7 @@ def _inside(text: str) -> list[Any]:
             continue
         # Lists such as "[1]" in a sentence are no answers.
         if isinstance(value, dict) or (value and all(isinstance(item, dict) for item in value)):
-            found.append(value)
-    return sorted(found, key=lambda value: not isinstance(value, dict))
+            yield value
 
 
 def _sentence(error: ValidationError) -> str:
@@ -143,8 +153,44 @@ def _sentence(error: ValidationError) -> str:
         message = item["msg"].removeprefix("Value error, ")
         told.append(f"{where}: {message}" if where else message)
     more = error.error_count() - len(told)
-    return (
-        "The JSON has another shape than asked for: "
-        + "; ".join(told)
-        + (f"; and {more} more errors." if more > 0 else ".")
+    rest = f"; and {more} more errors." if more > 0 else "."
+    return f"The JSON has another shape than asked for: {'; '.join(told)}{rest}"
+
+
+def well_formed(value: Any) -> Any:
+    r"""A JSON value without the halves of characters that escapes such as `\ud800` make.
+
+    No encoding can write those, so that they would fail far from where they came in.
+
+    Raises:
+        ValueError: If it is nested too deeply.
+    """
+    return with_texts(
+        value, lambda text: text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     )
+
+
+def scrubbed(value: Any, key: str | None) -> Any:
+    """A JSON value in which every occurrence of a server's key is blotted out of every text."""
+    return with_texts(value, lambda text: text.replace(key, "[key]")) if key else value
+
+
+def with_texts(value: Any, change: Callable[[str], str], levels_left: int = _DEEPEST_JSON) -> Any:
+    """A JSON value with every text in it changed, names of fields included.
+
+    Raises:
+        ValueError: If it is nested too deeply.
+    """
+    if isinstance(value, str):
+        return change(value)
+    if not isinstance(value, Mapping | list | tuple):
+        return value
+    if not levels_left:
+        raise ValueError("The JSON is nested too deeply.")
+
+    def inside(item: Any) -> Any:
+        return with_texts(item, change, levels_left - 1)
+
+    if isinstance(value, Mapping):
+        return {inside(name): inside(item) for name, item in value.items()}
+    return [inside(item) for item in value]
