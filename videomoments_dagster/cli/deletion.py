@@ -17,7 +17,7 @@ from db.run_claims import partition_to_oneself
 from db.session import Database
 from videomoments_dagster.base.failures import ResultMissing, VideoBusy
 from videomoments_dagster.base.identifiers import checked_identifier
-from videomoments_dagster.core.objects.interface import ObjectStore
+from videomoments_dagster.core.objects.store import ObjectStore
 from videomoments_dagster.core.runs import run_in_flight
 from videomoments_dagster.moments.system import MOMENTS, VIDEO_PARTITIONS
 from videomoments_dagster.moments.video_removal import remove_video

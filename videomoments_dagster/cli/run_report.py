@@ -24,7 +24,7 @@ from videomoments_dagster.base.failures import (
 )
 from videomoments_dagster.base.files import part_path, removed_afterwards
 from videomoments_dagster.base.identifiers import checked_identifier
-from videomoments_dagster.core.objects.interface import ObjectStat, ObjectStore
+from videomoments_dagster.core.objects.store import ObjectStat, ObjectStore
 from videomoments_dagster.media.small_jpegs import LONGEST_SIDE, small_jpeg
 from videomoments_dagster.moments.page.page import (
     PageContents,

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from db.run_claims import partition_to_oneself
 from db.session import Database
 from videomoments_dagster.core.model_calls import model_call_time
-from videomoments_dagster.core.objects.interface import ObjectStat, ObjectStore
+from videomoments_dagster.core.objects.store import ObjectStat, ObjectStore
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.systems import System
 

@@ -16,8 +16,8 @@ from sqlalchemy.dialects.postgresql import insert
 from db.models import KeptAnswer
 from db.session import Database
 from videomoments_dagster.base.failures import ScratchExhausted
-from videomoments_dagster.core.objects.interface import ObjectStore
 from videomoments_dagster.core.objects.keys import checked_segment, key_in
+from videomoments_dagster.core.objects.store import ObjectStore
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.systems import system_named
 from videomoments_dagster.core.text_columns import storable_json

@@ -32,7 +32,7 @@ from videomoments_dagster.core.model_calls import (
     remove_old_records,
 )
 from videomoments_dagster.core.objects.addresses import object_store_at
-from videomoments_dagster.core.objects.interface import ObjectStore
+from videomoments_dagster.core.objects.store import ObjectStore
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.runs import PARTITION_TAG, systems_of
 from videomoments_dagster.core.scratch import scratch_folder

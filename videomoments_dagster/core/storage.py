@@ -23,7 +23,7 @@ from db import models
 from db.session import Database
 from videomoments_dagster.base.failures import ObjectMissing, ResultMissing
 from videomoments_dagster.base.progress import Progress
-from videomoments_dagster.core.objects.interface import ObjectStore, StoredObject
+from videomoments_dagster.core.objects.store import ObjectStore, StoredObject
 from videomoments_dagster.core.partition import Partition
 
 Made = TypeVar("Made")

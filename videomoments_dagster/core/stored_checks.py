@@ -13,7 +13,7 @@ import dagster as dg
 from videomoments_dagster.base.failures import ObjectMissing, ResultMissing
 from videomoments_dagster.core.asset_checks import ERROR, CheckOutcome, previews_accepted
 from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
-from videomoments_dagster.core.objects.interface import ObjectStat
+from videomoments_dagster.core.objects.store import ObjectStat
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.pools import ENCODING
 from videomoments_dagster.core.resources import MediaResource, StoredResultsResource

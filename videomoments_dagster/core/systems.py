@@ -16,7 +16,7 @@ from sqlalchemy import SQLColumnExpression
 from db.session import Database
 from videomoments_dagster.base.identifiers import checked_identifier, is_identifier
 from videomoments_dagster.core.asset_checks import ResultCheck, StoredCheck
-from videomoments_dagster.core.objects.interface import ObjectStore
+from videomoments_dagster.core.objects.store import ObjectStore
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.storage import AssetStorage
 

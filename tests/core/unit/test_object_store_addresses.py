@@ -4,7 +4,6 @@ import pytest
 
 from videomoments_dagster.base.failures import SettingsRejected
 from videomoments_dagster.core.objects.addresses import (
-    FolderAddress,
     object_store_at,
     parse_root,
 )
@@ -16,13 +15,13 @@ from videomoments_dagster.sources.locations import GoogleAddress
 @pytest.mark.parametrize(
     ("root", "address"),
     [
-        ("/srv/objects", FolderAddress(Path("/srv/objects"))),
-        ("/srv/a/../objects/", FolderAddress(Path("/srv/objects"))),
-        ("objects", FolderAddress(Path.cwd() / "objects")),
-        ("~/objects", FolderAddress(Path.home() / "objects")),
-        ("file:///srv/objects", FolderAddress(Path("/srv/objects"))),
-        ("file:///srv/my%20%23objects", FolderAddress(Path("/srv/my #objects"))),
-        ("file://localhost/srv", FolderAddress(Path("/srv"))),
+        ("/srv/objects", Path("/srv/objects")),
+        ("/srv/a/../objects/", Path("/srv/objects")),
+        ("objects", Path.cwd() / "objects"),
+        ("~/objects", Path.home() / "objects"),
+        ("file:///srv/objects", Path("/srv/objects")),
+        ("file:///srv/my%20%23objects", Path("/srv/my #objects")),
+        ("file://localhost/srv", Path("/srv")),
         ("gs://my-bucket", GoogleAddress("my-bucket", "")),
         ("gs://my-bucket/", GoogleAddress("my-bucket", "")),
         ("gs://my-bucket/a/b/", GoogleAddress("my-bucket", "a/b")),

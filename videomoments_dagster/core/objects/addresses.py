@@ -5,30 +5,21 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from videomoments_dagster.base.failures import SettingsRejected
 from videomoments_dagster.core.objects.google_cloud import GoogleCloudStore
-from videomoments_dagster.core.objects.interface import ObjectStore
 from videomoments_dagster.core.objects.keys import check_key
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
+from videomoments_dagster.core.objects.store import ObjectStore
 from videomoments_dagster.sources.locations import GoogleAddress, parse_google_url, path_of_file_url
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/")
-_FORMS = "Use a folder, file:///absolute/folder, or gs://bucket/prefix"
 
 
-@dataclass(frozen=True, slots=True)
-class FolderAddress:
-    """A root in a local folder."""
-
-    folder: Path
-
-
-def parse_root(root: str) -> FolderAddress | GoogleAddress:
-    """Parse an object storage root.
+def parse_root(root: str) -> Path | GoogleAddress:
+    """Parse an object storage root into an absolute folder, or a bucket and prefix.
 
     Args:
         root: `file:///folder`, a plain folder (`~` and relative paths are made absolute), or
@@ -37,23 +28,29 @@ def parse_root(root: str) -> FolderAddress | GoogleAddress:
     Raises:
         SettingsRejected: It is none of them.
     """
-    scheme = _SCHEME.match(root)
     if not root.strip() or "\0" in root:
-        raise _rejected(root, "is empty" if not root.strip() else "has a NUL character")
-    if scheme is None:
-        return FolderAddress(Path(os.path.abspath(Path(root).expanduser())))  # noqa: PTH100
-    if scheme[1].lower() == "file":
-        return FolderAddress(_folder_of_url(root))
-    if scheme[1].lower() == "gs":
-        address = parse_google_url(root)
-        if address is None:
-            raise _rejected(root, "has no valid bucket name")
-        prefix = address.path.rstrip("/")
-        try:
-            return GoogleAddress(bucket=address.bucket, path=prefix and check_key(prefix))
-        except ValueError as error:
-            raise _rejected(root, "has an invalid prefix") from error
-    raise _rejected(root, f"has the unsupported scheme {scheme[1]}://")
+        raise _rejected(root, "has a NUL character" if root.strip() else "is empty")
+    scheme = _SCHEME.match(root)
+    match scheme and scheme[1].lower():
+        case None:
+            return Path(os.path.abspath(Path(root).expanduser()))  # noqa: PTH100 - keep symlinks
+        case "file":
+            path = path_of_file_url(root)
+            if path is None or ".." in Path(path).parts:
+                raise _rejected(root, "does not name an absolute folder of this machine")
+            return Path(path)
+        case "gs":
+            address = parse_google_url(root)
+            if address is None:
+                raise _rejected(root, "has no valid bucket name")
+            prefix = address.path.rstrip("/")
+            try:
+                return GoogleAddress(address.bucket, prefix and check_key(prefix))
+            except ValueError as error:
+                raise _rejected(root, "has an invalid prefix") from error
+        case _:
+            scheme_as_given = root.partition(":")[0]
+            raise _rejected(root, f"has the unsupported scheme {scheme_as_given}://")
 
 
 def object_store_at(root: str, *, gcs_client: Callable[[], Any]) -> ObjectStore:
@@ -68,17 +65,13 @@ def object_store_at(root: str, *, gcs_client: Callable[[], Any]) -> ObjectStore:
         SettingsRejected: The root is invalid.
     """
     address = parse_root(root)
-    if isinstance(address, FolderAddress):
-        return LocalFolderStore(address.folder)
+    if isinstance(address, Path):
+        return LocalFolderStore(address)
     return GoogleCloudStore(gcs_client, bucket=address.bucket, prefix=address.path)
 
 
-def _folder_of_url(root: str) -> Path:
-    path = path_of_file_url(root)
-    if path is None or ".." in Path(path).parts:
-        raise _rejected(root, "does not name an absolute folder of this machine")
-    return Path(path)
-
-
 def _rejected(root: str, reason: str) -> SettingsRejected:
-    return SettingsRejected(f"the object storage root '{root}' {reason}", remedy=_FORMS)
+    return SettingsRejected(
+        f"the object storage root '{root}' {reason}",
+        remedy="Use a folder, file:///absolute/folder, or gs://bucket/prefix",
+    )

@@ -1,30 +1,30 @@
-"""An object store in a Google Cloud Storage bucket.
-
-Belongs here: keys below a bucket's prefix, create-only uploads, and the words that a user reads
-when the bucket is missing, forbidden or out of reach. Does not belong here: credentials and
-projects (the client is handed in), sources in other people's buckets
-(`videomoments_dagster.sources`).
-"""
+"""An object store in a Google Cloud Storage bucket; the client is handed in."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from videomoments_dagster.base.failures import (
-    ObjectConflict,
-    ObjectMissing,
     ObjectStoreRefused,
     ObjectStoreUnavailable,
     SourceUnavailable,
-    VideoMomentsError,
 )
-from videomoments_dagster.core.objects.interface import ObjectStat, StoredObject, Written
 from videomoments_dagster.core.objects.keys import check_key, check_prefix
+from videomoments_dagster.core.objects.store import (
+    ObjectStat,
+    StoredObject,
+    Written,
+    changed_source,
+    missing_object,
+    other_bytes,
+    outside_root,
+)
 from videomoments_dagster.sources.google_transfer import (
     Checksums,
     ReadAloud,
@@ -35,14 +35,10 @@ from videomoments_dagster.sources.google_transfer import (
     google_problem,
 )
 
-_UPLOAD_SESSIONS = 2
 _CHECK_SECONDS = 15.0
 _CHECK_LIMITS = TransferLimits(connect_seconds=4.0, read_seconds=6.0, retry_seconds=8.0)
-_NEEDED_PERMISSIONS = (
-    "storage.objects.create",
-    "storage.objects.delete",
-    "storage.objects.get",
-    "storage.objects.list",
+_NEEDED_PERMISSIONS = tuple(
+    f"storage.objects.{permission}" for permission in ("create", "delete", "get", "list")
 )
 
 
@@ -66,7 +62,7 @@ class GoogleCloudStore:
     ) -> None:
         self._make_client = client
         self._bucket_name = bucket
-        self._prefix = f"{check_key(prefix)}/" if prefix else ""
+        self._prefix = f"{prefix}/" if prefix else ""
         self._limits = limits or TransferLimits()
         self._lock = threading.Lock()
         self._made: Any = None
@@ -74,11 +70,11 @@ class GoogleCloudStore:
     @property
     def root_url(self) -> str:
         """Address of the root."""
-        return f"gs://{self._bucket_name}/{self._prefix}".rstrip("/")
+        return self._url("").rstrip("/")
 
     def url_of(self, key: str) -> str:
         """Give the `gs://` address of a key, taken literally, as Google's own tools do."""
-        return f"gs://{self._bucket_name}/{self._prefix}{check_key(key)}"
+        return self._url(check_key(key))
 
     def put_file(
         self,
@@ -96,20 +92,19 @@ class GoogleCloudStore:
         """
         url = self.url_of(key)
         sums = checksums_of(path)
-        if sha256 is not None and sums.sha256 != sha256:
-            raise SourceUnavailable(
-                f"{path} changed while it was being stored",
-                remedy="Wait until nothing writes to it, then materialise again",
-            )
-        existing = self.stat(url)
-        if existing is not None:
-            return _unchanged(existing, sums, path)
-        if self._upload(path, key=key, content_type=content_type, sums=sums, progress=progress):
-            return StoredObject(url=url, size_bytes=sums.size_bytes, created=True)
-        existing = self.stat(url)
-        if existing is None:
+        if sha256 not in (None, sums.sha256):
+            raise changed_source(path)
+        found = self.stat(url)
+        if found is None:
+            with self._google_errors(f"{url} could not be uploaded"):
+                if self._upload(path, key, content_type, sums, progress):
+                    return StoredObject(url, sums.size_bytes, created=True)
+            found = self.stat(url)
+        if found is None:
             raise ObjectStoreUnavailable(f"{url} was there a moment ago and is gone")
-        return _unchanged(existing, sums, path)
+        if (found.size_bytes, found.crc32c) != (sums.size_bytes, sums.crc32c):
+            raise other_bytes(url, path)
+        return StoredObject(url, sums.size_bytes, created=False)
 
     def fetch(self, url: str, *, to: Path) -> Path:
         """Download an object to `to`, verified against its CRC-32C."""
@@ -120,33 +115,22 @@ class GoogleCloudStore:
                 download_blob(blob, to=to, limits=self._limits)
                 return to
             self._require_bucket(self._limits)
-        raise ObjectMissing(
-            f"the object {url} is not in the object store",
-            remedy="Materialise the asset that makes it again",
-        )
+        raise missing_object(url)
 
     def read_range(self, url: str, *, start: int, length: int) -> bytes:
         """Read some bytes of an object; a dropped connection is tried again."""
         key = self._key_of_url(url)
-        with self._google_errors(f"{url} could not be read"):
-            try:
-                content: bytes = self._blob(key).download_as_bytes(
-                    start=start,
-                    end=start + length - 1,
-                    raw_download=True,
-                    checksum=None,
-                    timeout=self._limits.timeout,
-                    retry=self._limits.retry(),
-                )
-            except Exception as error:
-                if google_problem(error) != "missing":
-                    raise
-                content = b""
-        if len(content) != length:
-            raise ObjectMissing(
-                f"the object {url} is not in the object store, or is shorter than it was",
-                remedy="Materialise the asset that makes it again",
+        content: bytes = b""
+        with self._google_errors(f"{url} could not be read"), _missing_ignored():
+            content = self._blob(key).download_as_bytes(
+                start=start,
+                end=start + length - 1,
+                raw_download=True,
+                checksum=None,
+                **_bounds(self._limits),
             )
+        if len(content) != length:
+            raise missing_object(url, "is not in the object store, or is shorter than it was")
         return content
 
     def stat(self, url: str) -> ObjectStat | None:
@@ -159,12 +143,8 @@ class GoogleCloudStore:
     def delete(self, url: str) -> None:
         """Delete an object, if it is there."""
         key = self._key_of_url(url)
-        with self._google_errors(f"{url} could not be deleted"):
-            try:
-                self._blob(key).delete(timeout=self._limits.timeout, retry=self._limits.retry())
-            except Exception as error:
-                if google_problem(error) != "missing":
-                    raise
+        with self._google_errors(f"{url} could not be deleted"), _missing_ignored():
+            self._blob(key).delete(**_bounds(self._limits))
 
     def list(self, prefix: str = "") -> Iterator[ObjectStat]:
         """List the objects below a prefix, page by page."""
@@ -174,11 +154,14 @@ class GoogleCloudStore:
                 self._bucket_name,
                 prefix=below or None,
                 fields="items(name,size,crc32c,updated),nextPageToken",
-                timeout=self._limits.timeout,
-                retry=self._limits.retry(),
+                **_bounds(self._limits),
             ):
                 if not blob.name.endswith("/"):  # the folder markers of Google's console
                     yield self._describe(blob)
+
+    def remove_unfinished(self, *, before: datetime) -> int:  # noqa: ARG002
+        """Nothing: an object appears when it is whole, and Google forgets the rest in a week."""
+        return 0
 
     def local_path(self, url: str) -> Path | None:
         """Objects in a bucket cannot be read in place."""
@@ -187,112 +170,89 @@ class GoogleCloudStore:
 
     def check(self) -> None:
         """Make sure the bucket is there and that its objects may be written and read."""
-        _within(_CHECK_SECONDS, self._check_now, name=self.root_url)
+        checked: Future[None] = Future()
 
-    def close(self) -> None:
-        """Close the client's connections, if it was ever made."""
-        with self._lock:
-            if self._made is not None:
-                self._made.close()
-                self._made = None
+        def check() -> None:
+            try:
+                self._check_now()
+                checked.set_result(None)
+            except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
+                checked.set_exception(error)
+
+        # It may hang where no time limit reaches, such as looking a host name up.
+        threading.Thread(target=check, name="object-store-check", daemon=True).start()
+        try:
+            checked.result(_CHECK_SECONDS)
+        except TimeoutError as error:
+            raise ObjectStoreUnavailable(
+                f"{self.root_url} did not answer within {_CHECK_SECONDS:g} seconds",
+                remedy="Check the network, then try again",
+            ) from error
 
     def _check_now(self) -> None:
+        # A server without IAM, such as an emulator, does not know the question.
+        granted: set[str] = set(_NEEDED_PERMISSIONS)
         with self._google_errors(f"{self.root_url} could not be reached"):
             self._require_bucket(_CHECK_LIMITS)
-            missing = sorted(set(_NEEDED_PERMISSIONS) - self._permissions())
-        if missing:
-            raise self._forbidden(f"lacks the permissions {', '.join(missing)}")
-
-    def _permissions(self) -> set[str]:
-        """Ask which of the needed permissions the credentials have."""
-        try:
-            return set(
-                self._client()
-                .bucket(self._bucket_name)
-                .test_iam_permissions(
-                    list(_NEEDED_PERMISSIONS),
-                    timeout=_CHECK_LIMITS.timeout,
-                    retry=_CHECK_LIMITS.retry(),
+            bucket = self._client().bucket(self._bucket_name)
+            with _missing_ignored():
+                granted = set(
+                    bucket.test_iam_permissions(list(_NEEDED_PERMISSIONS), **_bounds(_CHECK_LIMITS))
                 )
-            )
-        except Exception as error:
-            # Listing has just worked, so this is a server without IAM, such as an emulator.
-            if google_problem(error) == "missing":
-                return set(_NEEDED_PERMISSIONS)
-            raise
+        if missing := sorted(set(_NEEDED_PERMISSIONS) - granted):
+            raise self._forbidden(f"lacks the permissions {', '.join(missing)}")
 
     def _require_bucket(self, limits: TransferLimits) -> None:
         # Listing needs `storage.objects.list`; `get_bucket` would need `storage.buckets.get`,
         # which the role for objects does not include.
-        next(
-            iter(
-                self._client().list_blobs(
-                    self._bucket_name,
-                    prefix=self._prefix or None,
-                    max_results=1,
-                    fields="items(name),nextPageToken",
-                    timeout=limits.timeout,
-                    retry=limits.retry(),
-                )
-            ),
-            None,
+        any(
+            self._client().list_blobs(
+                self._bucket_name,
+                prefix=self._prefix or None,
+                max_results=1,
+                fields="items(name),nextPageToken",
+                **_bounds(limits),
+            )
         )
 
     def _upload(
-        self,
-        path: Path,
-        *,
-        key: str,
-        content_type: str,
-        sums: Checksums,
-        progress: Written | None,
+        self, path: Path, key: str, content_type: str, sums: Checksums, progress: Written | None
     ) -> bool:
         """Upload a file; False when another writer took the key first."""
-        with self._google_errors(f"{self.url_of(key)} could not be uploaded"):
-            for session in range(_UPLOAD_SESSIONS):
-                blob = self._blob(key)
-                blob.chunk_size = self._limits.block_bytes
-                # Part of the request, so that the server itself refuses other bytes. Google's
-                # client is kept from putting the sum of what it happens to read in its place.
-                blob.crc32c = sums.crc32c
-                try:
-                    with ReadAloud(path, progress) as file:
-                        blob.upload_from_file(
-                            file,
-                            size=sums.size_bytes,
-                            content_type=content_type,
-                            if_generation_match=0,
-                            checksum=None,
-                            timeout=self._limits.timeout,
-                            retry=self._limits.retry(),
-                        )
-                except FileNotFoundError as error:
-                    raise SourceUnavailable(f"{path} cannot be read: {error.strerror}") from error
-                except ValueError as error:
-                    # Google's client gives up on a session whose server kept part of a block.
-                    if session + 1 == _UPLOAD_SESSIONS:
-                        raise ObjectStoreUnavailable(
-                            f"{self.url_of(key)} could not be uploaded: the session was lost"
-                        ) from error
-                except Exception as error:
-                    if google_problem(error) == "exists":
-                        return False
-                    raise
-                else:
-                    self._require_stored(blob, sums)
-                    return True
-        raise AssertionError  # pragma: no cover - the loop returns or raises
-
-    def _require_stored(self, blob: Any, sums: Checksums) -> None:
-        """Take back an upload that the server stored with another checksum than was asked."""
-        if blob.crc32c == sums.crc32c and int(blob.size or 0) == sums.size_bytes:
-            return
-        blob.delete(
-            if_generation_match=blob.generation,
-            timeout=self._limits.timeout,
-            retry=self._limits.retry(),
-        )
-        raise ObjectStoreUnavailable(f"gs://{self._bucket_name}/{blob.name} was stored damaged")
+        for is_last in (False, True):
+            blob = self._blob(key)
+            blob.chunk_size = self._limits.block_bytes
+            # Part of the request, so that the server itself refuses other bytes. Google's client
+            # is kept from putting the sum of what it happens to read in its place.
+            blob.crc32c = sums.crc32c
+            try:
+                with ReadAloud(path, progress) as file:
+                    blob.upload_from_file(
+                        file,
+                        size=sums.size_bytes,
+                        content_type=content_type,
+                        if_generation_match=0,
+                        checksum=None,
+                        **_bounds(self._limits),
+                    )
+            except FileNotFoundError as error:
+                raise SourceUnavailable(f"{path} cannot be read: {error.strerror}") from error
+            except ValueError as error:
+                # Google's client gives up on a session whose server kept part of a block.
+                if is_last:
+                    raise ObjectStoreUnavailable(
+                        f"{self.url_of(key)} could not be uploaded: the session was lost"
+                    ) from error
+            except Exception as error:
+                if google_problem(error) == "exists":
+                    return False
+                raise
+            else:
+                break
+        if (blob.crc32c, int(blob.size or 0)) != (sums.crc32c, sums.size_bytes):
+            blob.delete(if_generation_match=blob.generation, **_bounds(self._limits))
+            raise ObjectStoreUnavailable(f"{self.url_of(key)} was stored damaged")
+        return True
 
     def _client(self) -> Any:
         with self._lock:
@@ -304,105 +264,69 @@ class GoogleCloudStore:
         return self._client().bucket(self._bucket_name).blob(f"{self._prefix}{key}")
 
     def _get_blob(self, key: str) -> Any:
-        return (
-            self._client()
-            .bucket(self._bucket_name)
-            .get_blob(
-                f"{self._prefix}{key}", timeout=self._limits.timeout, retry=self._limits.retry()
-            )
-        )
-
-    def remove_unfinished(self, *, before: datetime) -> int:  # noqa: ARG002
-        """Nothing: an object appears when it is whole, and Google forgets the rest in a week."""
-        return 0
+        bucket = self._client().bucket(self._bucket_name)
+        return bucket.get_blob(f"{self._prefix}{key}", **_bounds(self._limits))
 
     def _describe(self, blob: Any) -> ObjectStat:
-        return ObjectStat(
-            url=f"gs://{self._bucket_name}/{blob.name}",
-            key=blob.name.removeprefix(self._prefix),
-            size_bytes=int(blob.size or 0),
-            crc32c=blob.crc32c,
-            written_at=blob.updated,
-        )
+        key = blob.name.removeprefix(self._prefix)
+        return ObjectStat(self._url(key), key, int(blob.size or 0), blob.crc32c, blob.updated)
+
+    def _url(self, key: str) -> str:
+        return f"gs://{self._bucket_name}/{self._prefix}{key}"
 
     def _key_of_url(self, url: str) -> str:
-        root = f"gs://{self._bucket_name}/{self._prefix}"
+        root = self._url("")
         if url.startswith(root):
-            try:
+            with suppress(ValueError):
                 return check_key(url.removeprefix(root))
-            except ValueError:
-                pass
-        raise ObjectStoreRefused(
-            f"{url} is not below the object store's root {self.root_url}",
-            remedy="Set the object storage root to the one that it was stored under",
-        )
+        raise outside_root(url, self.root_url)
 
     def _forbidden(self, how: str) -> ObjectStoreRefused:
+        bucket = f"gs://{self._bucket_name}"
         return ObjectStoreRefused(
-            f"the account in use {how} in the bucket gs://{self._bucket_name}",
-            remedy=(
-                "Grant it with: gcloud storage buckets add-iam-policy-binding "
-                f"gs://{self._bucket_name} --member=user:YOU --role=roles/storage.objectUser"
-            ),
+            f"the account in use {how} in the bucket {bucket}",
+            remedy="Grant it with: gcloud storage buckets add-iam-policy-binding "
+            f"{bucket} --member=user:YOU --role=roles/storage.objectUser",
         )
 
     @contextmanager
     def _google_errors(self, doing: str) -> Iterator[None]:
+        bucket = f"gs://{self._bucket_name}"
         try:
             yield
-        except VideoMomentsError:
-            raise
         except Exception as error:
-            problem = google_problem(error)
-            if problem is None:
-                raise
-            raise self._failure(problem, doing=doing, error=error) from error
-
-    def _failure(self, problem: str, *, doing: str, error: Exception) -> VideoMomentsError:
-        if problem == "missing":
-            return ObjectStoreRefused(
-                f"the bucket gs://{self._bucket_name} does not exist",
-                remedy=f"Make it with: gcloud storage buckets create gs://{self._bucket_name}",
-            )
-        if problem == "forbidden":
-            return self._forbidden("may not do this")
-        if problem == "credentials":
-            return ObjectStoreRefused(
-                f"there are no usable Google credentials for gs://{self._bucket_name}",
-                remedy="Log in with: gcloud auth application-default login",
-            )
-        return ObjectStoreUnavailable(
-            f"{doing}: {brief_reason(error)}",
-            remedy="Check the network and https://status.cloud.google.com, then try again",
-        )
-
-
-def _unchanged(existing: ObjectStat, sums: Checksums, path: Path) -> StoredObject:
-    if existing.size_bytes != sums.size_bytes or existing.crc32c != sums.crc32c:
-        raise ObjectConflict(
-            f"{existing.url} already holds other bytes than {path.name}",
-            remedy="Find out who wrote there; keys are never overwritten",
-        )
-    return StoredObject(url=existing.url, size_bytes=existing.size_bytes, created=False)
+            match google_problem(error):
+                case None:
+                    raise
+                case "missing":
+                    raise ObjectStoreRefused(
+                        f"the bucket {bucket} does not exist",
+                        remedy=f"Make it with: gcloud storage buckets create {bucket}",
+                    ) from error
+                case "forbidden":
+                    raise self._forbidden("may not do this") from error
+                case "credentials":
+                    raise ObjectStoreRefused(
+                        f"there are no usable Google credentials for {bucket}",
+                        remedy="Log in with: gcloud auth application-default login",
+                    ) from error
+                case _:
+                    raise ObjectStoreUnavailable(
+                        f"{doing}: {brief_reason(error)}",
+                        remedy="Check the network and https://status.cloud.google.com, then try "
+                        "again",
+                    ) from error
 
 
-def _within(seconds: float, action: Callable[[], None], *, name: str) -> None:
-    """Run an action that may hang where no time limit reaches, such as looking a host name up."""
-    raised: list[BaseException] = []
+def _bounds(limits: TransferLimits) -> dict[str, Any]:
+    """The time limits and retries of one request, as Google's client takes them."""
+    return {"timeout": limits.timeout, "retry": limits.retry()}
 
-    def run() -> None:
-        try:
-            action()
-        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
-            raised.append(error)
 
-    thread = threading.Thread(target=run, name="object-store-check", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if raised:
-        raise raised[0]
-    if thread.is_alive():
-        raise ObjectStoreUnavailable(
-            f"{name} did not answer within {seconds:g} seconds",
-            remedy="Check the network, then try again",
-        )
+@contextmanager
+def _missing_ignored() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if google_problem(error) != "missing":
+            raise

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from db.session import Database
 from videomoments_dagster.base.failures import DatabaseProblem, VideoMomentsError
-from videomoments_dagster.core.objects.interface import ObjectStore
+from videomoments_dagster.core.objects.store import ObjectStore
 from videomoments_dagster.moments.intake.arrivals import Arrival
 from videomoments_dagster.moments.intake.inbox_entries import (
     LikelySame,

@@ -26,7 +26,7 @@ from db import models
 from db.session import Database
 from videomoments_dagster.base.fingerprints import digest
 from videomoments_dagster.core.metadata_values import link
-from videomoments_dagster.core.objects.interface import ObjectStore
+from videomoments_dagster.core.objects.store import ObjectStore
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.storage import missing_result, stored_versions
 from videomoments_dagster.moments.object_keys import page_key

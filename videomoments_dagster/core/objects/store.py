@@ -1,8 +1,4 @@
-"""What every object store can do, and the values it answers with.
-
-Belongs here: the interface that assets' IO managers are written against. Does not belong here:
-anything that only one backend has.
-"""
+"""The object store: files by key below one root, whatever keeps them."""
 
 from __future__ import annotations
 
@@ -11,6 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
+
+from videomoments_dagster.base.failures import (
+    ObjectConflict,
+    ObjectMissing,
+    ObjectStoreRefused,
+    SourceUnavailable,
+)
 
 Written = Callable[[int], None]
 """Called with the bytes of a file that are written so far."""
@@ -155,3 +158,34 @@ class ObjectStore(Protocol):
                 mends it.
             ObjectStoreUnavailable: It cannot be reached.
         """
+
+
+def missing_object(url: str, how: str = "is not in the object store") -> ObjectMissing:
+    """What a store says of an object that is not there, or not whole."""
+    return ObjectMissing(
+        f"the object {url} {how}", remedy="Materialise the asset that makes it again"
+    )
+
+
+def other_bytes(url: str, path: Path) -> ObjectConflict:
+    """What a store says when a key is taken by another file than the one to be stored."""
+    return ObjectConflict(
+        f"{url} already holds other bytes than {path.name}",
+        remedy="Find out who wrote there; keys are never overwritten",
+    )
+
+
+def changed_source(path: Path) -> SourceUnavailable:
+    """What a store says of a file that is not what its SHA-256 promises."""
+    return SourceUnavailable(
+        f"{path} changed while it was being stored",
+        remedy="Wait until nothing writes to it, then materialise again",
+    )
+
+
+def outside_root(url: str, root_url: str) -> ObjectStoreRefused:
+    """What a store says of an address that is not below its root."""
+    return ObjectStoreRefused(
+        f"{url} is not below the object store's root {root_url}",
+        remedy="Set the object storage root to the one that it was stored under",
+    )
