@@ -23,7 +23,7 @@ _FENCE_LANGUAGE = re.compile(r"\A[A-Za-z0-9_-]*")
 _LONGEST_ANSWER = 1_000_000
 _MOST_BEGINNINGS = 200
 _MOST_CHARACTERS_READ = 4_000_000
-_MOST_ERRORS_TOLD = 3
+_MOST_ERRORS_NAMED = 3
 _DEEPEST_JSON = 100
 """Levels of lists and objects; writing JSON takes more stack than reading it."""
 
@@ -147,14 +147,14 @@ def _inside(text: str) -> Iterator[Any]:
 
 def _sentence(error: ValidationError) -> str:
     """What is wrong, short enough for a model to act on."""
-    told = []
-    for item in error.errors(include_url=False, include_input=False)[:_MOST_ERRORS_TOLD]:
+    errors = []
+    for item in error.errors(include_url=False, include_input=False)[:_MOST_ERRORS_NAMED]:
         where = ".".join(str(part) for part in item["loc"])
         message = item["msg"].removeprefix("Value error, ")
-        told.append(f"{where}: {message}" if where else message)
-    more = error.error_count() - len(told)
+        errors.append(f"{where}: {message}" if where else message)
+    more = error.error_count() - len(errors)
     rest = f"; and {more} more errors." if more > 0 else "."
-    return f"The JSON has another shape than asked for: {'; '.join(told)}{rest}"
+    return f"The JSON has another shape than asked for: {'; '.join(errors)}{rest}"
 
 
 def well_formed(value: Any) -> Any:
