@@ -5,7 +5,7 @@ An upgrade of Dagster may break any of it: the tests of this module say what bro
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from dagster import (
     DagsterEvent,
@@ -21,9 +21,13 @@ from dagster_postgres import (
     PostgresScheduleStorage,
 )
 from dagster_postgres.utils import create_pg_engine, pg_url_from_config
+from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import Connection, Engine, event
 
 from videomoments_dagster.core.patient_connection import connected_in_time
+
+ErrorInfo: TypeAlias = SerializableErrorInfo
+"""What Dagster keeps of an exception, in the data of a failed step or run."""
 
 
 def set_pool_limit(instance: DagsterInstance, pool: str, limit: int) -> None:

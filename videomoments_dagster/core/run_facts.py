@@ -13,8 +13,8 @@ from dagster import (
     DagsterInstance,
     RunRecord,
 )
-from dagster_shared.error import SerializableErrorInfo
 
+from videomoments_dagster.core.dagster_internals import ErrorInfo, events_of_run
 from videomoments_dagster.core.runs import PARTITION_TAG, assets_of
 from videomoments_dagster.core.systems import System, find_registered
 
@@ -64,8 +64,7 @@ class RunFacts:
 
 def recorded_events(instance: DagsterInstance, run_id: str) -> list[DagsterEvent]:
     """The events of a run that its facts are read from, in order."""
-    found = instance.get_records_for_run(run_id, of_type=RECORDED_EVENTS).records
-    return [event for one in found if (event := one.event_log_entry.dagster_event) is not None]
+    return events_of_run(instance, run_id, RECORDED_EVENTS)
 
 
 def run_facts(
@@ -144,7 +143,7 @@ def blocking_sentence(event: DagsterEvent) -> str | None:
     return evaluation.description if failed and evaluation.blocking else None
 
 
-def root_cause(error: SerializableErrorInfo | None) -> str | None:
+def root_cause(error: ErrorInfo | None) -> str | None:
     """What the innermost exception said, without any stack; None where there is none."""
     while error is not None and error.cause is not None:
         error = error.cause

@@ -15,6 +15,7 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
 from db.run_claims import living_runs
 from db.session import Database
+from videomoments_dagster.core.dagster_internals import code_location_of, fail_dead_run
 from videomoments_dagster.core.run_tags import CODE_LOCATION
 from videomoments_dagster.core.systems import RegisteredAsset, System, all_systems, find_registered
 
@@ -55,10 +56,10 @@ def systems_of(run: DagsterRun) -> list[System]:
 
 def run_in_flight(instance: DagsterInstance, key: str) -> str | None:
     """Id of a run of the partition that is waiting or under way; None if there is none."""
-    running = instance.get_run_ids(
+    running = instance.get_run_records(
         RunsFilter(tags={PARTITION_TAG: key}, statuses=IN_FLIGHT), limit=1
     )
-    return running[0] if running else None
+    return running[0].dagster_run.run_id if running else None
 
 
 PATIENCE_SECONDS = 90.0
@@ -145,8 +146,7 @@ def _is_ours(run: DagsterRun) -> bool:
 
     Runs of the command line were launched from no code location.
     """
-    origin = run.remote_job_origin
-    return origin is None or origin.location_name == CODE_LOCATION
+    return code_location_of(run) in (None, CODE_LOCATION)
 
 
 def _silent(database: Database, runs: Iterable[DagsterRun]) -> list[DagsterRun]:
@@ -157,7 +157,5 @@ def _silent(database: Database, runs: Iterable[DagsterRun]) -> list[DagsterRun]:
 
 def _fail(instance: DagsterInstance, runs: Sequence[DagsterRun]) -> tuple[str, ...]:
     for run in runs:
-        instance.report_run_failed(run, MESSAGE)
-        # Dagster's daemon would do it some time later; without one, nobody else would.
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        fail_dead_run(instance, run, MESSAGE)
     return tuple(run.run_id for run in runs)

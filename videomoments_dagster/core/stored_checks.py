@@ -81,7 +81,7 @@ def _check(asset: RegisteredAsset) -> dg.AssetChecksDefinition:
         results: StoredResultsResource,
         media: MediaResource,
     ) -> dg.AssetCheckResult:
-        if not context.op_execution_context.has_partition_key:
+        if not context.has_partition_key:
             raise dg.Failure(
                 description=f"This check is about one {asset.system.noun}, and the run has none. "
                 f"Run the job `{asset.system.check_job}` for a partition instead.",

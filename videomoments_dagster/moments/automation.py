@@ -38,7 +38,7 @@ def inbox(context: dg.SensorEvaluationContext, inbox: InboxResource) -> dg.Senso
     )
     wanted = inbox.wanted_runs(
         lambda run_key: bool(
-            instance.get_run_ids(RunsFilter(tags={"dagster/run_key": run_key}), limit=1)
+            instance.get_run_records(RunsFilter(tags={"dagster/run_key": run_key}), limit=1)
         ),
         most=ARRIVALS_PER_TICK,
     )

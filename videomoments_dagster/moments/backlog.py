@@ -81,4 +81,5 @@ def due_videos(
 
 
 def _videos(instance: DagsterInstance, runs: RunsFilter) -> set[str]:
-    return {run.tags[PARTITION_TAG] for run in instance.get_runs(runs) if PARTITION_TAG in run.tags}
+    tags = (record.dagster_run.tags for record in instance.get_run_records(runs))
+    return {one[PARTITION_TAG] for one in tags if PARTITION_TAG in one}

@@ -65,6 +65,27 @@ def test_the_events_of_a_run_can_be_read_by_type(instance: DagsterInstance) -> N
     ], "DagsterInstance.get_records_for_run gives other events: pipeline_history would be wrong"
 
 
+def test_a_failed_step_keeps_the_chain_of_causes(instance: DagsterInstance) -> None:
+    @dg.op
+    def fails() -> None:
+        raise RuntimeError("outer") from ValueError("inner")
+
+    @dg.job
+    def failing() -> None:
+        fails()
+
+    run = failing.execute_in_process(instance=instance, raise_on_error=False)
+    [event] = dagster_internals.events_of_run(instance, run.run_id, {DagsterEventType.STEP_FAILURE})
+    error, said = event.step_failure_data.error, []
+    while error is not None:
+        assert isinstance(error, dagster_internals.ErrorInfo)
+        said.append(error.message.strip())
+        error = error.cause
+    assert said[-1] == "ValueError: inner", (
+        "Dagster keeps errors in another way: pipeline_history would not say why a run failed"
+    )
+
+
 def test_a_run_can_be_tagged_after_it_was_made(instance: DagsterInstance) -> None:
     run_id = ran(instance, "one")
     dagster_internals.add_run_tags(instance, run_id, {"videomoments/pipeline": "pipeline:talk:1"})

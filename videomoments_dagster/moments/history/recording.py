@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from db import models
 from db.session import Database
 from videomoments_dagster.base.failures import DatabaseProblem
+from videomoments_dagster.core.dagster_internals import add_run_tags
 from videomoments_dagster.core.run_facts import RunFacts, run_facts
 from videomoments_dagster.core.run_tags import CONFIG_TAG, PIPELINE_TAG
 from videomoments_dagster.core.runs import PARTITION_TAG
@@ -195,7 +196,7 @@ def _record(
     tags = {PIPELINE_TAG: row.identifier, CONFIG_TAG: config_hash}
     new = {key: value for key, value in tags.items() if facts.tags.get(key) != value}
     if new:
-        instance.add_run_tags(facts.run_id, new)
+        add_run_tags(instance, facts.run_id, new)
     return _Outcome(written=True, first_of_video=first)
 
 
@@ -204,8 +205,8 @@ def _free_identifier(instance: DagsterInstance, facts: RunFacts) -> str:
     created_at = facts.created_at
     while True:
         identifier = pipeline_identifier(video=facts.partition, created_at=created_at)
-        holders = instance.get_run_ids(RunsFilter(tags={PIPELINE_TAG: identifier}), limit=2)
-        if all(run_id == facts.run_id for run_id in holders):
+        holders = instance.get_run_records(RunsFilter(tags={PIPELINE_TAG: identifier}), limit=2)
+        if all(record.dagster_run.run_id == facts.run_id for record in holders):
             return identifier
         created_at += _MILLISECOND
 
