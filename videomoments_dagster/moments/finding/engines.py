@@ -1,46 +1,42 @@
-"""The one interface that every moment engine has, and the two kinds of engine that there are.
-
-Belongs here: what an engine promises. Does not belong here: how any of them works, or which one a
-profile names (`resources.language_models`).
-"""
+"""The interface that every moment engine has, and the two kinds of engine that there are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import zip_longest
+from functools import partial
 from typing import Protocol
 
 from videomoments_dagster.language_models.questions import Interviewer
-from videomoments_dagster.moments.finding.extractive import EXTRACTIVE_MODEL, find_moments
+from videomoments_dagster.moments.finding.extractive import (
+    EXTRACTIVE_MODEL,
+    find_moments,
+    refine_moments,
+    score_moments,
+)
 from videomoments_dagster.moments.finding.language_model.finding import find_with_language_model
-from videomoments_dagster.moments.finding.language_model.frames import FrameSource
 from videomoments_dagster.moments.finding.language_model.refining import refine_with_language_model
 from videomoments_dagster.moments.finding.language_model.scoring import score_with_language_model
 from videomoments_dagster.moments.finding.outcomes import (
-    Boundaries,
     Found,
+    FrameSource,
     Refined,
     Scored,
-    WorkReport,
+    TimeSpan,
 )
-from videomoments_dagster.moments.finding.refinement import refine_boundaries
-from videomoments_dagster.moments.finding.scoring import TimeSpan, score_moments
 from videomoments_dagster.moments.records import GenerationConfig, ScoringConfig
 from videomoments_dagster.speech.transcript import Transcript
 
 
 class MomentEngine(Protocol):
-    """Finds, scores and refines moments."""
+    """Finds, scores and refines moments.
 
-    @property
-    def name(self) -> str:
-        """What is stored in `moments.generation_model` and `moments.scoring_model`."""
-        ...
+    Attributes:
+        name: What is stored in `moments.generation_model` and `moments.scoring_model`.
+        version: Changes whenever the same input may give another output.
+    """
 
-    @property
-    def version(self) -> str:
-        """Changes whenever the same input may give another output."""
-        ...
+    name: str
+    version: str
 
     def find(
         self, transcript: Transcript, *, duration_seconds: float, config: GenerationConfig
@@ -81,57 +77,9 @@ class ExtractiveEngine:
 
     name = EXTRACTIVE_MODEL
     version = "2"
-
-    def find(
-        self, transcript: Transcript, *, duration_seconds: float, config: GenerationConfig
-    ) -> Found:
-        """See `extractive.find_moments`."""
-        return find_moments(transcript, duration_seconds=duration_seconds, config=config)
-
-    def score(
-        self,
-        spans: Sequence[TimeSpan],
-        transcript: Transcript,
-        *,
-        duration_seconds: float,
-        config: ScoringConfig,  # noqa: ARG002
-    ) -> Scored:
-        """See `scoring.score_moments`."""
-        return Scored(scores=score_moments(spans, transcript, duration_seconds=duration_seconds))
-
-    def refine(
-        self,
-        roots: Sequence[TimeSpan],
-        transcript: Transcript,
-        *,
-        config: GenerationConfig,
-        max_shift_seconds: float,
-        duration_seconds: float,
-        frames: FrameSource | None,  # noqa: ARG002
-    ) -> Refined:
-        """See `refinement.refine_boundaries`; one root after the other, so that none overlap."""
-        refined: list[Boundaries] = []
-        for root, following in zip_longest(roots, roots[1:]):
-            start_time, end_time = refine_boundaries(
-                root.start_time,
-                root.end_time,
-                transcript,
-                config=config,
-                max_shift_seconds=max_shift_seconds,
-                duration_seconds=duration_seconds,
-                earliest_seconds=refined[-1].end_time if refined else 0.0,
-                latest_seconds=following.start_time if following else duration_seconds,
-            )
-            refined.append(Boundaries(start_time=start_time, end_time=end_time))
-        moved = sum(
-            (new.start_time, new.end_time) != (root.start_time, root.end_time)
-            for new, root in zip(refined, roots, strict=True)
-        )
-        counts = {"moved": moved, "kept as they were": len(refined) - moved}
-        return Refined(
-            boundaries=tuple(refined),
-            report=WorkReport(counts={what: count for what, count in counts.items() if count}),
-        )
+    find = staticmethod(find_moments)
+    score = staticmethod(score_moments)
+    refine = staticmethod(refine_moments)
 
 
 class LanguageModelEngine:
@@ -145,55 +93,8 @@ class LanguageModelEngine:
         Args:
             interviewer: Asks the model.
         """
-        self._interviewer = interviewer
         self.name = interviewer.model_name
         self.version = f"{self._REVISION}:{interviewer.identity}"
-
-    def find(
-        self, transcript: Transcript, *, duration_seconds: float, config: GenerationConfig
-    ) -> Found:
-        """See `language_model.finding`."""
-        return find_with_language_model(
-            transcript,
-            duration_seconds=duration_seconds,
-            config=config,
-            interviewer=self._interviewer,
-        )
-
-    def score(
-        self,
-        spans: Sequence[TimeSpan],
-        transcript: Transcript,
-        *,
-        duration_seconds: float,
-        config: ScoringConfig,
-    ) -> Scored:
-        """See `language_model.scoring`."""
-        return score_with_language_model(
-            spans,
-            transcript,
-            duration_seconds=duration_seconds,
-            config=config,
-            interviewer=self._interviewer,
-        )
-
-    def refine(
-        self,
-        roots: Sequence[TimeSpan],
-        transcript: Transcript,
-        *,
-        config: GenerationConfig,
-        max_shift_seconds: float,
-        duration_seconds: float,
-        frames: FrameSource | None,
-    ) -> Refined:
-        """See `language_model.refining`."""
-        return refine_with_language_model(
-            roots,
-            transcript,
-            config=config,
-            max_shift_seconds=max_shift_seconds,
-            duration_seconds=duration_seconds,
-            interviewer=self._interviewer,
-            frames=frames,
-        )
+        self.find = partial(find_with_language_model, interviewer=interviewer)
+        self.score = partial(score_with_language_model, interviewer=interviewer)
+        self.refine = partial(refine_with_language_model, interviewer=interviewer)
