@@ -23,14 +23,11 @@ from videomoments_dagster.moments.finding.outcomes import (
     WorkReport,
 )
 from videomoments_dagster.moments.finding.selection import (
-    Scale,
+    Ranking,
     Stretch,
-    Topics,
-    candidate_stretches,
-    make_room,
-    measured,
     pack,
     select_strongest,
+    standardised,
 )
 from videomoments_dagster.moments.finding.speech_layout import (
     LENGTH_TOLERANCE,
@@ -38,21 +35,11 @@ from videomoments_dagster.moments.finding.speech_layout import (
     Floats,
     LengthLimits,
     SpeechLayout,
-    SpeechMeasures,
-    lay_out,
 )
-from videomoments_dagster.moments.finding.terms import inverse_document_frequency
-from videomoments_dagster.moments.finding.titles import title_of
-from videomoments_dagster.moments.finding.topics import topic_starts_of_terms
 from videomoments_dagster.moments.records import GenerationConfig, ScoringConfig
 from videomoments_dagster.speech.transcript import Transcript
 
 EXTRACTIVE_MODEL = "extractive"
-
-_NATURAL_SHORTEST = 30.0
-_NATURAL_LONGEST = 90.0
-# Of the room that each wanted moment has on average, so that they all find a place.
-_SHARE_OF_ROOM = 0.8
 
 _HIGHEST_SCORE = 10
 _CONTENT_WEIGHT = 0.55
@@ -94,76 +81,26 @@ def find_moments(
         config: Limits; its prompt and sampling parameters play no part here.
     """
     limits = LengthLimits.of(config)
-    layout = lay_out(transcript, duration_seconds=duration_seconds)
+    layout = SpeechLayout(transcript, duration_seconds=duration_seconds)
     at_most = len(layout.words) if config.max_moments is None else max(config.max_moments, 0)
     whole = [(0.0, duration_seconds)]
     possible = len(pack(layout.starts.times, layout.ends.times, limits=limits, free=whole))
     why_fewer = _why_fewer(layout, config=config, limits=limits, possible=possible)
     if min(possible, at_most) == 0:
         return Found(drafts=(), why_fewer=why_fewer)
-    measures = SpeechMeasures(layout, language=transcript.language)
-    stretches = _stretches(
-        measures,
-        limits=limits,
-        needed=min(config.min_moments or 0, possible, at_most),
-        at_most=at_most,
-        duration_seconds=duration_seconds,
-    )
-    return Found(drafts=_drafts(stretches, measures=measures), why_fewer=why_fewer)
-
-
-def _stretches(
-    measures: SpeechMeasures,
-    *,
-    limits: LengthLimits,
-    needed: int,
-    at_most: int,
-    duration_seconds: float,
-) -> list[Stretch]:
-    """Choose stretches, strongest first: at least `needed`, at most `at_most`."""
-    layout = measures.layout
-    first_sentences = topic_starts_of_terms(measures.terms, words=len(layout.words))
-    topics = Topics(layout, first_sentences=first_sentences)
-    ideal = _ideal_lengths(layout, limits=limits, needed=needed)
-    starts, ends = candidate_stretches(layout, topics=topics, limits=limits, ideal=ideal)
-    scale = Scale.of(measures.mean_centrality(starts, ends))
-    candidates = measured(starts, ends, measures=measures, topics=topics, ideal=ideal, scale=scale)
-    chosen = select_strongest(candidates, at_least=needed, at_most=at_most)
-    # With nothing on sentence edges there is still something to find: `find_moments` saw to that.
+    needed = min(config.min_moments or 0, possible, at_most)
+    ranking = Ranking(layout, limits=limits, needed=needed)
+    chosen = select_strongest(ranking.candidates, at_least=needed, at_most=at_most)
+    # With nothing on sentence edges there is still something to find: `possible` says so.
     needed = max(needed, 1)
-    if len(chosen) >= needed:
-        return chosen
-    kept, packed = make_room(
-        chosen,
-        layout=layout,
-        limits=limits,
-        ideal_length=ideal.shortest,
-        needed=needed,
-        duration_seconds=duration_seconds,
-    )
-    starts, ends = np.array(packed, float).reshape(-1, 2).T
-    if not candidates:
-        scale = Scale.of(measures.mean_centrality(starts, ends))
-    filling = measured(starts, ends, measures=measures, topics=topics, ideal=ideal, scale=scale)
-    missing = needed - len(kept)
-    return kept + select_strongest(filling, at_least=missing, at_most=missing)
+    if len(chosen) < needed:
+        kept, filling = ranking.make_room(chosen, needed=needed)
+        missing = needed - len(kept)
+        chosen = kept + select_strongest(filling, at_least=missing, at_most=missing)
+    return Found(drafts=_drafts(chosen, layout=layout), why_fewer=why_fewer)
 
 
-def _ideal_lengths(layout: SpeechLayout, *, limits: LengthLimits, needed: int) -> LengthLimits:
-    """What a moment's length ideally is, within the limits and so that enough of them fit."""
-    room = _SHARE_OF_ROOM * _spoken_seconds(layout) / max(needed, 1)
-    natural = np.minimum((_NATURAL_SHORTEST, _NATURAL_LONGEST), room)
-    return LengthLimits(*np.clip(natural, limits.shortest, limits.longest).tolist())
-
-
-def _spoken_seconds(layout: SpeechLayout) -> float:
-    """From the first word's start to the last word's end."""
-    return float(layout.ends.times[-1] - layout.starts.times[0])
-
-
-def _drafts(stretches: list[Stretch], *, measures: SpeechMeasures) -> tuple[MomentDraft, ...]:
-    layout = measures.layout
-    rarity = inverse_document_frequency(measures.terms)
+def _drafts(stretches: list[Stretch], *, layout: SpeechLayout) -> tuple[MomentDraft, ...]:
     drafts: list[MomentDraft] = []
     for start, end, strength, *_ in sorted(stretches):
         # Sentences that lie inside; else the ones that the stretch is a part of.
@@ -172,13 +109,8 @@ def _drafts(stretches: list[Stretch], *, measures: SpeechMeasures) -> tuple[Mome
         if stop <= first:
             first = max(int(np.searchsorted(layout.sentence_starts, start, side="right")) - 1, 0)
             stop = first + 1
-        title = title_of(
-            [sentence.text for sentence in layout.sentences[first:stop]],
-            terms=measures.terms[first:stop],
-            rarity=rarity,
-            start_time=start,
-            taken={draft.title for draft in drafts},
-        )
+        taken = {draft.title for draft in drafts}
+        title = layout.title(first, stop, start_time=start, taken=taken)
         drafts.append(MomentDraft(start, end, title, strength))
     return tuple(drafts)
 
@@ -204,7 +136,7 @@ def _why_fewer(
 
 def _why_none(layout: SpeechLayout, *, limits: LengthLimits) -> str:
     """Why not a single stretch of speech meets the limits."""
-    spoken = _spoken_seconds(layout)
+    spoken = layout.spoken_seconds
     if spoken <= 0:
         return "The speech takes no time: all words begin and end at the same instant."
     if spoken < limits.shortest:
@@ -243,25 +175,24 @@ def score_moments(
         duration_seconds: Length of the video.
         config: Plays no part.
     """
-    layout = lay_out(transcript, duration_seconds=duration_seconds)
+    layout = SpeechLayout(transcript, duration_seconds=duration_seconds)
     if not spans or not layout.words:
         return Scored((0,) * len(spans))
-    measures = SpeechMeasures(layout, language=transcript.language)
     starts, ends = np.array([(span.start_time, span.end_time) for span in spans], float).T
-    density = measures.speech_density(starts, ends)
+    density = layout.speech_density(starts, ends)
     total = (
-        _CONTENT_WEIGHT * _content(measures, starts, ends)
-        + _BOUNDARY_WEIGHT * measures.boundary_quality(starts, ends)
+        _CONTENT_WEIGHT * _content(layout, starts, ends)
+        + _BOUNDARY_WEIGHT * layout.boundary_quality(starts, ends)
         + _DENSITY_WEIGHT * np.clip((density - _SPARSE_SPEECH) / (1 - _SPARSE_SPEECH), 0.0, 1.0)
         + _LENGTH_WEIGHT * _length_fit(ends - starts)
     )
-    total = np.where(measures.word_counts(starts, ends) > 0, total, 0.0)
+    total = np.where(layout.word_counts(starts, ends) > 0, total, 0.0)
     return Scored(tuple(int(score) for score in np.floor(_HIGHEST_SCORE * total + 0.5)))
 
 
-def _content(measures: SpeechMeasures, starts: Floats, ends: Floats) -> Floats:
+def _content(layout: SpeechLayout, starts: Floats, ends: Floats) -> Floats:
     """How much more each stretch says than others of its length, 0 to 1."""
-    places, latest = measures.layout.sentence_starts, measures.layout.sentence_ends
+    places, latest = layout.sentence_starts, layout.sentence_ends
     if len(places) > _MOST_COMPARED:
         places = places[np.linspace(0, len(places) - 1, _MOST_COMPARED).round().astype(np.int64)]
     values = np.zeros(len(starts))
@@ -269,11 +200,11 @@ def _content(measures: SpeechMeasures, starts: Floats, ends: Floats) -> Floats:
         start, end = starts[at : at + 1], ends[at : at + 1]
         others = places[places + (end - start) <= latest[-1] + LENGTH_TOLERANCE]
         for share, measure in (
-            (_CENTRALITY_SHARE, measures.mean_centrality),
-            (1 - _CENTRALITY_SHARE, measures.content_words_per_second),
+            (_CENTRALITY_SHARE, layout.mean_centrality),
+            (1 - _CENTRALITY_SHARE, layout.content_words_per_second),
         ):
-            usual = Scale.of(measure(others, others + (end - start)))
-            values[at] += share * usual.standardised(measure(start, end))[0]
+            usual = measure(others, others + (end - start))
+            values[at] += share * standardised(measure(start, end), usual=usual)[0]
     return np.asarray(1 / (1 + np.exp(-_STEEPNESS * (values - _HALF_WAY))))
 
 
@@ -312,7 +243,7 @@ def refine_moments(
         One pair of boundaries a moment, in the order given.
     """
     limits = LengthLimits.of(config)
-    layout = lay_out(transcript, duration_seconds=duration_seconds)
+    layout = SpeechLayout(transcript, duration_seconds=duration_seconds)
     refined: list[Boundaries] = []
     moved = 0
     for root, following in zip_longest(roots, roots[1:]):

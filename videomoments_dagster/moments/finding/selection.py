@@ -13,7 +13,6 @@ import heapq
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain, product
 from operator import itemgetter
 from typing import NamedTuple
@@ -26,13 +25,18 @@ from videomoments_dagster.moments.finding.speech_layout import (
     Integers,
     LengthLimits,
     SpeechLayout,
-    SpeechMeasures,
 )
+from videomoments_dagster.moments.finding.topics import topic_starts_of_terms
 
 _MOST_ENDS_PER_START = 16
 _MOST_CANDIDATES = 100_000
 _FEWEST_ENDS_PER_START = 3
 _LONGEST_IN_TARGETS = 2.0
+
+_NATURAL_SHORTEST = 30.0
+_NATURAL_LONGEST = 90.0
+# Of the room that each wanted moment has on average, so that they all find a place.
+_SHARE_OF_ROOM = 0.8
 
 _CONTENT_WEIGHT = 0.25
 _TOPIC_WEIGHT = 0.35
@@ -73,51 +77,144 @@ class Stretch(NamedTuple):
     topic_room: float
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """What values are usual, to tell how unusual one is."""
-
-    mean: float
-    deviation: float
-
-    @classmethod
-    def of(cls, values: Floats) -> Scale:
-        """The scale of some values; of none, one on which everything is usual."""
-        if not len(values):
-            return cls(mean=0.0, deviation=np.inf)
-        return cls(mean=float(values.mean()), deviation=float(values.std()))
-
-    def standardised(self, values: Floats) -> Floats:
-        """How many deviations above the mean, held between -5 and 5; 0 where all are equal."""
-        if self.deviation <= _NO_DEVIATION:
-            return np.zeros(len(values))
-        return np.clip((values - self.mean) / self.deviation, -5.0, 5.0)
-
-
-class Topics:
-    """Topics on the time line.
+class Ranking:
+    """The strength of stretches of one transcript, against its topics and its other stretches.
 
     Attributes:
-        starts: Where each topic starts, seconds, ascending.
-        ends: Where each topic ends.
+        candidates: The stretches that start at a sentence and meet the limits. They end at a
+            sentence's end; where none is within the limits, at the word's end that makes the best
+            place to cut.
     """
 
-    def __init__(self, layout: SpeechLayout, *, first_sentences: tuple[int, ...]) -> None:
-        """Lay topics over sentences.
+    def __init__(self, layout: SpeechLayout, *, limits: LengthLimits, needed: int) -> None:
+        """Make the candidates.
 
         Args:
-            layout: The sentences; at least one.
-            first_sentences: Index of each topic's first sentence, ascending from 0.
+            layout: Where words and sentences lie; at least one word.
+            limits: Allowed lengths.
+            needed: How many moments have to find room.
         """
-        self.starts = layout.sentence_starts[list(first_sentences)]
-        self.ends = layout.sentence_ends[[first - 1 for first in (*first_sentences[1:], 0)]]
+        self._layout = layout
+        self._limits = limits
+        room = _SHARE_OF_ROOM * layout.spoken_seconds / max(needed, 1)
+        natural = np.minimum((_NATURAL_SHORTEST, _NATURAL_LONGEST), room)
+        self._ideal = LengthLimits(*np.clip(natural, limits.shortest, limits.longest).tolist())
+        first_sentences = topic_starts_of_terms(layout.terms, words=len(layout.words))
+        self._topic_starts = layout.sentence_starts[list(first_sentences)]
+        self._topic_ends = layout.sentence_ends[[at - 1 for at in (*first_sentences[1:], 0)]]
+        starts, ends = self._candidates()
+        self._usual_centrality = layout.mean_centrality(starts, ends)
+        self.candidates = self._measured(starts, ends)
 
-    def main_topic(self, starts: Floats, ends: Floats) -> tuple[Integers, Floats]:
+    def make_room(
+        self, chosen: Sequence[Stretch], *, needed: int
+    ) -> tuple[list[Stretch], list[Stretch]]:
+        """Keep as many of the chosen stretches as leave room for `needed` in all.
+
+        Sentence edges are tried before word edges, and stretches of the ideal length before short
+        ones.
+
+        Args:
+            chosen: Stretches that do not overlap, strongest first.
+            needed: How many stretches are needed; no more than word edges and limits allow.
+
+        Returns:
+            The stretches kept, strongest first, and those that fill the room between them.
+        """
+        layout, limits = self._layout, self._limits
+        lengths = [share * self._ideal.shortest for share in _PACKED_SHARES]
+        lengths = [length for length in lengths if limits.shortest < length <= limits.longest]
+        by_sentence = (layout.sentence_starts, layout.sentence_ends)
+        by_word = (layout.starts.times, layout.ends.times)
+
+        def packed(kept: int, edges: tuple[Floats, Floats], length: float) -> list[Interval]:
+            taken = sorted((stretch.start, stretch.end) for stretch in chosen[:kept])
+            bounds = [0.0, *chain.from_iterable(taken), layout.duration_seconds]
+            free = list(zip(bounds[::2], bounds[1::2], strict=True))
+            return pack(*edges, limits=LengthLimits(length, limits.longest), free=free)
+
+        for edges, length in product((by_sentence, by_word), (*lengths, limits.shortest)):
+            if len(packed(0, edges, length)) >= needed:
+                break
+        else:
+            return list(chosen), []
+        # Giving one up frees room for at least one: the more are kept, the fewer fit in all.
+        kept = bisect_left(
+            range(1, min(len(chosen), needed) + 1),
+            x=True,
+            key=lambda kept: kept + len(packed(kept, edges, length)) < needed,
+        )
+        starts, ends = np.array(packed(kept, edges, length), float).reshape(-1, 2).T
+        return list(chosen[:kept]), self._measured(starts, ends)
+
+    def _candidates(self) -> tuple[Floats, Floats]:
+        """Starts and ends of stretches, seconds."""
+        limits, ideal = self._limits, self._ideal
+        starts, ends = self._layout.sentence_starts, self._layout.sentence_ends
+        longest = max(_LONGEST_IN_TARGETS * ideal.longest, 1.5 * limits.shortest)
+        longest = min(limits.longest, longest)
+        shortest = max(limits.shortest, ideal.shortest / _LONGEST_IN_TARGETS)
+        count = len(starts)
+        own = np.arange(count)
+        low = np.searchsorted(ends, starts + shortest - LENGTH_TOLERANCE, side="left")
+        low = np.maximum(low, own)
+        high = np.searchsorted(ends, starts + longest + LENGTH_TOLERANCE, side="right")
+        columns = max(_FEWEST_ENDS_PER_START, min(_MOST_ENDS_PER_START, _MOST_CANDIDATES // count))
+        steps = np.linspace(0.0, 1.0, columns)[None, :] * np.maximum(high - low - 1, 0)[:, None]
+        spread = low[:, None] + np.round(steps).astype(np.int64)
+        topic = np.searchsorted(self._topic_starts, starts, side="right") - 1
+        topic_end = np.searchsorted(ends, self._topic_ends[topic], side="left")
+        chosen = np.column_stack((spread, np.clip(topic_end, low, np.maximum(high - 1, low))))
+        at_start, at_end = np.divmod(np.unique((own[:, None] * count + chosen)[high > low]), count)
+        more_starts, more_ends = self._ending_at_words(starts[high <= low])
+        all_starts = np.concatenate((starts[at_start], more_starts))
+        all_ends = np.concatenate((ends[at_end], more_ends))
+        meets = limits.met_by(all_ends - all_starts)
+        return all_starts[meets], all_ends[meets]
+
+    def _ending_at_words(self, starts: Floats) -> Floats:
+        """Starts, and the best end within the limits of each, without those that have none."""
+        times, quality = self._layout.ends.times, self._layout.ends.quality
+        low = np.searchsorted(times, starts + self._limits.shortest - LENGTH_TOLERANCE, side="left")
+        high = np.searchsorted(
+            times, starts + self._limits.longest + LENGTH_TOLERANCE, side="right"
+        )
+        found = [
+            (start, times[first + np.argmax(quality[first:stop])])
+            for start, first, stop in zip(starts, low, high, strict=True)
+            if stop > first
+        ]
+        return np.array(found, float).reshape(-1, 2).T
+
+    def _measured(self, starts: Floats, ends: Floats) -> list[Stretch]:
+        """Give stretches their strength."""
+        layout = self._layout
+        centrality = layout.mean_centrality(starts, ends)
+        usual = self._usual_centrality if len(self._usual_centrality) else centrality
+        content = 1 / (1 + np.exp(-standardised(centrality, usual=usual)))
+        topic, share = self._main_topic(starts, ends)
+        topic_start, topic_end = self._topic_starts[topic], self._topic_ends[topic]
+        whole = (starts == topic_start) * 1.0 + (ends == topic_end)
+        wished = np.clip(topic_end - topic_start, self._ideal.shortest, self._ideal.longest)
+        length = np.maximum(ends - starts, LENGTH_TOLERANCE)
+        off = np.log(length / np.maximum(wished, LENGTH_TOLERANCE))
+        strength = (
+            _CONTENT_WEIGHT * content
+            + _TOPIC_WEIGHT * (_SHARE_IN_TOPIC * share + _EDGE_OF_TOPIC * whole)
+            + _DENSITY_WEIGHT * layout.speech_density(starts, ends)
+            + _LENGTH_WEIGHT * np.exp(-((off / _LENGTH_SPREAD) ** 2) / 2)
+            + _BOUNDARY_WEIGHT * layout.boundary_quality(starts, ends)
+        )
+        room = np.maximum((topic_end - topic_start) / _SECONDS_FOR_A_MOMENT, 1.0)
+        columns = (starts, ends, strength, topic, room)
+        return [Stretch(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+    def _main_topic(self, starts: Floats, ends: Floats) -> tuple[Integers, Floats]:
         """The topic that most of each stretch belongs to, and the share that it makes up."""
-        first = np.maximum(np.searchsorted(self.starts, starts, side="right") - 1, 0)
-        last = np.maximum(np.searchsorted(self.starts, ends, side="left") - 1, first)
-        in_first = np.minimum(ends, self.ends[first]) - starts
-        in_last = ends - np.maximum(starts, self.starts[last])
+        first = np.maximum(np.searchsorted(self._topic_starts, starts, side="right") - 1, 0)
+        last = np.maximum(np.searchsorted(self._topic_starts, ends, side="left") - 1, first)
+        in_first = np.minimum(ends, self._topic_ends[first]) - starts
+        in_last = ends - np.maximum(starts, self._topic_starts[last])
         between = np.where(last - first > 1, ends - starts - in_first - in_last, 0.0)
         in_middle = between / np.maximum(last - first - 1, 1)
         parts = np.stack((in_first, in_last, in_middle))
@@ -126,87 +223,14 @@ class Topics:
         return topic, np.clip(parts.max(axis=0) / length, 0.0, 1.0)
 
 
-def measured(
-    starts: Floats,
-    ends: Floats,
-    *,
-    measures: SpeechMeasures,
-    topics: Topics,
-    ideal: LengthLimits,
-    scale: Scale,
-) -> list[Stretch]:
-    """Give stretches their strength.
+def standardised(values: Floats, *, usual: Floats) -> Floats:
+    """How many deviations above the mean of usual values, held between -5 and 5.
 
-    Args:
-        starts: Where each stretch starts, seconds.
-        ends: Where each stretch ends, seconds.
-        measures: Measures of the transcript.
-        topics: Its topics.
-        ideal: Lengths that a moment of this video ideally has.
-        scale: Centrality to compare with.
+    0 where no value is usual, or all usual values are equal.
     """
-    centrality = scale.standardised(measures.mean_centrality(starts, ends))
-    topic, share = topics.main_topic(starts, ends)
-    whole = (starts == topics.starts[topic]) * 1.0 + (ends == topics.ends[topic])
-    topic_length = topics.ends[topic] - topics.starts[topic]
-    wished = np.maximum(np.clip(topic_length, ideal.shortest, ideal.longest), LENGTH_TOLERANCE)
-    off = np.log(np.maximum(ends - starts, LENGTH_TOLERANCE) / wished)
-    strength = (
-        _CONTENT_WEIGHT * (1 / (1 + np.exp(-centrality)))
-        + _TOPIC_WEIGHT * (_SHARE_IN_TOPIC * share + _EDGE_OF_TOPIC * whole)
-        + _DENSITY_WEIGHT * measures.speech_density(starts, ends)
-        + _LENGTH_WEIGHT * np.exp(-((off / _LENGTH_SPREAD) ** 2) / 2)
-        + _BOUNDARY_WEIGHT * measures.boundary_quality(starts, ends)
-    )
-    room = np.maximum(topic_length / _SECONDS_FOR_A_MOMENT, 1.0)
-    columns = (starts, ends, strength, topic, room)
-    return [Stretch(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
-
-
-def candidate_stretches(
-    layout: SpeechLayout, *, topics: Topics, limits: LengthLimits, ideal: LengthLimits
-) -> tuple[Floats, Floats]:
-    """Make the stretches that start at a sentence and meet the limits.
-
-    They end at a sentence's end; where none is within the limits, at the word's end that makes the
-    best place to cut.
-
-    Returns:
-        Starts and ends, seconds.
-    """
-    starts, ends = layout.sentence_starts, layout.sentence_ends
-    longest = min(limits.longest, max(_LONGEST_IN_TARGETS * ideal.longest, 1.5 * limits.shortest))
-    shortest = max(limits.shortest, ideal.shortest / _LONGEST_IN_TARGETS)
-    own = np.arange(len(starts))
-    low = np.searchsorted(ends, starts + shortest - LENGTH_TOLERANCE, side="left")
-    low = np.maximum(low, own)
-    high = np.searchsorted(ends, starts + longest + LENGTH_TOLERANCE, side="right")
-    columns = max(_FEWEST_ENDS_PER_START, min(_MOST_ENDS_PER_START, _MOST_CANDIDATES // len(own)))
-    steps = np.linspace(0.0, 1.0, columns)[None, :] * np.maximum(high - low - 1, 0)[:, None]
-    spread = low[:, None] + np.round(steps).astype(np.int64)
-    topic = np.searchsorted(topics.starts, starts, side="right") - 1
-    topic_end = np.searchsorted(ends, topics.ends[topic], side="left")
-    chosen = np.column_stack((spread, np.clip(topic_end, low, np.maximum(high - 1, low))))
-    pairs = np.unique((own[:, None] * len(own) + chosen)[high > low])
-    at_start, at_end = np.divmod(pairs, len(own))
-    extra_starts, extra_ends = _ending_at_words(layout, starts=starts[high <= low], limits=limits)
-    all_starts = np.concatenate((starts[at_start], extra_starts))
-    all_ends = np.concatenate((ends[at_end], extra_ends))
-    meets = limits.met_by(all_ends - all_starts)
-    return all_starts[meets], all_ends[meets]
-
-
-def _ending_at_words(layout: SpeechLayout, *, starts: Floats, limits: LengthLimits) -> Floats:
-    """Starts, and the best end within the limits of each, without those that have none."""
-    times, quality = layout.ends.times, layout.ends.quality
-    low = np.searchsorted(times, starts + limits.shortest - LENGTH_TOLERANCE, side="left")
-    high = np.searchsorted(times, starts + limits.longest + LENGTH_TOLERANCE, side="right")
-    found = [
-        (start, times[first + np.argmax(quality[first:stop])])
-        for start, first, stop in zip(starts, low, high, strict=True)
-        if stop > first
-    ]
-    return np.array(found, float).reshape(-1, 2).T
+    if not len(usual) or usual.std() <= _NO_DEVIATION:
+        return np.zeros(len(values))
+    return np.clip((values - usual.mean()) / usual.std(), -5.0, 5.0)
 
 
 def select_strongest(
@@ -242,55 +266,6 @@ def select_strongest(
         places.insert(position, (start, end))
         from_topic[stretch.topic] += 1
     return taken
-
-
-def make_room(
-    chosen: Sequence[Stretch],
-    *,
-    layout: SpeechLayout,
-    limits: LengthLimits,
-    ideal_length: float,
-    needed: int,
-    duration_seconds: float,
-) -> tuple[list[Stretch], list[Interval]]:
-    """Keep as many of the chosen stretches as leave room for `needed` in all.
-
-    Sentence edges are tried before word edges, and stretches of the ideal length before short ones.
-
-    Args:
-        chosen: Stretches that do not overlap, strongest first.
-        layout: Cutting places.
-        limits: Allowed lengths.
-        ideal_length: The length that stretches ideally have, seconds.
-        needed: How many stretches are needed; no more than word edges and limits allow.
-        duration_seconds: Length of the video.
-
-    Returns:
-        The stretches kept, strongest first, and those that fill the room between them.
-    """
-    lengths = [share * ideal_length for share in _PACKED_SHARES]
-    lengths = [length for length in lengths if limits.shortest < length <= limits.longest]
-    by_sentence = (layout.sentence_starts, layout.sentence_ends)
-    by_word = (layout.starts.times, layout.ends.times)
-
-    def packed(kept: int, edges: tuple[Floats, Floats], length: float) -> list[Interval]:
-        taken = sorted((stretch.start, stretch.end) for stretch in chosen[:kept])
-        bounds = [0.0, *chain.from_iterable(taken), duration_seconds]
-        free = list(zip(bounds[::2], bounds[1::2], strict=True))
-        return pack(*edges, limits=LengthLimits(length, limits.longest), free=free)
-
-    for edges, length in product((by_sentence, by_word), (*lengths, limits.shortest)):
-        if len(packed(0, edges, length)) >= needed:
-            break
-    else:
-        return list(chosen), []
-    # Giving one up frees room for at least one: the more are kept, the fewer fit in all.
-    kept = bisect_left(
-        range(1, min(len(chosen), needed) + 1),
-        x=True,
-        key=lambda kept: kept + len(packed(kept, edges, length)) < needed,
-    )
-    return list(chosen[:kept]), packed(kept, edges, length)
 
 
 def pack(

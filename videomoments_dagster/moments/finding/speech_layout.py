@@ -8,18 +8,21 @@ and the ends of segments do only where there is no punctuation.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from videomoments_dagster.moments.finding.terms import (
+    inverse_document_frequency,
     sentence_centrality,
     sentence_terms,
     tokens,
 )
+from videomoments_dagster.moments.finding.titles import title_of
 from videomoments_dagster.moments.records import GenerationConfig
 from videomoments_dagster.speech.transcript import Segment, Transcript, Word
 
@@ -188,7 +191,7 @@ class LengthLimits:
             longest=np.inf if config.max_moment_length is None else config.max_moment_length,
         )
 
-    def met_by(self, lengths: Floats) -> npt.NDArray[np.bool_]:
+    def met_by(self, lengths: Floats | float) -> npt.NDArray[np.bool_]:
         """Whether stretches of these lengths meet the limits, to `LENGTH_TOLERANCE`."""
         long_enough = (lengths > 0) & (lengths >= self.shortest - LENGTH_TOLERANCE)
         return np.asarray(long_enough & (lengths <= self.longest + LENGTH_TOLERANCE))
@@ -212,102 +215,103 @@ class Edges:
         return np.where(self.times[at] == times, self.quality[at], 0.0)
 
 
-@dataclass(frozen=True, slots=True)
 class SpeechLayout:
-    """Where words, sentences and cutting places of a transcript lie.
+    """Where words, sentences and cutting places of a transcript lie, and what stretches of it hold.
+
+    Measures take any number of stretches at once, and at least one word in the transcript.
 
     Attributes:
-        words: The words inside the video, by start.
+        duration_seconds: Length of the video.
+        words: The words inside the video, by start; those that are not inside are left out.
         sentences: The sentences that they form.
-        starts: Where a stretch may start.
-        ends: Where a stretch may end.
         word_starts: Starts of words, seconds, ascending.
         word_ends: Times by which words have ended, ascending.
         sentence_starts: Starts of sentences, ascending.
         sentence_ends: Times by which sentences have ended, ascending.
+        starts: Where a stretch may start.
+        ends: Where a stretch may end.
     """
 
-    words: tuple[Word, ...]
-    sentences: tuple[Sentence, ...]
-    starts: Edges
-    ends: Edges
-    word_starts: Floats
-    word_ends: Floats
-    sentence_starts: Floats
-    sentence_ends: Floats
-
-
-def lay_out(transcript: Transcript, *, duration_seconds: float) -> SpeechLayout:
-    """Find sentences and cutting places; words that are not inside the video are left out.
-
-    Args:
-        transcript: What is said.
-        duration_seconds: Length of the video.
-    """
-    inside = [w for w in transcript.words if 0 <= w.start <= w.end <= duration_seconds]
-    words = tuple(sorted(inside, key=lambda word: word.start))
-    sentences = split_sentences(words, transcript.segments)
-    starts, ends = _starts_and_ends(words)
-    latest = np.maximum.accumulate(ends)
-    first, last, leaning = np.zeros((3, len(words)))
-    for sentence in sentences:
-        first[sentence.first] = last[sentence.stop - 1] = 1.0
-        leaning[sentence.first] = not _LEANING_OPENERS.isdisjoint(tokens(sentence.text)[:1])
-    gaps = np.maximum(starts[1:] - latest[:-1], 0.0)
-    pauses = np.pad(gaps, 1, constant_values=_FULL_PAUSE)
-    before, after = pauses[: len(words)], pauses[1 : len(words) + 1]
-    sentence_starts, sentence_ends = _starts_and_ends(sentences)
-    return SpeechLayout(
-        words=words,
-        sentences=sentences,
-        starts=_edges(starts, _quality(first, pause=before) - _LEANING_PENALTY * leaning),
-        ends=_edges(ends, _quality(last, pause=after)),
-        word_starts=starts,
-        word_ends=latest,
-        sentence_starts=sentence_starts,
-        sentence_ends=np.maximum.accumulate(sentence_ends),
-    )
-
-
-def _starts_and_ends(pieces: Sequence[Word] | Sequence[Sentence]) -> Floats:
-    """Starts in the first row, ends in the second."""
-    return np.array([(piece.start, piece.end) for piece in pieces], float).reshape(-1, 2).T
-
-
-def _quality(sentence_edge: Floats, *, pause: Floats) -> Floats:
-    share = np.minimum(pause, _FULL_PAUSE) / _FULL_PAUSE
-    return _SENTENCE_EDGE_WEIGHT * sentence_edge + (1 - _SENTENCE_EDGE_WEIGHT) * share
-
-
-def _edges(times: Floats, quality: Floats) -> Edges:
-    unique, owner = np.unique(times, return_inverse=True)
-    best = np.zeros(len(unique))
-    np.maximum.at(best, owner, quality)
-    return Edges(times=unique, quality=best)
-
-
-class SpeechMeasures:
-    """What stretches of a transcript with words hold, for any number of stretches at once.
-
-    Attributes:
-        layout: Where words, sentences and cutting places lie.
-        terms: The index terms of each sentence.
-    """
-
-    def __init__(self, layout: SpeechLayout, *, language: str) -> None:
-        """Measure once what all stretches share.
+    def __init__(self, transcript: Transcript, *, duration_seconds: float) -> None:
+        """Find sentences and cutting places.
 
         Args:
-            layout: Where words and sentences lie; at least one word.
-            language: ISO 639-1 code of what is said.
+            transcript: What is said.
+            duration_seconds: Length of the video.
         """
-        self.layout = layout
-        self.terms = sentence_terms([s.text for s in layout.sentences], language=language)
-        lengths = np.array([s.stop - s.first for s in layout.sentences])
+        self.duration_seconds = duration_seconds
+        self._language = transcript.language
+        inside = [w for w in transcript.words if 0 <= w.start <= w.end <= duration_seconds]
+        self.words = tuple(sorted(inside, key=lambda word: word.start))
+        self.sentences = split_sentences(self.words, transcript.segments)
+        self.word_starts, ends = _starts_and_ends(self.words)
+        self.word_ends = np.maximum.accumulate(ends)
+        self.sentence_starts, sentence_ends = _starts_and_ends(self.sentences)
+        self.sentence_ends = np.maximum.accumulate(sentence_ends)
+        count = len(self.words)
+        first, last, leaning = np.zeros((3, count))
+        for sentence in self.sentences:
+            first[sentence.first] = last[sentence.stop - 1] = 1.0
+            leaning[sentence.first] = not _LEANING_OPENERS.isdisjoint(tokens(sentence.text)[:1])
+        gaps = np.maximum(self.word_starts[1:] - self.word_ends[:-1], 0.0)
+        pauses = np.pad(gaps, 1, constant_values=_FULL_PAUSE)
+        before, after = pauses[:count], pauses[1 : count + 1]
+        start_quality = _quality(first, pause=before) - _LEANING_PENALTY * leaning
+        self.starts = _edges(self.word_starts, start_quality)
+        self.ends = _edges(ends, _quality(last, pause=after))
+
+    @property
+    def spoken_seconds(self) -> float:
+        """From the first word's start to the last word's end."""
+        return float(self.ends.times[-1] - self.starts.times[0])
+
+    @cached_property
+    def terms(self) -> list[list[str]]:
+        """The index terms of each sentence."""
+        return sentence_terms([s.text for s in self.sentences], language=self._language)
+
+    @cached_property
+    def rarity(self) -> dict[str, float]:
+        """How much each term tells in the whole transcript."""
+        return inverse_document_frequency(self.terms)
+
+    @cached_property
+    def _centrality_before(self) -> Floats:
+        lengths = [s.stop - s.first for s in self.sentences]
+        return running_sum(np.repeat(sentence_centrality(self.terms), lengths))
+
+    @cached_property
+    def _content_before(self) -> Floats:
+        lengths = np.array([s.stop - s.first for s in self.sentences])
         content = np.array([len(terms) for terms in self.terms]) / lengths
-        self._centrality_before = running_sum(np.repeat(sentence_centrality(self.terms), lengths))
-        self._content_before = running_sum(np.repeat(content, lengths))
-        self._voiced_times, self._voiced_seconds = _voiced(layout.word_starts, layout.word_ends)
+        return running_sum(np.repeat(content, lengths))
+
+    @cached_property
+    def _voiced(self) -> tuple[Floats, Floats]:
+        """Breakpoints of the running total of spoken seconds: their times, and the totals."""
+        starts, ends = self.word_starts, self.word_ends
+        apart = starts[1:] - ends[:-1] > _BRIDGED_GAP
+        run_starts, run_ends = starts[np.r_[True, apart]], ends[np.r_[apart, True]]
+        total = running_sum(run_ends - run_starts)
+        times = np.column_stack((run_starts, run_ends)).ravel()
+        return times, np.column_stack((total[:-1], total[1:])).ravel()
+
+    def title(self, first: int, stop: int, *, start_time: float, taken: Collection[str]) -> str:
+        """A title in the words of the sentences from `first` up to, not including, `stop`.
+
+        Args:
+            first: Index of the first sentence.
+            stop: Index after the last.
+            start_time: Where the moment starts, seconds.
+            taken: Titles of other moments.
+        """
+        return title_of(
+            [sentence.text for sentence in self.sentences[first:stop]],
+            terms=self.terms[first:stop],
+            rarity=self.rarity,
+            start_time=start_time,
+            taken=taken,
+        )
 
     def mean_centrality(self, starts: Floats, ends: Floats) -> Floats:
         """Mean over the words of each stretch of their sentences' centrality; 0 without words."""
@@ -328,29 +332,35 @@ class SpeechMeasures:
 
     def speech_density(self, starts: Floats, ends: Floats) -> Floats:
         """Share of each stretch in which somebody speaks, short gaps between words included."""
-        until_end = np.interp(ends, self._voiced_times, self._voiced_seconds)
-        voiced = until_end - np.interp(starts, self._voiced_times, self._voiced_seconds)
+        voiced = np.interp(ends, *self._voiced) - np.interp(starts, *self._voiced)
         return np.clip(voiced / np.maximum(ends - starts, LENGTH_TOLERANCE), 0.0, 1.0)
 
     def boundary_quality(self, starts: Floats, ends: Floats) -> Floats:
         """Mean quality of the places where each stretch starts and ends, 0 to 1."""
-        return (self.layout.starts.quality_at(starts) + self.layout.ends.quality_at(ends)) / 2
+        return (self.starts.quality_at(starts) + self.ends.quality_at(ends)) / 2
 
     def _word_range(self, starts: Floats, ends: Floats) -> tuple[Integers, Integers]:
-        first = np.searchsorted(self.layout.word_starts, starts, side="left")
-        stop = np.searchsorted(self.layout.word_ends, ends, side="right")
-        return first, np.maximum(first, stop)
+        first = np.searchsorted(self.word_starts, starts, side="left")
+        return first, np.maximum(first, np.searchsorted(self.word_ends, ends, side="right"))
+
+
+def _starts_and_ends(pieces: Sequence[Word] | Sequence[Sentence]) -> Floats:
+    """Starts in the first row, ends in the second."""
+    return np.array([(piece.start, piece.end) for piece in pieces], float).reshape(-1, 2).T
+
+
+def _quality(sentence_edge: Floats, *, pause: Floats) -> Floats:
+    share = np.minimum(pause, _FULL_PAUSE) / _FULL_PAUSE
+    return _SENTENCE_EDGE_WEIGHT * sentence_edge + (1 - _SENTENCE_EDGE_WEIGHT) * share
+
+
+def _edges(times: Floats, quality: Floats) -> Edges:
+    unique, owner = np.unique(times, return_inverse=True)
+    best = np.zeros(len(unique))
+    np.maximum.at(best, owner, quality)
+    return Edges(times=unique, quality=best)
 
 
 def running_sum(values: Floats) -> Floats:
     """The sum of the values before each place, and of all of them."""
     return np.concatenate(([0.0], np.cumsum(values)))
-
-
-def _voiced(starts: Floats, ends: Floats) -> tuple[Floats, Floats]:
-    """Breakpoints of the running total of spoken seconds."""
-    apart = starts[1:] - ends[:-1] > _BRIDGED_GAP
-    run_starts, run_ends = starts[np.r_[True, apart]], ends[np.r_[apart, True]]
-    total = running_sum(run_ends - run_starts)
-    times = np.column_stack((run_starts, run_ends)).ravel()
-    return times, np.column_stack((total[:-1], total[1:])).ravel()

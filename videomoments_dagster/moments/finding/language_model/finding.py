@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -54,12 +53,8 @@ from videomoments_dagster.moments.finding.outcomes import (
     MomentDraft,
     WorkReport,
 )
-from videomoments_dagster.moments.finding.speech_layout import LengthLimits, SpeechLayout, lay_out
-from videomoments_dagster.moments.finding.terms import (
-    inverse_document_frequency,
-    sentence_terms,
-)
-from videomoments_dagster.moments.finding.titles import plain_title, title_of
+from videomoments_dagster.moments.finding.speech_layout import LengthLimits, SpeechLayout
+from videomoments_dagster.moments.finding.titles import plain_title
 from videomoments_dagster.moments.records import GenerationConfig
 from videomoments_dagster.speech.transcript import Transcript
 
@@ -135,17 +130,8 @@ def _counted(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
-@dataclass(frozen=True, slots=True)
-class WindowFindings:
-    """What a model's answer about one window came to.
-
-    Attributes:
-        candidates: Moments within the limits.
-        counts: Moments named, grounded, mended and dropped, by reason.
-    """
-
-    candidates: tuple[Candidate, ...]
-    counts: Counter[str]
+Findings = tuple[list[Candidate], Counter[str]]
+"""Moments within the limits; and how many were named, grounded, mended and dropped, by reason."""
 
 
 def find_with_language_model(
@@ -173,7 +159,7 @@ def find_with_language_model(
         LanguageModelFailed: If no window was answered, and it will not.
         SettingsRejected: If the prompts alone fill the model's context.
     """
-    layout = lay_out(transcript, duration_seconds=duration_seconds)
+    layout = SpeechLayout(transcript, duration_seconds=duration_seconds)
     if not layout.words:
         return Found(drafts=(), why_fewer="There is no speech.")
     mender = Mender(layout, LengthLimits.of(config))
@@ -188,13 +174,13 @@ def find_with_language_model(
         if outcome.value is None
     ]
     kept, counts = merged(
-        [candidate for finding in findings for candidate in finding.candidates],
+        [candidate for candidates, _ in findings for candidate in candidates],
         mender=mender,
         at_most=config.max_moments,
     )
-    counts = sum((finding.counts for finding in findings), Counter[str]()) + counts
+    counts = sum((of_window for _, of_window in findings), Counter[str]()) + counts
     return Found(
-        drafts=_drafts(kept, layout=layout, language=transcript.language),
+        drafts=_drafts(kept, layout=layout),
         why_fewer=_why_fewer(
             counts, kept=len(kept), config=config, failed=len(failures), asked=len(questions)
         ),
@@ -204,7 +190,7 @@ def find_with_language_model(
 
 def _questions(
     layout: SpeechLayout, *, config: GenerationConfig, mender: Mender, interviewer: Interviewer
-) -> list[Question[FindingAnswer, WindowFindings]]:
+) -> list[Question[FindingAnswer, Findings]]:
     system = system_message(config, PROTOCOL)
     lines = layout.sentences
     # Whatever share a window has, the rest of its question is about as long.
@@ -280,7 +266,7 @@ def _count(config: GenerationConfig, *, share: float) -> str:
 
 def _findings(
     answer: FindingAnswer, *, words: WindowWords, layout: SpeechLayout, mender: Mender
-) -> Interpreted[WindowFindings]:
+) -> Interpreted[Findings]:
     """Ground and mend what was named; nothing that was named goes uncounted."""
     counts = Counter(
         {
@@ -295,31 +281,29 @@ def _findings(
         note: dict[str, Any] = {"lines": [named.first_line, named.last_line]}
         notes.append(note)
         try:
-            grounded = words.ground(named)
-            first, last = layout.words[grounded.first], layout.words[grounded.last]
-            span = Boundaries(first.start, last.end)
+            first, last, grade = words.ground(named)
+            span = Boundaries(layout.words[first].start, layout.words[last].end)
             mended = mender.mended(span)
         except (Ungrounded, Unmendable) as why:
             counts[f"{_DROPPED}{why}"] += 1
             note["dropped"] = str(why)
             continue
-        counts[_GROUNDED[grounded.grade]] += 1
+        counts[_GROUNDED[grade]] += 1
         if mended != span:
             counts["made longer" if mended.length > span.length else "made shorter"] += 1
         note |= {
-            "grounding": grounded.grade.name.lower(),
+            "grounding": grade.name.lower(),
             "named": [span.start_time, span.end_time],
             "start_time": mended.start_time,
             "end_time": mended.end_time,
         }
         title = plain_title(named.title)
-        candidates.append(Candidate(mended, title, named.rating, grounded.grade))
-    findings = WindowFindings(candidates=tuple(candidates), counts=+counts)
-    return Interpreted(findings, notes={"moments": notes})
+        candidates.append(Candidate(mended, title, named.rating, grade))
+    return Interpreted((candidates, +counts), notes={"moments": notes})
 
 
 def _nothing_answered(
-    interviewer: Interviewer, outcomes: Sequence[Outcome[WindowFindings]]
+    interviewer: Interviewer, outcomes: Sequence[Outcome[Findings]]
 ) -> LanguageModelUnavailable | LanguageModelFailed:
     [(reason, _)] = Counter(outcome.failure for outcome in outcomes).most_common(1)
     windows = "the transcript" if len(outcomes) == 1 else f"any of its {len(outcomes)} windows"
@@ -327,36 +311,23 @@ def _nothing_answered(
         f"the model '{interviewer.model_name}' gave no usable answer about {windows}: {reason}"
     )
     if any(outcome.retryable for outcome in outcomes):
-        return LanguageModelUnavailable(
-            sentence, remedy="Look at the model's server, then run the same again"
-        )
-    return LanguageModelFailed(
-        sentence,
-        remedy="Look at the records of the calls under model-calls/ in the object store, then "
-        "change the prompt or the model",
+        remedy = "Look at the model's server, then run the same again"
+        return LanguageModelUnavailable(sentence, remedy=remedy)
+    remedy = (
+        "Look at the records of the calls under model-calls/ in the object store, then change the "
+        "prompt or the model"
     )
+    return LanguageModelFailed(sentence, remedy=remedy)
 
 
-def _drafts(
-    candidates: Sequence[Candidate], *, layout: SpeechLayout, language: str
-) -> tuple[MomentDraft, ...]:
+def _drafts(candidates: Sequence[Candidate], *, layout: SpeechLayout) -> tuple[MomentDraft, ...]:
     """The moments; those to which the model gave no title get one in the words of the speech."""
     titles = [candidate.title for candidate in candidates]
-    if not all(titles):
-        lines = layout.sentences
-        terms = sentence_terms([line.text for line in lines], language=language)
-        rarity = inverse_document_frequency(terms)
-        for at, candidate in enumerate(candidates):
-            start, end = candidate.span.start_time, candidate.span.end_time
-            first = max(int(np.searchsorted(layout.sentence_starts, start, side="right")) - 1, 0)
-            stop = max(int(np.searchsorted(layout.sentence_ends, end, side="right")), first + 1)
-            titles[at] = titles[at] or title_of(
-                [line.text for line in lines[first:stop]],
-                terms=terms[first:stop],
-                rarity=rarity,
-                start_time=start,
-                taken=titles,
-            )
+    for at, candidate in enumerate(candidates):
+        start, end = candidate.span.start_time, candidate.span.end_time
+        first = max(int(np.searchsorted(layout.sentence_starts, start, side="right")) - 1, 0)
+        stop = max(int(np.searchsorted(layout.sentence_ends, end, side="right")), first + 1)
+        titles[at] = titles[at] or layout.title(first, stop, start_time=start, taken=titles)
     return tuple(
         MomentDraft(
             start_time=candidate.span.start_time,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import IntEnum
 from itertools import accumulate
@@ -49,15 +48,6 @@ class Grade(IntEnum):
     LINE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Grounded:
-    """Words from `first` to `last`, both included, and the grade of the less sure end."""
-
-    first: int
-    last: int
-    grade: Grade
-
-
 class Ungrounded(Exception):
     """A moment that is nowhere in the window; says why in a few words."""
 
@@ -88,8 +78,11 @@ class WindowWords:
         self._begins = {self._starts[at]: at for at in spelled}
         self._ends = {self._starts[at + 1]: at for at in spelled}
 
-    def ground(self, named: NamedMoment) -> Grounded:
+    def ground(self, named: NamedMoment) -> tuple[int, int, Grade]:
         """Find the words of a moment.
+
+        Returns:
+            Its first and its last word, and the grade of the less sure end.
 
         Raises:
             Ungrounded: If an end of it is neither where it was said to be nor quoted from
@@ -99,8 +92,7 @@ class WindowWords:
         last, last_grade = self._boundary(named.last_line, named.last_words, at_end=True)
         if last < first:
             raise Ungrounded("it ends before it begins")
-        grade = max(first_grade, last_grade)
-        return Grounded(self._first_word + first, self._first_word + last, grade)
+        return self._first_word + first, self._first_word + last, max(first_grade, last_grade)
 
     def _boundary(self, line: int, words: str, *, at_end: bool) -> tuple[int, Grade]:
         """The first (or last) word of a moment, counted from the window's first."""

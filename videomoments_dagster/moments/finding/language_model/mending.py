@@ -55,7 +55,7 @@ class Mender:
             Unmendable: If it is more than twice too long, which no cutting makes sense of, or
                 nothing near it meets the limits.
         """
-        if self._fits(span):
+        if self._limits.met_by(span.length):
             return span
         too_long = span.length > self._limits.longest
         if too_long and span.length > _FAR_TOO_LONG * self._limits.longest:
@@ -81,10 +81,7 @@ class Mender:
         if behind:
             end = next(iter(ends[ends <= min(behind)][::-1].tolist()), -np.inf)
         part = Boundaries(start, end)
-        return part if self._fits(part) else None
-
-    def _fits(self, span: Boundaries) -> bool:
-        return bool(self._limits.met_by(np.array([span.length]))[0])
+        return part if self._limits.met_by(part.length) else None
 
     def _shortened(self, span: Boundaries) -> Boundaries | None:
         start, end = span.start_time, span.end_time

@@ -37,7 +37,7 @@ from videomoments_dagster.moments.finding.outcomes import (
 from videomoments_dagster.moments.finding.speech_layout import (
     LENGTH_TOLERANCE,
     LengthLimits,
-    lay_out,
+    SpeechLayout,
 )
 from videomoments_dagster.moments.records import GenerationConfig
 from videomoments_dagster.speech.transcript import Transcript, Word
@@ -120,7 +120,7 @@ def refine_with_language_model(
         SettingsRejected: If the prompts alone fill the model's context.
         MediaFailed: If pictures are wanted and the video cannot be opened.
     """
-    words = lay_out(transcript, duration_seconds=duration_seconds).words
+    words = SpeechLayout(transcript, duration_seconds=duration_seconds).words
     pictured = frames if interviewer.sees_images else None
     around = [_surroundings(root, words, max_shift=max_shift_seconds) for root in roots]
     questions = {
@@ -162,7 +162,7 @@ def refine_with_language_model(
     return Refined(tuple(refined), WorkReport.of(answered, counts=counts, failures=failures))
 
 
-def _applied(  # noqa: PLR0911 - one a reason
+def _applied(
     choice: Choice,
     own: Boundaries,
     *,
@@ -176,18 +176,18 @@ def _applied(  # noqa: PLR0911 - one a reason
         return own, f"kept: {choice}"
     if choice == own:
         return own, "good as they were"
-    if choice.length <= 0:
-        return own, "kept: ends before it begins"
-    shifts = abs(choice.start_time - own.start_time), abs(choice.end_time - own.end_time)
-    if max(shifts) > max_shift + LENGTH_TOLERANCE:
-        return own, "kept: beyond the allowed shift"
-    if not limits.met_by(np.array([choice.length]))[0]:
-        return own, "kept: outside the length limits"
-    if choice.start_time < min(earliest, own.start_time) or choice.end_time > max(
-        latest, own.end_time
-    ):
-        return own, "kept: overlaps a neighbour"
-    return choice, "moved"
+    start, end = choice.start_time, choice.end_time
+    shift = max(abs(start - own.start_time), abs(end - own.end_time))
+    reasons = {
+        "ends before it begins": end <= start,
+        "beyond the allowed shift": shift > max_shift + LENGTH_TOLERANCE,
+        "outside the length limits": not limits.met_by(choice.length),
+        "overlaps a neighbour": (
+            start < min(earliest, own.start_time) or end > max(latest, own.end_time)
+        ),
+    }
+    why_not = next((reason for reason, holds in reasons.items() if holds), None)
+    return (own, f"kept: {why_not}") if why_not else (choice, "moved")
 
 
 def _surroundings(root: TimeSpan, words: Sequence[Word], *, max_shift: float) -> _Surroundings:

@@ -25,7 +25,7 @@ from videomoments_dagster.moments.finding.language_model.question_parts import (
     system_message,
 )
 from videomoments_dagster.moments.finding.outcomes import Scored, TimeSpan, WorkReport
-from videomoments_dagster.moments.finding.speech_layout import lay_out
+from videomoments_dagster.moments.finding.speech_layout import SpeechLayout
 from videomoments_dagster.moments.records import ScoringConfig
 from videomoments_dagster.speech.transcript import Transcript
 
@@ -90,7 +90,7 @@ def score_with_language_model(
         LanguageModelRefused: If the server refuses every question.
         SettingsRejected: If the criteria alone fill the model's context.
     """
-    words = lay_out(transcript, duration_seconds=duration_seconds).words
+    words = SpeechLayout(transcript, duration_seconds=duration_seconds).words
     middles = [(word.start + word.end) / 2 for word in words]
     texts = [
         shown_text(
