@@ -66,10 +66,8 @@ class GenerationParameters(_Operation):
 
     @model_validator(mode="after")
     def _minimum_is_not_above_maximum(self) -> Self:
-        for low, high in (
-            ("min_moment_length", "max_moment_length"),
-            ("min_moments", "max_moments"),
-        ):
+        for what in ("moment_length", "moments"):
+            low, high = f"min_{what}", f"max_{what}"
             least, most = getattr(self, low), getattr(self, high)
             if least is not None and most is not None and least > most:
                 raise ValueError(f"{low} ({least:g}) is greater than {high} ({most:g})")

@@ -85,8 +85,6 @@ class ExtractiveEngine:
 class LanguageModelEngine:
     """A language model decides what is said in a moment; code finds where that is."""
 
-    _REVISION = "1"
-
     def __init__(self, interviewer: Interviewer) -> None:
         """Make an engine of a model.
 
@@ -94,7 +92,8 @@ class LanguageModelEngine:
             interviewer: Asks the model.
         """
         self.name = interviewer.model_name
-        self.version = f"{self._REVISION}:{interviewer.identity}"
+        # The number is this code's revision.
+        self.version = f"1:{interviewer.identity}"
         self.find = partial(find_with_language_model, interviewer=interviewer)
         self.score = partial(score_with_language_model, interviewer=interviewer)
         self.refine = partial(refine_with_language_model, interviewer=interviewer)

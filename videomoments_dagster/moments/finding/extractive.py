@@ -41,7 +41,6 @@ from videomoments_dagster.speech.transcript import Transcript
 
 EXTRACTIVE_MODEL = "extractive"
 
-_HIGHEST_SCORE = 10
 _CONTENT_WEIGHT = 0.55
 _BOUNDARY_WEIGHT = 0.2
 _DENSITY_WEIGHT = 0.15
@@ -82,6 +81,8 @@ def find_moments(
     """
     limits = LengthLimits.of(config)
     layout = SpeechLayout(transcript, duration_seconds=duration_seconds)
+    if not layout.words:
+        return Found(drafts=(), why_fewer="There is no speech.")
     at_most = len(layout.words) if config.max_moments is None else max(config.max_moments, 0)
     whole = [(0.0, duration_seconds)]
     possible = len(pack(layout.starts.times, layout.ends.times, limits=limits, free=whole))
@@ -119,32 +120,24 @@ def _why_fewer(
     layout: SpeechLayout, *, config: GenerationConfig, limits: LengthLimits, possible: int
 ) -> str:
     wanted = max(config.min_moments or 0, 1)
-    if not layout.words:
-        return "There is no speech."
     if possible == 0:
-        return _why_none(layout, limits=limits)
+        if layout.spoken_seconds <= 0:
+            return "The speech takes no time: all words begin and end at the same instant."
+        if layout.spoken_seconds < limits.shortest:
+            return (
+                f"The speech spans only {layout.spoken_seconds:.1f} s, shorter than the minimum "
+                f"moment length of {limits.shortest:g} s."
+            )
+        return f"No stretch from a word's start to a word's end is {_allowed_lengths(limits)}."
     if config.max_moments is not None and config.max_moments < min(wanted, possible):
         return f"The configuration keeps at most {max(config.max_moments, 0)} moments."
     if possible >= wanted:
         return ""
+    moments = "moment" if possible == 1 else "moments"
     return (
-        f"The speech has room for only {possible} separate "
-        f"{'moment' if possible == 1 else 'moments'} {_allowed_lengths(limits)}, fewer than the "
-        f"{wanted} wanted."
+        f"The speech has room for only {possible} separate {moments} {_allowed_lengths(limits)}, "
+        f"fewer than the {wanted} wanted."
     )
-
-
-def _why_none(layout: SpeechLayout, *, limits: LengthLimits) -> str:
-    """Why not a single stretch of speech meets the limits."""
-    spoken = layout.spoken_seconds
-    if spoken <= 0:
-        return "The speech takes no time: all words begin and end at the same instant."
-    if spoken < limits.shortest:
-        return (
-            f"The speech spans only {spoken:.1f} s, shorter than the minimum moment length of "
-            f"{limits.shortest:g} s."
-        )
-    return f"No stretch from a word's start to a word's end is {_allowed_lengths(limits)}."
 
 
 def _allowed_lengths(limits: LengthLimits) -> str:
@@ -180,14 +173,17 @@ def score_moments(
         return Scored((0,) * len(spans))
     starts, ends = np.array([(span.start_time, span.end_time) for span in spans], float).T
     density = layout.speech_density(starts, ends)
+    lengths = np.maximum(ends - starts, LENGTH_TOLERANCE)
+    off = np.log(lengths / np.clip(lengths, _SHORTEST_IDEAL, _LONGEST_IDEAL))
     total = (
         _CONTENT_WEIGHT * _content(layout, starts, ends)
         + _BOUNDARY_WEIGHT * layout.boundary_quality(starts, ends)
         + _DENSITY_WEIGHT * np.clip((density - _SPARSE_SPEECH) / (1 - _SPARSE_SPEECH), 0.0, 1.0)
-        + _LENGTH_WEIGHT * _length_fit(ends - starts)
+        + _LENGTH_WEIGHT * np.exp(-((off / _LENGTH_SPREAD) ** 2) / 2)
     )
-    total = np.where(layout.word_counts(starts, ends) > 0, total, 0.0)
-    return Scored(tuple(int(score) for score in np.floor(_HIGHEST_SCORE * total + 0.5)))
+    first, stop = layout.word_range(starts, ends)
+    total = np.where(stop > first, total, 0.0)
+    return Scored(tuple(int(score) for score in np.floor(10 * total + 0.5)))
 
 
 def _content(layout: SpeechLayout, starts: Floats, ends: Floats) -> Floats:
@@ -206,13 +202,6 @@ def _content(layout: SpeechLayout, starts: Floats, ends: Floats) -> Floats:
             usual = measure(others, others + (end - start))
             values[at] += share * standardised(measure(start, end), usual=usual)[0]
     return np.asarray(1 / (1 + np.exp(-_STEEPNESS * (values - _HALF_WAY))))
-
-
-def _length_fit(lengths: Floats) -> Floats:
-    """1 for a length that suits watching, less the further away."""
-    usable = np.maximum(lengths, LENGTH_TOLERANCE)
-    off = np.log(usable / np.clip(usable, _SHORTEST_IDEAL, _LONGEST_IDEAL))
-    return np.asarray(np.exp(-((off / _LENGTH_SPREAD) ** 2) / 2))
 
 
 def refine_moments(
@@ -247,12 +236,10 @@ def refine_moments(
     refined: list[Boundaries] = []
     moved = 0
     for root, following in zip_longest(roots, roots[1:]):
-        between = (
-            refined[-1].end_time if refined else 0.0,
-            following.start_time if following else duration_seconds,
-        )
-        starts, start_worth = _near(layout.starts, root.start_time, max_shift_seconds, *between)
-        ends, end_worth = _near(layout.ends, root.end_time, max_shift_seconds, *between)
+        low = refined[-1].end_time if refined else 0.0
+        high = following.start_time if following else duration_seconds
+        starts, start_worth = _near(layout.starts, root.start_time, max_shift_seconds, low, high)
+        ends, end_worth = _near(layout.ends, root.end_time, max_shift_seconds, low, high)
         allowed = limits.met_by(ends[None, :] - starts[:, None])
         better = Boundaries(root.start_time, root.end_time)
         if allowed.any():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from typing import Any, Protocol
 
-from videomoments_dagster.language_models.questions import Outcome, Spent
+from videomoments_dagster.language_models.questions import Outcome, Question, Spent
 
 
 class TimeSpan(Protocol):
@@ -57,13 +56,29 @@ class WorkReport:
 
     @classmethod
     def of(
-        cls, outcomes: Sequence[Outcome[Any]], *, counts: Counter[str], failures: Sequence[str]
+        cls,
+        questions: Iterable[Question[Any, Any]],
+        outcomes: Sequence[Outcome[Any]],
+        *,
+        counts: Mapping[str, int],
+        only_retryable: bool = False,
     ) -> WorkReport:
-        """The report of questions to a model."""
+        """The report of questions to a model.
+
+        Args:
+            questions: What was asked.
+            outcomes: What became of each.
+            counts: As in the report.
+            only_retryable: Whether a question that asking again will not help is no failure.
+        """
         return cls(
             spent=reduce(add, (outcome.spent for outcome in outcomes), Spent()),
             counts=dict(counts),
-            failures=tuple(failures),
+            failures=tuple(
+                f"{question.label}: {outcome.failure}"
+                for question, outcome in zip(questions, outcomes, strict=True)
+                if outcome.value is None and (outcome.retryable or not only_retryable)
+            ),
             retryable=any(outcome.retryable for outcome in outcomes),
         )
 

@@ -31,7 +31,7 @@ from videomoments_dagster.moments.finding.topics import topic_starts_of_terms
 _MOST_ENDS_PER_START = 16
 _MOST_CANDIDATES = 100_000
 _FEWEST_ENDS_PER_START = 3
-_LONGEST_IN_TARGETS = 2.0
+_OFF_IDEAL = 2.0  # How many times longer or shorter than ideal a candidate is at most.
 
 _NATURAL_SHORTEST = 30.0
 _NATURAL_LONGEST = 90.0
@@ -151,9 +151,8 @@ class Ranking:
         """Starts and ends of stretches, seconds."""
         limits, ideal = self._limits, self._ideal
         starts, ends = self._layout.sentence_starts, self._layout.sentence_ends
-        longest = max(_LONGEST_IN_TARGETS * ideal.longest, 1.5 * limits.shortest)
-        longest = min(limits.longest, longest)
-        shortest = max(limits.shortest, ideal.shortest / _LONGEST_IN_TARGETS)
+        longest = min(limits.longest, max(_OFF_IDEAL * ideal.longest, 1.5 * limits.shortest))
+        shortest = max(limits.shortest, ideal.shortest / _OFF_IDEAL)
         count = len(starts)
         own = np.arange(count)
         low = np.searchsorted(ends, starts + shortest - LENGTH_TOLERANCE, side="left")
@@ -174,13 +173,11 @@ class Ranking:
 
     def _ending_at_words(self, starts: Floats) -> Floats:
         """Starts, and the best end within the limits of each, without those that have none."""
-        times, quality = self._layout.ends.times, self._layout.ends.quality
-        low = np.searchsorted(times, starts + self._limits.shortest - LENGTH_TOLERANCE, side="left")
-        high = np.searchsorted(
-            times, starts + self._limits.longest + LENGTH_TOLERANCE, side="right"
-        )
+        limits, ends = self._limits, self._layout.ends
+        low = np.searchsorted(ends.times, starts + limits.shortest - LENGTH_TOLERANCE, side="left")
+        high = np.searchsorted(ends.times, starts + limits.longest + LENGTH_TOLERANCE, side="right")
         found = [
-            (start, times[first + np.argmax(quality[first:stop])])
+            (start, ends.times[first + np.argmax(ends.quality[first:stop])])
             for start, first, stop in zip(starts, low, high, strict=True)
             if stop > first
         ]
@@ -230,7 +227,7 @@ def standardised(values: Floats, *, usual: Floats) -> Floats:
     """
     if not len(usual) or usual.std() <= _NO_DEVIATION:
         return np.zeros(len(values))
-    return np.clip((values - usual.mean()) / usual.std(), -5.0, 5.0)
+    return np.asarray(np.clip((values - usual.mean()) / usual.std(), -5.0, 5.0))
 
 
 def select_strongest(

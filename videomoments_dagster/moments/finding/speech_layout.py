@@ -218,7 +218,7 @@ class Edges:
 class SpeechLayout:
     """Where words, sentences and cutting places of a transcript lie, and what stretches of it hold.
 
-    Measures take any number of stretches at once, and at least one word in the transcript.
+    Measures take any number of stretches at once; they need at least one word in the transcript.
 
     Attributes:
         duration_seconds: Length of the video.
@@ -248,6 +248,7 @@ class SpeechLayout:
         self.word_ends = np.maximum.accumulate(ends)
         self.sentence_starts, sentence_ends = _starts_and_ends(self.sentences)
         self.sentence_ends = np.maximum.accumulate(sentence_ends)
+        self._sentence_words = np.array([s.stop - s.first for s in self.sentences])
         count = len(self.words)
         first, last, leaning = np.zeros((3, count))
         for sentence in self.sentences:
@@ -277,14 +278,12 @@ class SpeechLayout:
 
     @cached_property
     def _centrality_before(self) -> Floats:
-        lengths = [s.stop - s.first for s in self.sentences]
-        return running_sum(np.repeat(sentence_centrality(self.terms), lengths))
+        return running_sum(np.repeat(sentence_centrality(self.terms), self._sentence_words))
 
     @cached_property
     def _content_before(self) -> Floats:
-        lengths = np.array([s.stop - s.first for s in self.sentences])
-        content = np.array([len(terms) for terms in self.terms]) / lengths
-        return running_sum(np.repeat(content, lengths))
+        content = np.array([len(terms) for terms in self.terms]) / self._sentence_words
+        return running_sum(np.repeat(content, self._sentence_words))
 
     @cached_property
     def _voiced(self) -> tuple[Floats, Floats]:
@@ -315,18 +314,13 @@ class SpeechLayout:
 
     def mean_centrality(self, starts: Floats, ends: Floats) -> Floats:
         """Mean over the words of each stretch of their sentences' centrality; 0 without words."""
-        first, stop = self._word_range(starts, ends)
+        first, stop = self.word_range(starts, ends)
         total = self._centrality_before[stop] - self._centrality_before[first]
         return np.asarray(total / np.maximum(stop - first, 1))
 
-    def word_counts(self, starts: Floats, ends: Floats) -> Integers:
-        """How many words lie inside each stretch."""
-        first, stop = self._word_range(starts, ends)
-        return stop - first
-
     def content_words_per_second(self, starts: Floats, ends: Floats) -> Floats:
         """How many content words each stretch says in a second."""
-        first, stop = self._word_range(starts, ends)
+        first, stop = self.word_range(starts, ends)
         total = self._content_before[stop] - self._content_before[first]
         return np.asarray(total / np.maximum(ends - starts, LENGTH_TOLERANCE))
 
@@ -339,7 +333,8 @@ class SpeechLayout:
         """Mean quality of the places where each stretch starts and ends, 0 to 1."""
         return (self.starts.quality_at(starts) + self.ends.quality_at(ends)) / 2
 
-    def _word_range(self, starts: Floats, ends: Floats) -> tuple[Integers, Integers]:
+    def word_range(self, starts: Floats, ends: Floats) -> tuple[Integers, Integers]:
+        """Index of the first word inside each stretch, and index after the last."""
         first = np.searchsorted(self.word_starts, starts, side="left")
         return first, np.maximum(first, np.searchsorted(self.word_ends, ends, side="right"))
 

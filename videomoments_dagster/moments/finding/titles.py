@@ -88,8 +88,10 @@ def _phrases(text: str) -> Iterator[tuple[str, float, bool]]:
         phrase = _tidy(clause)
         if _readable(phrase) and len(phrase) <= TITLE_MAX_CHARACTERS and len(phrase.split()) > 2:  # noqa: PLR2004
             yield phrase, len(phrase) / len(whole), False
-    shortened = _shorten(whole)
-    if shortened:
+    # After the last whole word that leaves room for an ellipsis.
+    head = whole[:TITLE_MAX_CHARACTERS].rpartition(" ")[0]
+    if head:
+        shortened = head.rstrip(".,;:-\u2013\u2014 ") + "\u2026"
         yield shortened, len(shortened) / len(whole), True
 
 
@@ -110,13 +112,6 @@ def _tidy(text: str) -> str:
     # A capital can take two characters, as of the German sharp s: keep those letters as they are.
     capital = plain[:1].upper()
     return capital + plain[1:] if len(capital) == 1 else plain
-
-
-def _shorten(text: str) -> str:
-    """Cut after the last whole word that leaves room for an ellipsis; empty if none does."""
-    head = text[:TITLE_MAX_CHARACTERS]
-    at = head.rfind(" ")
-    return head[:at].rstrip(".,;:-\u2013\u2014 ") + "\u2026" if at > 0 else ""
 
 
 def plain_title(text: str) -> str:

@@ -168,24 +168,15 @@ def find_with_language_model(
     findings = [outcome.value for outcome in outcomes if outcome.value is not None]
     if not findings:
         raise _nothing_answered(interviewer, outcomes)
-    failures = [
-        f"{question.label}: {outcome.failure}"
-        for question, outcome in zip(questions, outcomes, strict=True)
-        if outcome.value is None
-    ]
     kept, counts = merged(
         [candidate for candidates, _ in findings for candidate in candidates],
         mender=mender,
         at_most=config.max_moments,
     )
     counts = sum((of_window for _, of_window in findings), Counter[str]()) + counts
-    return Found(
-        drafts=_drafts(kept, layout=layout),
-        why_fewer=_why_fewer(
-            counts, kept=len(kept), config=config, failed=len(failures), asked=len(questions)
-        ),
-        report=WorkReport.of(outcomes, counts=counts, failures=failures),
-    )
+    report = WorkReport.of(questions, outcomes, counts=counts)
+    why_fewer = _why_fewer(report, kept=len(kept), config=config, asked=len(questions))
+    return Found(_drafts(kept, layout=layout), why_fewer=why_fewer, report=report)
 
 
 def _questions(
@@ -195,32 +186,22 @@ def _questions(
     lines = layout.sentences
     # Whatever share a window has, the rest of its question is about as long.
     around = estimated_tokens(system) + estimated_tokens(_user_message(config, text="", share=1.0))
-    windows = transcript_windows(
-        lines,
-        tokens_at_most=room_for_speech(
-            interviewer, prompts="prompts", taken=around, at_least=_FEWEST_TOKENS
-        ),
-        overlap_seconds=(
-            _USUAL_LONGEST if config.max_moment_length is None else config.max_moment_length
-        ),
-    )
+    room = room_for_speech(interviewer, prompts="prompts", taken=around, at_least=_FEWEST_TOKENS)
+    longest = _USUAL_LONGEST if config.max_moment_length is None else config.max_moment_length
+    windows = transcript_windows(lines, tokens_at_most=room, overlap_seconds=longest)
+    read = partial(_findings, layout=layout, mender=mender)
+    shares = [(window.stop - window.first) / len(lines) for window in windows]
     return [
         Question(
             purpose="find",
             label=f"window {number} of {len(windows)}",
             system=system,
-            user=_user_message(
-                config,
-                text=window_text(lines, window),
-                share=(window.stop - window.first) / len(lines),
-            ),
+            user=_user_message(config, text=window_text(lines, window), share=share),
             answer_type=FindingAnswer,
-            interpret=partial(
-                _findings, words=WindowWords(layout, window), layout=layout, mender=mender
-            ),
+            interpret=partial(read, words=WindowWords(layout, window)),
             sampling=sampling_of(config),
         )
-        for number, window in enumerate(windows, start=1)
+        for number, (window, share) in enumerate(zip(windows, shares, strict=True), start=1)
     ]
 
 
@@ -339,23 +320,21 @@ def _drafts(candidates: Sequence[Candidate], *, layout: SpeechLayout) -> tuple[M
     )
 
 
-def _why_fewer(
-    counts: Counter[str], *, kept: int, config: GenerationConfig, failed: int, asked: int
-) -> str:
+def _why_fewer(report: WorkReport, *, kept: int, config: GenerationConfig, asked: int) -> str:
     """Why there are fewer moments than wanted, as a sentence; empty where there are enough."""
     wanted, most = max(config.min_moments or 0, 1), config.max_moments
     if kept >= wanted:
         return ""
     lost = ", ".join(
         f"{count} {reason.removeprefix(_DROPPED)}"
-        for reason, count in sorted(counts.items())
+        for reason, count in sorted(report.counts.items())
         if reason.startswith(_DROPPED)
     )
-    named = f"the model named {counts['named'] or 'none'}"
+    named = f"the model named {report.counts.get('named', 'none')}"
     reasons = [f"{named}, of which were dropped: {lost}" if lost else named]
     if most is not None and most < wanted and kept >= most:
         reasons.insert(0, f"the configuration keeps at most {max(most, 0)}")
-    if failed:
+    if failed := len(report.failures):
         windows = "window" if asked == 1 else "windows"
         reasons.append(f"{failed} of {asked} {windows} gave no usable answer")
     number = f"There are {kept} of {wanted} moments wanted" if kept else "There are no moments"

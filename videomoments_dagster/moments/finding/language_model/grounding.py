@@ -99,10 +99,8 @@ class WindowWords:
         quote = _plain(words[:10_000])
         quote = quote[-_LONGEST_QUOTE:] if at_end else quote[:_LONGEST_QUOTE]
         exists = 1 <= line <= len(self._lines)
-        if exists and quote:
-            found = self._near(line - 1, quote, at_end=at_end)
-            if found is not None:
-                return found
+        if exists and quote and (found := self._near(line - 1, quote, at_end=at_end)):
+            return found
         if quote and (not exists or len(quote) >= _TELLING):
             places = self._places(quote, range(len(self._text)), at_end=at_end)
             if len(places) == 1:
@@ -114,13 +112,11 @@ class WindowWords:
 
     def _near(self, line: int, quote: str, *, at_end: bool) -> tuple[int, Grade] | None:
         """The place of a quote in a line or around it."""
-        within = self._places(quote, self._characters(line, line), at_end=at_end)
-        if within:
+        if within := self._places(quote, self._characters(line, line), at_end=at_end):
             # Said twice in the line, a moment is rather longer than shorter.
             return (within[-1] if at_end else within[0]), Grade.EXACT
         nearby = self._characters(line - _LINES_AROUND, line + _LINES_AROUND)
-        around = self._places(quote, nearby, at_end=at_end)
-        if around:
+        if around := self._places(quote, nearby, at_end=at_end):
             return min(around, key=lambda word: abs(self._line_of(word) - line)), Grade.NEAR
         alike = self._alike(quote, nearby, at_end=at_end)
         return None if alike is None else (alike, Grade.NEAR)

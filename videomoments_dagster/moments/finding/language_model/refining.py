@@ -77,16 +77,14 @@ class _Surroundings:
     Attributes:
         root: The moment.
         words: In order; the number of one is its index plus 1.
-        beginnings: Whether the moment may begin with each.
-        endings: Whether it may end with each.
+        choosable: Indexes of those that it may begin or end with; none where it cannot do both.
         first: Index of the word that the moment begins with, or is nearest to.
         last: Index of the word that it ends with, or is nearest to.
     """
 
     root: Boundaries
     words: tuple[Word, ...]
-    beginnings: tuple[bool, ...]
-    endings: tuple[bool, ...]
+    choosable: frozenset[int]
     first: int
     last: int
 
@@ -132,7 +130,7 @@ def refine_with_language_model(
             frames=pictured,
         )
         for at, one in enumerate(around)
-        if any(one.beginnings) and any(one.endings)
+        if one.choosable
     }
     answered = interviewer.ask_all(list(questions.values())) if questions else ()
     outcomes = dict(zip(questions, answered, strict=True))
@@ -143,23 +141,20 @@ def refine_with_language_model(
         choice: Choice = "no words to choose from"
         if at in outcomes:
             choice = outcomes[at].value or "no usable answer"
+        earliest = refined[-1].end_time if refined else 0.0
+        latest = following.start_time if following else duration_seconds
         better, what = _applied(
             choice,
             one.root,
             limits=limits,
             max_shift=max_shift_seconds,
-            earliest=refined[-1].end_time if refined else 0.0,
-            latest=following.start_time if following is not None else duration_seconds,
+            between=(min(earliest, one.root.start_time), max(latest, one.root.end_time)),
         )
         counts[what] += 1
         refined.append(better)
     # A model that answers badly will do so again: only a server that fails is worth asking later.
-    failures = [
-        f"{questions[at].label}: {outcome.failure}"
-        for at, outcome in outcomes.items()
-        if outcome.retryable
-    ]
-    return Refined(tuple(refined), WorkReport.of(answered, counts=counts, failures=failures))
+    report = WorkReport.of(questions.values(), answered, counts=counts, only_retryable=True)
+    return Refined(tuple(refined), report)
 
 
 def _applied(
@@ -168,8 +163,7 @@ def _applied(
     *,
     limits: LengthLimits,
     max_shift: float,
-    earliest: float,
-    latest: float,
+    between: tuple[float, float],
 ) -> tuple[Boundaries, str]:
     """The chosen boundaries if they hold, else the parent's; and what became of them."""
     if isinstance(choice, str):
@@ -182,9 +176,7 @@ def _applied(
         "ends before it begins": end <= start,
         "beyond the allowed shift": shift > max_shift + LENGTH_TOLERANCE,
         "outside the length limits": not limits.met_by(choice.length),
-        "overlaps a neighbour": (
-            start < min(earliest, own.start_time) or end > max(latest, own.end_time)
-        ),
+        "overlaps a neighbour": start < between[0] or end > between[1],
     }
     why_not = next((reason for reason, holds in reasons.items() if holds), None)
     return (own, f"kept: {why_not}") if why_not else (choice, "moved")
@@ -196,12 +188,14 @@ def _surroundings(root: TimeSpan, words: Sequence[Word], *, max_shift: float) ->
     near = tuple(w for w in words if w.end >= start - margin and w.start <= end + margin)
     to_start = [abs(word.start - start) for word in near]
     to_end = [abs(word.end - end) for word in near]
-    reach = max_shift + LENGTH_TOLERANCE
+    beginnings, endings = (
+        {at for at, seconds in enumerate(distances) if seconds <= max_shift + LENGTH_TOLERANCE}
+        for distances in (to_start, to_end)
+    )
     return _Surroundings(
         root=Boundaries(start, end),
         words=near,
-        beginnings=tuple(seconds <= reach for seconds in to_start),
-        endings=tuple(seconds <= reach for seconds in to_end),
+        choosable=frozenset(beginnings | endings if beginnings and endings else ()),
         first=to_start.index(min(to_start)) if near else 0,
         last=to_end.index(min(to_end)) if near else 0,
     )
@@ -222,12 +216,14 @@ def _question(
     ]
     images: tuple[bytes, ...] = ()
     if frames is not None:
-        seen = _pictured(around)
+        # At the moment's edges, and at places between them.
+        places = np.linspace(around.first, max(around.last, around.first), _MOST_FRAMES)
+        seen = sorted(set(places.round().astype(int).tolist()))
         images = frames.frames([around.words[at].start for at in seen])
         # Which of them is missing is not known; without places, pictures would mislead.
         if len(images) == len(seen):
-            places = ", ".join(str(at + 1) for at in seen)
-            parts.append(f"The pictures are what is shown at the words {places}, in this order.")
+            numbers = ", ".join(str(at + 1) for at in seen)
+            parts.append(f"The pictures are what is shown at the words {numbers}, in this order.")
     task = "\n\n".join(filter(None, parts))
     room = room_for_speech(
         interviewer,
@@ -247,12 +243,6 @@ def _question(
     )
 
 
-def _pictured(around: _Surroundings) -> list[int]:
-    """Words at which a picture is shown: the moment's edges, and places between them."""
-    places = np.linspace(around.first, max(around.last, around.first), _MOST_FRAMES)
-    return sorted({round(float(place)) for place in places})
-
-
 def _shown(around: _Surroundings, *, tokens_at_most: int) -> str:
     """The words, those that may be chosen with their numbers.
 
@@ -260,14 +250,15 @@ def _shown(around: _Surroundings, *, tokens_at_most: int) -> str:
     may; an ellipsis stands for them. Of too many that may be, the furthest from the parent's edges
     go.
     """
-    choosable = [any(pair) for pair in zip(around.beginnings, around.endings, strict=True)]
     texts = [
-        f"{at + 1}:{_word(word)}" if choosable[at] else _word(word)
-        for at, word in enumerate(around.words)
+        folded(shown_text(word.text), longest=_LONGEST_WORD).replace(" ", "\u00a0")
+        for word in around.words
     ]
+    for at in around.choosable:
+        texts[at] = f"{at + 1}:{texts[at]}"
 
     def order(at: int) -> tuple[bool, int]:
-        return not choosable[at], min(abs(at - around.first), abs(at - around.last))
+        return at not in around.choosable, min(abs(at - around.first), abs(at - around.last))
 
     kept: set[int] = set()
     used = 0
@@ -282,10 +273,6 @@ def _shown(around: _Surroundings, *, tokens_at_most: int) -> str:
         for at, text in enumerate(texts)
         if at in kept or at == 0 or at - 1 in kept
     )
-
-
-def _word(word: Word) -> str:
-    return folded(shown_text(word.text), longest=_LONGEST_WORD).replace(" ", "\u00a0")
 
 
 def _chosen(answer: RefiningAnswer, *, around: _Surroundings) -> Interpreted[Choice]:

@@ -91,15 +91,9 @@ def score_with_language_model(
         SettingsRejected: If the criteria alone fill the model's context.
     """
     words = SpeechLayout(transcript, duration_seconds=duration_seconds).words
-    middles = [(word.start + word.end) / 2 for word in words]
+    said = [(word.text, (word.start + word.end) / 2) for word in words]
     texts = [
-        shown_text(
-            " ".join(
-                word.text
-                for word, middle in zip(words, middles, strict=True)
-                if span.start_time <= middle <= span.end_time
-            )
-        )
+        shown_text(" ".join(text for text, at in said if span.start_time <= at <= span.end_time))
         for span in spans
     ]
     different = [text for text in dict.fromkeys(texts) if text]
@@ -125,14 +119,11 @@ def score_with_language_model(
     ]
     outcomes = interviewer.ask_all(questions) if questions else ()
     score_of: dict[str, int | None] = {"": 0}
-    failures: list[str] = []
-    for batch, question, outcome in zip(batches, questions, outcomes, strict=True):
+    for batch, outcome in zip(batches, outcomes, strict=True):
         score_of |= zip(batch.values(), outcome.value or (None,) * len(batch), strict=True)
-        if outcome.value is None:
-            failures.append(f"{question.label}: {outcome.failure}")
     scores = tuple(score_of[text] for text in texts)
     counts = Counter("scored" if score is not None else "without a score" for score in scores)
-    return Scored(scores, WorkReport.of(outcomes, counts=counts, failures=failures))
+    return Scored(scores, WorkReport.of(questions, outcomes, counts=counts))
 
 
 def _batches(texts: Sequence[str], *, tokens_at_most: int) -> list[dict[int, str]]:
