@@ -15,7 +15,7 @@ from nltk.tokenize.texttiling import TextTilingTokenizer
 
 from topic_boundaries.readers import DividedText
 from videomoments_dagster.moments.finding.terms import STOP_WORDS
-from videomoments_dagster.moments.finding.topic_segmentation import topic_starts
+from videomoments_dagster.moments.finding.topics import topic_starts
 
 LANGUAGE = "en"
 DRAWS = 20

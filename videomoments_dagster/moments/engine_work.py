@@ -16,12 +16,12 @@ from videomoments_dagster.core.asset import MaterialisationConfig, Previous
 from videomoments_dagster.core.resources import LanguageModelsResource
 from videomoments_dagster.core.run_tags import FAILED_PARTS_KEY
 from videomoments_dagster.language_models.questions import Spent
-from videomoments_dagster.moments.finding.engines import (
+from videomoments_dagster.moments.finding.extractive import EXTRACTIVE_MODEL
+from videomoments_dagster.moments.finding.moment_engines import (
     ExtractiveEngine,
     LanguageModelEngine,
     MomentEngine,
 )
-from videomoments_dagster.moments.finding.extractive import EXTRACTIVE_MODEL
 from videomoments_dagster.moments.finding.outcomes import Scored, WorkReport
 from videomoments_dagster.moments.records import Moment, Moments
 from videomoments_dagster.moments.system import MOMENTS

@@ -1,9 +1,5 @@
 """Generation profiles: named sets of prompts and parameters, read from one validated file.
 
-Belongs here: the file's shape, its checks, and the way from a profile to `SelectedConfigs`.
-Does not belong here: which profile a run uses (`videomoments_dagster.moments.assets
-.generation_config`) or how configs are stored.
-
 A profile in `profiles.yaml`:
 
     shorts:
@@ -15,15 +11,15 @@ A profile in `profiles.yaml`:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from videomoments_dagster.base.failures import SettingsRejected
+from videomoments_dagster.base.text import folded
 from videomoments_dagster.moments.records import (
     GenerationConfig,
-    OperationType,
     Prompt,
     ScoringConfig,
     SelectedConfigs,
@@ -43,7 +39,7 @@ _PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 class _Operation(BaseModel):
     """What finding, refining and scoring have in common: a model, its prompts and its sampling."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: Annotated[str, Field(min_length=1, max_length=100)]
     user_prompt: str
@@ -51,6 +47,13 @@ class _Operation(BaseModel):
     temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
     top_k: Annotated[int, Field(ge=1, le=100_000)] | None = None
+
+    def prompt_and_sampling(self) -> dict[str, Any]:
+        """The fields of a configuration that all operations have."""
+        return {
+            "prompt": Prompt(user_prompt=self.user_prompt, system_prompt=self.system_prompt),
+            **self.model_dump(include={"model", "temperature", "top_p", "top_k"}),
+        }
 
 
 class GenerationParameters(_Operation):
@@ -63,10 +66,8 @@ class GenerationParameters(_Operation):
 
     @model_validator(mode="after")
     def _minimum_is_not_above_maximum(self) -> Self:
-        for low, high in (
-            ("min_moment_length", "max_moment_length"),
-            ("min_moments", "max_moments"),
-        ):
+        for what in ("moment_length", "moments"):
+            low, high = f"min_{what}", f"max_{what}"
             least, most = getattr(self, low), getattr(self, high)
             if least is not None and most is not None and least > most:
                 raise ValueError(f"{low} ({least:g}) is greater than {high} ({most:g})")
@@ -98,39 +99,20 @@ class Profile(BaseModel):
 
     def selected(self, name: str) -> SelectedConfigs:
         """The configurations of this profile under its name."""
-        limits = self.generation
+        limits = self.generation.model_dump(
+            include={"min_moment_length", "max_moment_length", "min_moments", "max_moments"}
+        )
         return SelectedConfigs(
             profile=name,
-            generation=_config(self.generation, "generation", limits),
-            refinement=_config(self.refinement, "refinement", limits),
-            scoring=ScoringConfig(
-                prompt=Prompt(
-                    user_prompt=self.scoring.user_prompt, system_prompt=self.scoring.system_prompt
-                ),
-                model=self.scoring.model,
-                temperature=self.scoring.temperature,
-                top_p=self.scoring.top_p,
-                top_k=self.scoring.top_k,
+            generation=GenerationConfig(
+                operation_type="generation", **self.generation.prompt_and_sampling(), **limits
             ),
+            refinement=GenerationConfig(
+                operation_type="refinement", **self.refinement.prompt_and_sampling(), **limits
+            ),
+            scoring=ScoringConfig(**self.scoring.prompt_and_sampling()),
             max_shift_seconds=self.refinement.max_shift_seconds,
         )
-
-
-def _config(
-    operation: _Operation, operation_type: OperationType, limits: GenerationParameters
-) -> GenerationConfig:
-    return GenerationConfig(
-        prompt=Prompt(user_prompt=operation.user_prompt, system_prompt=operation.system_prompt),
-        model=operation.model,
-        operation_type=operation_type,
-        temperature=operation.temperature,
-        top_p=operation.top_p,
-        top_k=operation.top_k,
-        min_moment_length=limits.min_moment_length,
-        max_moment_length=limits.max_moment_length,
-        min_moments=limits.min_moments,
-        max_moments=limits.max_moments,
-    )
 
 
 def load_profiles(path: Path | None = None) -> dict[str, Profile]:
@@ -153,9 +135,8 @@ def load_profiles(path: Path | None = None) -> dict[str, Profile]:
             remedy="Set VIDEOMOMENTS_PROFILES to a file that exists, or unset it",
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
         raise SettingsRejected(
-            f"the profiles file {path} is no valid YAML: {line}", remedy=remedy
+            f"the profiles file {path} is no valid YAML: {folded(error)}", remedy=remedy
         ) from None
     if not isinstance(document, dict) or not document:
         raise SettingsRejected(
@@ -184,10 +165,9 @@ def profile_named(name: str, profiles: dict[str, Profile]) -> SelectedConfigs:
     Raises:
         SettingsRejected: If there is none of that name; the remedy lists those that there are.
     """
-    profile = profiles.get(name)
-    if profile is None:
+    if name not in profiles:
         raise SettingsRejected(
             f"there is no generation profile '{name}'",
             remedy=f"Choose one of: {', '.join(sorted(profiles))}",
         )
-    return profile.selected(name)
+    return profiles[name].selected(name)

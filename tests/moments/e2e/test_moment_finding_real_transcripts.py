@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from moment_finding_samples import broken_promises, config, transcript_of
 
-from videomoments_dagster.moments.finding.extractive import find_moments
-from videomoments_dagster.moments.finding.refinement import refine_boundaries
-from videomoments_dagster.moments.finding.scoring import score_moments
+from videomoments_dagster.moments.finding.extractive import (
+    find_moments,
+    refine_moments,
+    score_moments,
+)
+from videomoments_dagster.moments.finding.outcomes import Boundaries
 from videomoments_dagster.speech.transcript import Segment, Transcript, Word
 
 RECORDINGS = Path(__file__).parents[3].parent / "shared/realdata/transcripts/tinyrec_dev"
@@ -46,14 +49,15 @@ def test_moments_of_a_recorded_session_keep_their_promises_and_scores_differ(pat
     assert broken_promises(spans, transcript, duration=duration, config=limits) == []
     assert len(found.drafts) >= 5
     assert found.why_fewer == ""
-    assert len(set(score_moments(found.drafts, transcript, duration_seconds=duration))) >= 3
+    scored = score_moments(found.drafts, transcript, duration_seconds=duration)
+    assert len(set(scored.scores)) >= 3
     for start, end in spans:
-        child = refine_boundaries(
-            start,
-            end,
+        [child] = refine_moments(
+            [Boundaries(start, end)],
             transcript,
             config=limits,
             max_shift_seconds=5.0,
             duration_seconds=duration,
-        )
-        assert broken_promises([child], transcript, duration=duration, config=limits) == []
+        ).boundaries
+        refined = (child.start_time, child.end_time)
+        assert broken_promises([refined], transcript, duration=duration, config=limits) == []

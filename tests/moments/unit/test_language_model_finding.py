@@ -37,7 +37,7 @@ from videomoments_dagster.moments.finding.language_model.windows import (
     window_text,
 )
 from videomoments_dagster.moments.finding.outcomes import Found
-from videomoments_dagster.moments.finding.sentences import split_sentences
+from videomoments_dagster.moments.finding.speech_layout import split_sentences
 from videomoments_dagster.moments.records import GenerationConfig, Prompt
 from videomoments_dagster.speech.transcript import Transcript, Word
 

@@ -6,10 +6,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moment_finding_samples import TOLERANCE, broken_promises, config, configs, talk, transcripts
 
-from videomoments_dagster.moments.finding.extractive import find_moments
-from videomoments_dagster.moments.finding.refinement import refine_boundaries
+from videomoments_dagster.moments.finding.extractive import find_moments, refine_moments
+from videomoments_dagster.moments.finding.outcomes import Boundaries
 from videomoments_dagster.moments.records import GenerationConfig
 from videomoments_dagster.speech.transcript import Transcript
+
+
+def refine_boundaries(
+    start: float,
+    end: float,
+    transcript: Transcript,
+    *,
+    config: GenerationConfig,
+    max_shift_seconds: float,
+    duration_seconds: float,
+) -> tuple[float, float]:
+    [refined] = refine_moments(
+        [Boundaries(start, end)],
+        transcript,
+        config=config,
+        max_shift_seconds=max_shift_seconds,
+        duration_seconds=duration_seconds,
+    ).boundaries
+    return refined.start_time, refined.end_time
 
 
 @settings(deadline=None, max_examples=300)
@@ -56,22 +75,15 @@ def test_refined_children_of_found_moments_keep_the_limits(
 ) -> None:
     transcript, duration = sample
     found = find_moments(transcript, duration_seconds=duration, config=config)
-    before = 0.0
-    refined: list[tuple[float, float]] = []
-    for at, draft in enumerate(found.drafts):
-        following = found.drafts[at + 1].start_time if at + 1 < len(found.drafts) else None
-        child = refine_boundaries(
-            draft.start_time,
-            draft.end_time,
-            transcript,
-            config=config,
-            max_shift_seconds=5.0,
-            duration_seconds=duration,
-            earliest_seconds=before,
-            latest_seconds=following,
-        )
-        refined.append(child)
-        before = child[1]
+    children = refine_moments(
+        found.drafts,
+        transcript,
+        config=config,
+        max_shift_seconds=5.0,
+        duration_seconds=duration,
+    ).boundaries
+    assert len(children) == len(found.drafts)
+    refined = [(child.start_time, child.end_time) for child in children]
     assert broken_promises(refined, transcript, duration=duration, config=config) == []
 
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moment_finding_samples import TOPICS, long_talk, spoken, talk, transcript_of, transcripts
 
-from videomoments_dagster.moments.finding.scoring import score_moments
+from videomoments_dagster.moments.finding import extractive
+from videomoments_dagster.moments.finding.outcomes import Scored
 from videomoments_dagster.speech.transcript import Transcript
 
 
@@ -14,6 +16,15 @@ from videomoments_dagster.speech.transcript import Transcript
 class Span:
     start_time: float
     end_time: float
+
+
+def score_moments(
+    spans: Sequence[Span], transcript: Transcript, *, duration_seconds: float
+) -> tuple[int, ...]:
+    scored = extractive.score_moments(spans, transcript, duration_seconds=duration_seconds)
+    scores = tuple(score for score in scored.scores if score is not None)
+    assert scored == Scored(scores)
+    return scores
 
 
 @settings(deadline=None, max_examples=150)

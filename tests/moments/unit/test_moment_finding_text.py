@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moment_finding_samples import spoken, transcript_of, transcripts
 
-from videomoments_dagster.moments.finding.centrality import sentence_centrality
-from videomoments_dagster.moments.finding.sentences import split_sentences
-from videomoments_dagster.moments.finding.terms import sentence_terms, stem
+from videomoments_dagster.moments.finding.speech_layout import split_sentences
+from videomoments_dagster.moments.finding.terms import sentence_centrality, sentence_terms, stem
 from videomoments_dagster.moments.finding.titles import title_of
 from videomoments_dagster.speech.transcript import Segment, Transcript, Word
 

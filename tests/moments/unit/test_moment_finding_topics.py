@@ -15,10 +15,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from moment_finding_samples import TOPICS
 
-from videomoments_dagster.moments.finding.topic_posterior import BoundaryChances, boundary_chances
-from videomoments_dagster.moments.finding.topic_segmentation import (
+from videomoments_dagster.moments.finding.topics import (
     _RELUCTANCE,
+    BoundaryChances,
     _least_wrong,
+    boundary_chances,
     topic_starts,
     topic_starts_of_terms,
 )

@@ -1,47 +1,67 @@
-"""The extractive engine: moments found without a model, in the words alone.
-
-Belongs here: putting sentences, topics and centrality together into moments that keep every promise
-of their configuration. Does not belong here: scores, refined boundaries and storage.
+"""The extractive engine: moments found, scored and refined without a model, in the words alone.
 
 Topics come from a Bayesian model of the text (Eisenstein and Barzilay, 2008), the weight of what
-is said from LexRank (Erkan and Radev, 2004); see `topic_segmentation` and `centrality`. The
-strongest stretches are taken first. Where that leaves room for fewer moments than are wanted and
-the material has more, the weakest give way to a packing that is proved to place as many as there
-can be; see `packing`.
+is said from LexRank (Erkan and Radev, 2004); see `topics` and `terms`. Scores and refined
+boundaries depend on a moment's start and end alone, whoever found it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import zip_longest
+
 import numpy as np
 
-from videomoments_dagster.moments.finding.candidates import (
-    TargetLengths,
-    Topics,
-    candidate_stretches,
-    measure,
+from videomoments_dagster.moments.finding.outcomes import (
+    Boundaries,
+    Found,
+    FrameSource,
+    MomentDraft,
+    Refined,
+    Scored,
+    TimeSpan,
+    WorkReport,
 )
-from videomoments_dagster.moments.finding.centrality import inverse_document_frequency
-from videomoments_dagster.moments.finding.outcomes import Found, MomentDraft
-from videomoments_dagster.moments.finding.packing import pack
-from videomoments_dagster.moments.finding.selection import Stretch, make_room, select_strongest
-from videomoments_dagster.moments.finding.speech import (
+from videomoments_dagster.moments.finding.selection import (
+    Ranking,
+    Stretch,
+    pack,
+    select_strongest,
+    standardised,
+)
+from videomoments_dagster.moments.finding.speech_layout import (
+    LENGTH_TOLERANCE,
+    Edges,
+    Floats,
     LengthLimits,
     SpeechLayout,
-    SpeechMeasures,
-    lay_out,
-    sentence_edges,
 )
-from videomoments_dagster.moments.finding.titles import title_of
-from videomoments_dagster.moments.finding.topic_segmentation import topic_starts_of_terms
-from videomoments_dagster.moments.records import GenerationConfig
+from videomoments_dagster.moments.records import GenerationConfig, ScoringConfig
 from videomoments_dagster.speech.transcript import Transcript
 
 EXTRACTIVE_MODEL = "extractive"
 
-_NATURAL_SHORTEST = 30.0
-_NATURAL_LONGEST = 90.0
-# Of the room that each wanted moment has on average, so that they all find a place.
-_SHARE_OF_ROOM = 0.8
+_CONTENT_WEIGHT = 0.55
+_BOUNDARY_WEIGHT = 0.2
+_DENSITY_WEIGHT = 0.15
+_LENGTH_WEIGHT = 0.1
+
+_CENTRALITY_SHARE = 0.65
+# A stretch this many deviations above an ordinary one of its video is half way up the scale:
+# ordinary stretches are not moments.
+_HALF_WAY = 0.7
+_STEEPNESS = 1.6
+_SPARSE_SPEECH = 0.5
+_SHORTEST_IDEAL = 15.0
+_LONGEST_IDEAL = 120.0
+_LENGTH_SPREAD = 0.8
+_MOST_COMPARED = 400
+
+# What the longest allowed shift costs, in edge quality: a sentence edge is worth going that far.
+# Where longer shifts are allowed, every `_FAR_SECONDS` cost as much again.
+_COST_OF_SHIFT = 0.4
+_FAR_SECONDS = 5.0
+_NEAREST_EDGES = 400
 
 
 def find_moments(
@@ -50,9 +70,9 @@ def find_moments(
     """Find the stretches of a video that are most worth watching.
 
     Every moment lies inside the video, starts at a word's start and ends at a word's end, and meets
-    the configured lengths to `speech.LENGTH_TOLERANCE`. There are at most `max_moments`, none
-    overlaps another, and there are fewer than `min_moments` only when no choice of stretches gives
-    more. The same words give the same moments.
+    the configured lengths to `LENGTH_TOLERANCE`. There are at most `max_moments`, none overlaps
+    another, and there are fewer than `min_moments` only when no choice of stretches gives more. The
+    same words give the same moments.
 
     Args:
         transcript: What is said.
@@ -60,105 +80,39 @@ def find_moments(
         config: Limits; its prompt and sampling parameters play no part here.
     """
     limits = LengthLimits.of(config)
-    layout = lay_out(transcript, duration_seconds=duration_seconds)
-    wanted = config.min_moments or 0
+    layout = SpeechLayout(transcript, duration_seconds=duration_seconds)
+    if not layout.words:
+        return Found(drafts=(), why_fewer="There is no speech.")
     at_most = len(layout.words) if config.max_moments is None else max(config.max_moments, 0)
-    possible = len(
-        pack(layout.starts.times, layout.ends.times, limits=limits, free=[(0.0, duration_seconds)])
-    )
+    whole = [(0.0, duration_seconds)]
+    possible = len(pack(layout.starts.times, layout.ends.times, limits=limits, free=whole))
     why_fewer = _why_fewer(layout, config=config, limits=limits, possible=possible)
     if min(possible, at_most) == 0:
         return Found(drafts=(), why_fewer=why_fewer)
-    measures = SpeechMeasures(layout, language=transcript.language)
-    needed = min(wanted, possible, at_most)
-    stretches = _stretches(
-        measures,
-        limits=limits,
-        needed=needed,
-        at_most=at_most,
-        duration_seconds=duration_seconds,
-    )
-    return Found(drafts=_drafts(stretches, measures=measures), why_fewer=why_fewer)
-
-
-def _stretches(
-    measures: SpeechMeasures,
-    *,
-    limits: LengthLimits,
-    needed: int,
-    at_most: int,
-    duration_seconds: float,
-) -> list[Stretch]:
-    """Choose stretches, strongest first: at least `needed`, at most `at_most`."""
-    layout = measures.layout
-    first_sentences = topic_starts_of_terms(measures.terms, words=len(layout.words))
-    topics = Topics(layout, first_sentences=first_sentences)
-    target = _target_lengths(layout, limits=limits, needed=needed)
-    starts, ends = candidate_stretches(layout, topics=topics, limits=limits, target=target)
-    candidates, scale = measure(starts, ends, measures=measures, topics=topics, target=target)
-    chosen = select_strongest(candidates, at_least=needed, at_most=at_most)
+    needed = min(config.min_moments or 0, possible, at_most)
+    ranking = Ranking(layout, limits=limits, needed=needed)
+    chosen = select_strongest(ranking.candidates, at_least=needed, at_most=at_most)
     # With nothing on sentence edges there is still something to find: `possible` says so.
-    missing = max(needed, 1) - len(chosen)
-    if missing <= 0:
-        return chosen
-    kept, packed = make_room(
-        chosen,
-        layout=layout,
-        limits=limits,
-        ideal_length=target.shortest,
-        needed=max(needed, 1),
-        duration_seconds=duration_seconds,
-    )
-    filling, _ = measure(
-        np.array([start for start, _ in packed]),
-        np.array([end for _, end in packed]),
-        measures=measures,
-        topics=topics,
-        target=target,
-        scale=scale if len(starts) else None,
-    )
-    count = max(needed, 1) - len(kept)
-    return kept + select_strongest(filling, at_least=count, at_most=count)
+    needed = max(needed, 1)
+    if len(chosen) < needed:
+        kept, filling = ranking.make_room(chosen, needed=needed)
+        missing = needed - len(kept)
+        chosen = kept + select_strongest(filling, at_least=missing, at_most=missing)
+    return Found(drafts=_drafts(chosen, layout=layout), why_fewer=why_fewer)
 
 
-def _target_lengths(layout: SpeechLayout, *, limits: LengthLimits, needed: int) -> TargetLengths:
-    """What a moment's length ideally is, within the limits and so that enough of them fit."""
-    spoken = float(layout.ends.times[-1] - layout.starts.times[0])
-    room = _SHARE_OF_ROOM * spoken / max(needed, 1)
-    shortest, longest = (
-        float(np.clip(min(natural, room), limits.shortest, limits.longest))
-        for natural in (_NATURAL_SHORTEST, _NATURAL_LONGEST)
-    )
-    return TargetLengths(shortest=shortest, longest=longest)
-
-
-def _drafts(stretches: list[Stretch], *, measures: SpeechMeasures) -> tuple[MomentDraft, ...]:
-    sentences = measures.layout.sentences
-    starts, ends = sentence_edges(measures.layout)
-    rarity = inverse_document_frequency(measures.terms)
+def _drafts(stretches: list[Stretch], *, layout: SpeechLayout) -> tuple[MomentDraft, ...]:
     drafts: list[MomentDraft] = []
-    for stretch in sorted(stretches, key=lambda stretch: stretch.start):
+    for start, end, strength, *_ in sorted(stretches):
         # Sentences that lie inside; else the ones that the stretch is a part of.
-        first = int(np.searchsorted(starts, stretch.start, side="left"))
-        stop = int(np.searchsorted(ends, stretch.end, side="right"))
+        first = int(np.searchsorted(layout.sentence_starts, start, side="left"))
+        stop = int(np.searchsorted(layout.sentence_ends, end, side="right"))
         if stop <= first:
-            first = max(int(np.searchsorted(starts, stretch.start, side="right")) - 1, 0)
+            first = max(int(np.searchsorted(layout.sentence_starts, start, side="right")) - 1, 0)
             stop = first + 1
-        title = title_of(
-            [sentence.text for sentence in sentences[first:stop]],
-            terms=measures.terms[first:stop],
-            rarity=rarity,
-            start_time=stretch.start,
-            taken={draft.title for draft in drafts},
-        )
-        drafts.append(
-            MomentDraft(
-                start_time=stretch.start,
-                end_time=stretch.end,
-                title=title,
-                strength=stretch.strength,
-            )
-        )
+        taken = {draft.title for draft in drafts}
+        title = layout.title(first, stop, start_time=start, taken=taken)
+        drafts.append(MomentDraft(start, end, title, strength))
     return tuple(drafts)
 
 
@@ -166,32 +120,24 @@ def _why_fewer(
     layout: SpeechLayout, *, config: GenerationConfig, limits: LengthLimits, possible: int
 ) -> str:
     wanted = max(config.min_moments or 0, 1)
-    if not layout.words:
-        return "There is no speech."
     if possible == 0:
-        return _why_none(layout, limits=limits)
+        if layout.spoken_seconds <= 0:
+            return "The speech takes no time: all words begin and end at the same instant."
+        if layout.spoken_seconds < limits.shortest:
+            return (
+                f"The speech spans only {layout.spoken_seconds:.1f} s, shorter than the minimum "
+                f"moment length of {limits.shortest:g} s."
+            )
+        return f"No stretch from a word's start to a word's end is {_allowed_lengths(limits)}."
     if config.max_moments is not None and config.max_moments < min(wanted, possible):
         return f"The configuration keeps at most {max(config.max_moments, 0)} moments."
     if possible >= wanted:
         return ""
+    moments = "moment" if possible == 1 else "moments"
     return (
-        f"The speech has room for only {possible} separate "
-        f"{'moment' if possible == 1 else 'moments'} {_allowed_lengths(limits)}, fewer than the "
-        f"{wanted} wanted."
+        f"The speech has room for only {possible} separate {moments} {_allowed_lengths(limits)}, "
+        f"fewer than the {wanted} wanted."
     )
-
-
-def _why_none(layout: SpeechLayout, *, limits: LengthLimits) -> str:
-    """Why not a single stretch of speech meets the limits."""
-    spoken = float(layout.ends.times[-1] - layout.starts.times[0])
-    if spoken <= 0:
-        return "The speech takes no time: all words begin and end at the same instant."
-    if spoken < limits.shortest:
-        return (
-            f"The speech spans only {spoken:.1f} s, shorter than the minimum moment length of "
-            f"{limits.shortest:g} s."
-        )
-    return f"No stretch from a word's start to a word's end is {_allowed_lengths(limits)}."
 
 
 def _allowed_lengths(limits: LengthLimits) -> str:
@@ -200,3 +146,119 @@ def _allowed_lengths(limits: LengthLimits) -> str:
     if not limits.shortest:
         return f"of at most {limits.longest:g} s"
     return f"between {limits.shortest:g} and {limits.longest:g} s long"
+
+
+def score_moments(
+    spans: Sequence[TimeSpan],
+    transcript: Transcript,
+    *,
+    duration_seconds: float,
+    config: ScoringConfig | None = None,  # noqa: ARG001 - criteria are for models
+) -> Scored:
+    """Score stretches of a video from 0 (dull) to 10 (best).
+
+    What is said counts most: its centrality in the whole (LexRank) and how much content it has a
+    second, against other stretches of the same length in the same video. Then whether it starts
+    and ends at sentence edges and pauses, how much of it is speech, and whether its length suits
+    watching. A stretch without words scores 0.
+
+    Args:
+        spans: The stretches; their order and number do not matter to any one score.
+        transcript: What is said.
+        duration_seconds: Length of the video.
+        config: Plays no part.
+    """
+    layout = SpeechLayout(transcript, duration_seconds=duration_seconds)
+    if not spans or not layout.words:
+        return Scored((0,) * len(spans))
+    starts, ends = np.array([(span.start_time, span.end_time) for span in spans], float).T
+    density = layout.speech_density(starts, ends)
+    lengths = np.maximum(ends - starts, LENGTH_TOLERANCE)
+    off = np.log(lengths / np.clip(lengths, _SHORTEST_IDEAL, _LONGEST_IDEAL))
+    total = (
+        _CONTENT_WEIGHT * _content(layout, starts, ends)
+        + _BOUNDARY_WEIGHT * layout.boundary_quality(starts, ends)
+        + _DENSITY_WEIGHT * np.clip((density - _SPARSE_SPEECH) / (1 - _SPARSE_SPEECH), 0.0, 1.0)
+        + _LENGTH_WEIGHT * np.exp(-((off / _LENGTH_SPREAD) ** 2) / 2)
+    )
+    first, stop = layout.word_range(starts, ends)
+    total = np.where(stop > first, total, 0.0)
+    return Scored(tuple(int(score) for score in np.floor(10 * total + 0.5)))
+
+
+def _content(layout: SpeechLayout, starts: Floats, ends: Floats) -> Floats:
+    """How much more each stretch says than others of its length, 0 to 1."""
+    places, latest = layout.sentence_starts, layout.sentence_ends
+    if len(places) > _MOST_COMPARED:
+        places = places[np.linspace(0, len(places) - 1, _MOST_COMPARED).round().astype(np.int64)]
+    values = np.zeros(len(starts))
+    for at in range(len(starts)):
+        start, end = starts[at : at + 1], ends[at : at + 1]
+        others = places[places + (end - start) <= latest[-1] + LENGTH_TOLERANCE]
+        for share, measure in (
+            (_CENTRALITY_SHARE, layout.mean_centrality),
+            (1 - _CENTRALITY_SHARE, layout.content_words_per_second),
+        ):
+            usual = measure(others, others + (end - start))
+            values[at] += share * standardised(measure(start, end), usual=usual)[0]
+    return np.asarray(1 / (1 + np.exp(-_STEEPNESS * (values - _HALF_WAY))))
+
+
+def refine_moments(
+    roots: Sequence[TimeSpan],
+    transcript: Transcript,
+    *,
+    config: GenerationConfig,
+    max_shift_seconds: float,
+    duration_seconds: float,
+    frames: FrameSource | None = None,  # noqa: ARG001 - pictures are for models
+) -> Refined:
+    """Move moments' boundaries to the best sentence edges or pauses near them.
+
+    Each result starts at a word's start and ends at a word's end, no further than
+    `max_shift_seconds` from where they were, within the video and the configured lengths, not
+    before the refined moment before it ends and not after the next root starts. Where there are no
+    such boundaries, the moment keeps its own.
+
+    Args:
+        roots: The moments, in time order.
+        transcript: What is said.
+        config: The limits of the refined moments.
+        max_shift_seconds: How far each boundary may move.
+        duration_seconds: Length of the video.
+        frames: Play no part.
+
+    Returns:
+        One pair of boundaries a moment, in the order given.
+    """
+    limits = LengthLimits.of(config)
+    layout = SpeechLayout(transcript, duration_seconds=duration_seconds)
+    refined: list[Boundaries] = []
+    moved = 0
+    for root, following in zip_longest(roots, roots[1:]):
+        low = refined[-1].end_time if refined else 0.0
+        high = following.start_time if following else duration_seconds
+        starts, start_worth = _near(layout.starts, root.start_time, max_shift_seconds, low, high)
+        ends, end_worth = _near(layout.ends, root.end_time, max_shift_seconds, low, high)
+        allowed = limits.met_by(ends[None, :] - starts[:, None])
+        better = Boundaries(root.start_time, root.end_time)
+        if allowed.any():
+            worth = np.where(allowed, start_worth[:, None] + end_worth[None, :], -np.inf)
+            best_start, best_end = np.unravel_index(int(np.argmax(worth)), worth.shape)
+            better = Boundaries(float(starts[best_start]), float(ends[best_end]))
+        moved += (better.start_time, better.end_time) != (root.start_time, root.end_time)
+        refined.append(better)
+    counts = {"moved": moved, "kept as they were": len(refined) - moved}
+    report = WorkReport(counts={what: count for what, count in counts.items() if count})
+    return Refined(tuple(refined), report=report)
+
+
+def _near(
+    edges: Edges, time: float, max_shift: float, low: float, high: float
+) -> tuple[Floats, Floats]:
+    """The edges near a time, nearest first, and what each is worth less the way to it."""
+    shift = np.abs(edges.times - time)
+    near = np.flatnonzero((shift <= max_shift) & (edges.times >= low) & (edges.times <= high))
+    near = near[np.argsort(shift[near], kind="stable")][:_NEAREST_EDGES]
+    way = shift[near] / max(min(max_shift, _FAR_SECONDS), LENGTH_TOLERANCE)
+    return edges.times[near], edges.quality[near] - _COST_OF_SHIFT * way

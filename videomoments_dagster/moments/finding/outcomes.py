@@ -1,14 +1,38 @@
-"""What engines hand back: moments, scores and boundaries, with an account of the work.
-
-Belongs here: the values that every engine shares. Does not belong here: how any of them works.
-"""
+"""What engines take and hand back: spans, moments, scores, boundaries, and what the work took."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
+from typing import Any, Protocol
 
-from videomoments_dagster.language_models.questions import Spent
+from videomoments_dagster.language_models.questions import Outcome, Question, Spent
+
+
+class TimeSpan(Protocol):
+    """Anything with a start and an end in seconds of the presented timeline."""
+
+    @property
+    def start_time(self) -> float:
+        """Where it starts, seconds."""
+
+    @property
+    def end_time(self) -> float:
+        """Where it ends, seconds."""
+
+
+class FrameSource(Protocol):
+    """Gives frames of one video."""
+
+    def frames(self, times_seconds: Sequence[float]) -> tuple[bytes, ...]:
+        """The frames shown at these presented times as JPEG files; fewer where some do not decode.
+
+        Raises:
+            MediaFailed: If the video cannot be opened.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +53,34 @@ class WorkReport:
     counts: Mapping[str, int] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
     retryable: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        questions: Iterable[Question[Any, Any]],
+        outcomes: Sequence[Outcome[Any]],
+        *,
+        counts: Mapping[str, int],
+        only_retryable: bool = False,
+    ) -> WorkReport:
+        """The report of questions to a model.
+
+        Args:
+            questions: What was asked.
+            outcomes: What became of each.
+            counts: As in the report.
+            only_retryable: Whether a question that asking again will not help is no failure.
+        """
+        return cls(
+            spent=reduce(add, (outcome.spent for outcome in outcomes), Spent()),
+            counts=dict(counts),
+            failures=tuple(
+                f"{question.label}: {outcome.failure}"
+                for question, outcome in zip(questions, outcomes, strict=True)
+                if outcome.value is None and (outcome.retryable or not only_retryable)
+            ),
+            retryable=any(outcome.retryable for outcome in outcomes),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +125,15 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Boundaries:
-    """Where a refined moment begins and ends, seconds of the presented timeline."""
+    """Where a moment begins and ends, seconds of the presented timeline."""
 
     start_time: float
     end_time: float
+
+    @property
+    def length(self) -> float:
+        """Seconds from start to end."""
+        return self.end_time - self.start_time
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,10 @@
-"""Selection: which stretches become moments.
+"""Selection: every stretch on sentence edges that could be a moment, its strength, and the choice.
 
-Belongs here: choosing among candidates without overlap, and making room where too few were chosen.
-Does not belong here: how strong a stretch is.
+The strongest stretches are taken first. Where that leaves room for fewer than are needed, the
+weakest give way to a packing. Taking the stretch that ends first, again and again, gives the
+largest number of disjoint intervals (the greedy rule for interval scheduling; J. Kleinberg and
+E. Tardos, "Algorithm Design", 2005, section 4.1). For one end, the latest start that is far enough
+away is never worse than an earlier one, so one pass over the ends suffices.
 """
 
 from __future__ import annotations
@@ -10,16 +13,42 @@ import heapq
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import chain, product
+from operator import itemgetter
+from typing import NamedTuple
 
-from videomoments_dagster.moments.finding.candidates import Candidates
-from videomoments_dagster.moments.finding.packing import Interval, free_parts, pack
-from videomoments_dagster.moments.finding.speech import (
+import numpy as np
+
+from videomoments_dagster.moments.finding.speech_layout import (
+    LENGTH_TOLERANCE,
     Floats,
+    Integers,
     LengthLimits,
     SpeechLayout,
-    sentence_edges,
 )
+from videomoments_dagster.moments.finding.topics import topic_starts_of_terms
+
+_MOST_ENDS_PER_START = 16
+_MOST_CANDIDATES = 100_000
+_FEWEST_ENDS_PER_START = 3
+_OFF_IDEAL = 2.0  # How many times longer or shorter than ideal a candidate is at most.
+
+_NATURAL_SHORTEST = 30.0
+_NATURAL_LONGEST = 90.0
+# Of the room that each wanted moment has on average, so that they all find a place.
+_SHARE_OF_ROOM = 0.8
+
+_CONTENT_WEIGHT = 0.25
+_TOPIC_WEIGHT = 0.35
+_DENSITY_WEIGHT = 0.1
+_LENGTH_WEIGHT = 0.15
+_BOUNDARY_WEIGHT = 0.15
+_SHARE_IN_TOPIC = 0.5
+_EDGE_OF_TOPIC = 0.25
+_LENGTH_SPREAD = 0.6
+_NO_DEVIATION = 1e-9
+# A topic of some minutes has one moment that is worth watching, one of an hour has many.
+_SECONDS_FOR_A_MOMENT = 150.0
 
 # What one stretch more is worth than a topic has room for, another one more beside that...
 _SAME_TOPIC_AGAIN = 0.85
@@ -27,17 +56,183 @@ _WORTH_BESIDE_BEST = 0.65
 # Shares of the ideal length that packing tries, long ones first, before the shortest allowed.
 _PACKED_SHARES = (1.0, 0.5, 0.25, 0.1)
 
+Interval = tuple[float, float]
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """A chosen stretch: start and end in seconds, strength 0 to 1."""
+
+class Stretch(NamedTuple):
+    """A stretch that could be a moment.
+
+    Attributes:
+        start: Where it starts, seconds.
+        end: Where it ends, seconds.
+        strength: How well it did, 0 to 1.
+        topic: Number of the topic that most of it belongs to.
+        topic_room: How many moments that topic is long enough for, at least 1.
+    """
 
     start: float
     end: float
     strength: float
+    topic: int
+    topic_room: float
 
 
-def select_strongest(candidates: Candidates, *, at_least: int, at_most: int) -> list[Stretch]:
+class Ranking:
+    """The strength of stretches of one transcript, against its topics and its other stretches.
+
+    Attributes:
+        candidates: The stretches that start at a sentence and meet the limits. They end at a
+            sentence's end; where none is within the limits, at the word's end that makes the best
+            place to cut.
+    """
+
+    def __init__(self, layout: SpeechLayout, *, limits: LengthLimits, needed: int) -> None:
+        """Make the candidates.
+
+        Args:
+            layout: Where words and sentences lie; at least one word.
+            limits: Allowed lengths.
+            needed: How many moments have to find room.
+        """
+        self._layout = layout
+        self._limits = limits
+        room = _SHARE_OF_ROOM * layout.spoken_seconds / max(needed, 1)
+        natural = np.minimum((_NATURAL_SHORTEST, _NATURAL_LONGEST), room)
+        self._ideal = LengthLimits(*np.clip(natural, limits.shortest, limits.longest).tolist())
+        first_sentences = topic_starts_of_terms(layout.terms, words=len(layout.words))
+        self._topic_starts = layout.sentence_starts[list(first_sentences)]
+        self._topic_ends = layout.sentence_ends[[at - 1 for at in (*first_sentences[1:], 0)]]
+        starts, ends = self._candidates()
+        self._usual_centrality = layout.mean_centrality(starts, ends)
+        self.candidates = self._measured(starts, ends)
+
+    def make_room(
+        self, chosen: Sequence[Stretch], *, needed: int
+    ) -> tuple[list[Stretch], list[Stretch]]:
+        """Keep as many of the chosen stretches as leave room for `needed` in all.
+
+        Sentence edges are tried before word edges, and stretches of the ideal length before short
+        ones.
+
+        Args:
+            chosen: Stretches that do not overlap, strongest first.
+            needed: How many stretches are needed; no more than word edges and limits allow.
+
+        Returns:
+            The stretches kept, strongest first, and those that fill the room between them.
+        """
+        layout, limits = self._layout, self._limits
+        lengths = [share * self._ideal.shortest for share in _PACKED_SHARES]
+        lengths = [length for length in lengths if limits.shortest < length <= limits.longest]
+        by_sentence = (layout.sentence_starts, layout.sentence_ends)
+        by_word = (layout.starts.times, layout.ends.times)
+
+        def packed(kept: int, edges: tuple[Floats, Floats], length: float) -> list[Interval]:
+            taken = sorted((stretch.start, stretch.end) for stretch in chosen[:kept])
+            bounds = [0.0, *chain.from_iterable(taken), layout.duration_seconds]
+            free = list(zip(bounds[::2], bounds[1::2], strict=True))
+            return pack(*edges, limits=LengthLimits(length, limits.longest), free=free)
+
+        for edges, length in product((by_sentence, by_word), (*lengths, limits.shortest)):
+            if len(packed(0, edges, length)) >= needed:
+                break
+        else:
+            return list(chosen), []
+        # Giving one up frees room for at least one: the more are kept, the fewer fit in all.
+        kept = bisect_left(
+            range(1, min(len(chosen), needed) + 1),
+            x=True,
+            key=lambda kept: kept + len(packed(kept, edges, length)) < needed,
+        )
+        starts, ends = np.array(packed(kept, edges, length), float).reshape(-1, 2).T
+        return list(chosen[:kept]), self._measured(starts, ends)
+
+    def _candidates(self) -> tuple[Floats, Floats]:
+        """Starts and ends of stretches, seconds."""
+        limits, ideal = self._limits, self._ideal
+        starts, ends = self._layout.sentence_starts, self._layout.sentence_ends
+        longest = min(limits.longest, max(_OFF_IDEAL * ideal.longest, 1.5 * limits.shortest))
+        shortest = max(limits.shortest, ideal.shortest / _OFF_IDEAL)
+        count = len(starts)
+        own = np.arange(count)
+        low = np.searchsorted(ends, starts + shortest - LENGTH_TOLERANCE, side="left")
+        low = np.maximum(low, own)
+        high = np.searchsorted(ends, starts + longest + LENGTH_TOLERANCE, side="right")
+        columns = max(_FEWEST_ENDS_PER_START, min(_MOST_ENDS_PER_START, _MOST_CANDIDATES // count))
+        steps = np.linspace(0.0, 1.0, columns)[None, :] * np.maximum(high - low - 1, 0)[:, None]
+        spread = low[:, None] + np.round(steps).astype(np.int64)
+        topic = np.searchsorted(self._topic_starts, starts, side="right") - 1
+        topic_end = np.searchsorted(ends, self._topic_ends[topic], side="left")
+        chosen = np.column_stack((spread, np.clip(topic_end, low, np.maximum(high - 1, low))))
+        at_start, at_end = np.divmod(np.unique((own[:, None] * count + chosen)[high > low]), count)
+        more_starts, more_ends = self._ending_at_words(starts[high <= low])
+        all_starts = np.concatenate((starts[at_start], more_starts))
+        all_ends = np.concatenate((ends[at_end], more_ends))
+        meets = limits.met_by(all_ends - all_starts)
+        return all_starts[meets], all_ends[meets]
+
+    def _ending_at_words(self, starts: Floats) -> Floats:
+        """Starts, and the best end within the limits of each, without those that have none."""
+        limits, ends = self._limits, self._layout.ends
+        low = np.searchsorted(ends.times, starts + limits.shortest - LENGTH_TOLERANCE, side="left")
+        high = np.searchsorted(ends.times, starts + limits.longest + LENGTH_TOLERANCE, side="right")
+        found = [
+            (start, ends.times[first + np.argmax(ends.quality[first:stop])])
+            for start, first, stop in zip(starts, low, high, strict=True)
+            if stop > first
+        ]
+        return np.array(found, float).reshape(-1, 2).T
+
+    def _measured(self, starts: Floats, ends: Floats) -> list[Stretch]:
+        """Give stretches their strength."""
+        layout = self._layout
+        centrality = layout.mean_centrality(starts, ends)
+        usual = self._usual_centrality if len(self._usual_centrality) else centrality
+        content = 1 / (1 + np.exp(-standardised(centrality, usual=usual)))
+        topic, share = self._main_topic(starts, ends)
+        topic_start, topic_end = self._topic_starts[topic], self._topic_ends[topic]
+        whole = (starts == topic_start) * 1.0 + (ends == topic_end)
+        wished = np.clip(topic_end - topic_start, self._ideal.shortest, self._ideal.longest)
+        length = np.maximum(ends - starts, LENGTH_TOLERANCE)
+        off = np.log(length / np.maximum(wished, LENGTH_TOLERANCE))
+        strength = (
+            _CONTENT_WEIGHT * content
+            + _TOPIC_WEIGHT * (_SHARE_IN_TOPIC * share + _EDGE_OF_TOPIC * whole)
+            + _DENSITY_WEIGHT * layout.speech_density(starts, ends)
+            + _LENGTH_WEIGHT * np.exp(-((off / _LENGTH_SPREAD) ** 2) / 2)
+            + _BOUNDARY_WEIGHT * layout.boundary_quality(starts, ends)
+        )
+        room = np.maximum((topic_end - topic_start) / _SECONDS_FOR_A_MOMENT, 1.0)
+        columns = (starts, ends, strength, topic, room)
+        return [Stretch(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+    def _main_topic(self, starts: Floats, ends: Floats) -> tuple[Integers, Floats]:
+        """The topic that most of each stretch belongs to, and the share that it makes up."""
+        first = np.maximum(np.searchsorted(self._topic_starts, starts, side="right") - 1, 0)
+        last = np.maximum(np.searchsorted(self._topic_starts, ends, side="left") - 1, first)
+        in_first = np.minimum(ends, self._topic_ends[first]) - starts
+        in_last = ends - np.maximum(starts, self._topic_starts[last])
+        between = np.where(last - first > 1, ends - starts - in_first - in_last, 0.0)
+        in_middle = between / np.maximum(last - first - 1, 1)
+        parts = np.stack((in_first, in_last, in_middle))
+        topic = np.choose(np.argmax(parts, axis=0), (first, last, np.minimum(first + 1, last)))
+        length = np.maximum(ends - starts, LENGTH_TOLERANCE)
+        return topic, np.clip(parts.max(axis=0) / length, 0.0, 1.0)
+
+
+def standardised(values: Floats, *, usual: Floats) -> Floats:
+    """How many deviations above the mean of usual values, held between -5 and 5.
+
+    0 where no value is usual, or all usual values are equal.
+    """
+    if not len(usual) or usual.std() <= _NO_DEVIATION:
+        return np.zeros(len(values))
+    return np.asarray(np.clip((values - usual.mean()) / usual.std(), -5.0, 5.0))
+
+
+def select_strongest(
+    candidates: Sequence[Stretch], *, at_least: int, at_most: int
+) -> list[Stretch]:
     """Take the strongest candidates that do not overlap, one topic after another if possible.
 
     Once `at_least` are taken, those much weaker than the best are left out.
@@ -45,83 +240,59 @@ def select_strongest(candidates: Candidates, *, at_least: int, at_most: int) -> 
     Returns:
         Stretches in the order of their strength.
     """
-    starts, ends = candidates.starts.tolist(), candidates.ends.tolist()
-    strength, topic = candidates.strength.tolist(), candidates.topic.tolist()
-    room = candidates.topic_room.tolist()
     taken: list[Stretch] = []
-    taken_starts: list[float] = []
-    taken_ends: list[float] = []
+    places: list[Interval] = []
     from_topic: Counter[int] = Counter()
     # Ties go to the earlier and then the shorter stretch: the order of the tuples.
-    waiting = [(-strength[at], starts[at], ends[at], at) for at in range(len(starts))]
+    waiting = [(-one.strength, one.start, one.end, at) for at, one in enumerate(candidates)]
     heapq.heapify(waiting)
     while waiting and len(taken) < at_most:
         negative, start, end, at = heapq.heappop(waiting)
-        position = bisect_left(taken_starts, end)
-        if position and taken_ends[position - 1] > start:
+        position = bisect_left(places, end, key=itemgetter(0))
+        if position and places[position - 1][1] > start:
             continue
-        beyond = max(from_topic[topic[at]] + 1 - room[at], 0.0)
-        worth = strength[at] * _SAME_TOPIC_AGAIN**beyond
+        stretch = candidates[at]
+        beyond = max(from_topic[stretch.topic] + 1 - stretch.topic_room, 0.0)
+        worth = stretch.strength * _SAME_TOPIC_AGAIN**beyond
         if worth < -negative:
             heapq.heappush(waiting, (-worth, start, end, at))
             continue
         if len(taken) >= at_least and taken and worth < _WORTH_BESIDE_BEST * taken[0].strength:
             break
-        taken.append(Stretch(start=start, end=end, strength=strength[at]))
-        taken_starts.insert(position, start)
-        taken_ends.insert(position, end)
-        from_topic[topic[at]] += 1
+        taken.append(stretch)
+        places.insert(position, (start, end))
+        from_topic[stretch.topic] += 1
     return taken
 
 
-def make_room(
-    chosen: Sequence[Stretch],
-    *,
-    layout: SpeechLayout,
-    limits: LengthLimits,
-    ideal_length: float,
-    needed: int,
-    duration_seconds: float,
-) -> tuple[list[Stretch], list[Interval]]:
-    """Keep as many of the chosen stretches as leave room for `needed` in all.
-
-    Sentence edges are tried before word edges, and stretches of the ideal length before short ones.
+def pack(
+    starts: Floats, ends: Floats, *, limits: LengthLimits, free: Sequence[Interval]
+) -> list[Interval]:
+    """Place as many disjoint stretches as possible into the free parts of a time line.
 
     Args:
-        chosen: Stretches that do not overlap, strongest first.
-        layout: Cutting places.
+        starts: Times at which a stretch may start, ascending.
+        ends: Times at which a stretch may end, ascending.
         limits: Allowed lengths.
-        ideal_length: The length that stretches ideally have, seconds.
-        needed: How many stretches are needed; no more than word edges and limits allow.
-        duration_seconds: Length of the video.
+        free: Disjoint parts in which stretches may lie, in time order.
 
     Returns:
-        The stretches kept, strongest first, and those that fill the room between them.
+        The stretches in time order; they may touch but not overlap.
     """
-    lengths = [share * ideal_length for share in _PACKED_SHARES]
-    lengths = [length for length in lengths if limits.shortest < length <= limits.longest]
-    by_sentence = sentence_edges(layout)
-    by_word = (layout.starts.times, layout.ends.times)
-
-    def packed(kept: int, edges: tuple[Floats, Floats], length: float) -> list[Interval]:
-        taken = [(stretch.start, stretch.end) for stretch in chosen[:kept]]
-        return pack(
-            *edges,
-            limits=LengthLimits(shortest=length, longest=limits.longest),
-            free=free_parts(taken, low=0.0, high=duration_seconds),
-        )
-
-    for edges in (by_sentence, by_word):
-        for length in (*lengths, limits.shortest):
-            if len(packed(0, edges, length)) < needed:
-                continue
-            # Giving one up frees room for at least one: the more are kept, the fewer fit in all.
-            low, high = 0, min(len(chosen), needed)
-            while low < high:
-                middle = (low + high + 1) // 2
-                if middle + len(packed(middle, edges, length)) >= needed:
-                    low = middle
-                else:
-                    high = middle - 1
-            return list(chosen[:low]), packed(low, edges, length)
-    return list(chosen), []
+    far_enough = np.searchsorted(starts, ends - limits.shortest + LENGTH_TOLERANCE, side="right")
+    latest = np.minimum(far_enough, np.searchsorted(starts, ends, side="left"))
+    latest_start = starts[np.maximum(latest - 1, 0)]
+    usable = (latest > 0) & (ends - latest_start <= limits.longest + LENGTH_TOLERANCE)
+    candidate_starts, candidate_ends = latest_start[usable], ends[usable]
+    placed: list[Interval] = []
+    for low, high in free:
+        first = np.searchsorted(candidate_ends, low, side="left")
+        stop = np.searchsorted(candidate_ends, high, side="right")
+        position = low
+        for start, end in zip(
+            candidate_starts[first:stop].tolist(), candidate_ends[first:stop].tolist(), strict=True
+        ):
+            if start >= position:
+                placed.append((start, end))
+                position = end
+    return placed

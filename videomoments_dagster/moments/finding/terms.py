@@ -1,7 +1,10 @@
-"""Index terms: what a spoken word counts as when texts are compared.
+"""Index terms, what a spoken word counts as when texts are compared, and how much each tells.
 
-Belongs here: normalising, stop words and light stemming. Does not belong here: anything that
-looks at more than one word's neighbourhood, or at times.
+The centrality of sentences is continuous LexRank: G. Erkan and D. R. Radev, "LexRank: Graph-based
+Lexical Centrality as Salience in Text Summarization", Journal of Artificial Intelligence Research
+22, 2004. The similarity of two sentences is the cosine of their tf-idf vectors, so the similarity
+matrix is `X X^T` for the sparse matrix `X` of unit rows. It is never built: each step of the power
+iteration multiplies by `X^T` and then by `X`, which keeps time and memory linear in the words.
 """
 
 from __future__ import annotations
@@ -9,6 +12,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
 
 _TOKEN = re.compile(r"\w+(?:['\u2019]\w+)*")
 # Chinese and Japanese write no spaces: overlapping pairs of characters stand in for words there.
@@ -19,6 +26,9 @@ _SHORTEST_STEM = 3
 _LONGEST_UNNAMED_FUNCTION_WORD = 3
 _COMMON_SHARE_OF_SENTENCES = 1 / 7
 _FEWEST_SENTENCES_FOR_COMMON = 20
+_JUMP = 0.15  # Probability of going on anywhere instead of to a similar sentence.
+_TOLERANCE = 1e-8
+_MOST_STEPS = 200
 
 _STOP_WORD_LIST = """
 a able about above absolutely across actually after again against ago ah ahead ain all almost
@@ -50,6 +60,7 @@ whoever whole whom whose why will with within without won wont would wouldn woul
 yet you youre your yours yourself yourselves yup
 """
 STOP_WORDS = frozenset(_STOP_WORD_LIST.split())
+_SUFFIXES = {"ization": "iz", "ation": "at", "ness": "", "ment": "", "ly": ""}
 
 
 def stem(word: str) -> str:
@@ -67,13 +78,7 @@ def stem(word: str) -> str:
         if rest != base and len(rest) >= _SHORTEST_STEM and _VOWEL.search(rest):
             base = rest[:-1] if rest[-1] == rest[-2] and rest[-1] not in "lsz" else rest
             break
-    for ending, kept in (
-        ("ization", "iz"),
-        ("ation", "at"),
-        ("ness", ""),
-        ("ment", ""),
-        ("ly", ""),
-    ):
+    for ending, kept in _SUFFIXES.items():
         rest = base.removesuffix(ending)
         if rest != base and len(rest) >= _SHORTEST_STEM + 1:
             base = rest + kept
@@ -107,12 +112,11 @@ def tokens(text: str) -> list[str]:
     return found
 
 
-def _english_term(token: str) -> str | None:
-    """The term of one token, or None for a stop word."""
+def _english_term(token: str) -> str:
+    """The term of one token; empty for a stop word."""
     head = token.split("'", 1)[0]
-    if token.replace("'", "") in STOP_WORDS or head in STOP_WORDS or len(head) < 2:  # noqa: PLR2004
-        return None
-    return stem(head)
+    known = token.replace("'", "") in STOP_WORDS or head in STOP_WORDS
+    return "" if known or len(head) < 2 else stem(head)  # noqa: PLR2004 - a letter says nothing
 
 
 def sentence_terms(texts: Sequence[str], *, language: str) -> list[list[str]]:
@@ -130,24 +134,61 @@ def sentence_terms(texts: Sequence[str], *, language: str) -> list[list[str]]:
     """
     split = [tokens(text) for text in texts]
     if language[:2].lower() in ("", "en"):
-        known: dict[str, str | None] = {}
-        for token in {token for sentence in split for token in sentence}:
-            known[token] = _english_term(token)
-        return [
-            [term for token in sentence if (term := known[token]) is not None] for sentence in split
-        ]
-    spoken_in = Counter(token for sentence in split for token in set(sentence))
-    most = (
-        len(split) * _COMMON_SHARE_OF_SENTENCES
-        if len(split) >= _FEWEST_SENTENCES_FOR_COMMON
-        else len(split)
+        known = {token: _english_term(token) for token in set(chain.from_iterable(split))}
+        return [[term for token in sentence if (term := known[token])] for sentence in split]
+    spoken_in = Counter(chain.from_iterable(map(set, split)))
+    most = len(split) * (
+        _COMMON_SHARE_OF_SENTENCES if len(split) >= _FEWEST_SENTENCES_FOR_COMMON else 1
     )
-    return [
-        [
-            token
-            for token in sentence
-            if spoken_in[token] <= most
-            and (len(token) > _LONGEST_UNNAMED_FUNCTION_WORD or not token.isascii())
-        ]
-        for sentence in split
+
+    def tells(token: str) -> bool:
+        long = len(token) > _LONGEST_UNNAMED_FUNCTION_WORD or not token.isascii()
+        return long and spoken_in[token] <= most
+
+    return [list(filter(tells, sentence)) for sentence in split]
+
+
+def inverse_document_frequency(sentences: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Give `log(1 + N / n)` for each term that occurs in `n` of `N` sentences."""
+    spoken_in = Counter(term for terms in sentences for term in dict.fromkeys(terms))
+    return {term: float(np.log1p(len(sentences) / n)) for term, n in spoken_in.items()}
+
+
+def sentence_centrality(sentences: Sequence[Sequence[str]]) -> npt.NDArray[np.float64]:
+    """Rank sentences by continuous LexRank.
+
+    Args:
+        sentences: The index terms of each sentence.
+
+    Returns:
+        One value a sentence, with mean 1 over the sentences that have terms; 0 for those that
+        have none.
+    """
+    count = len(sentences)
+    rarity = inverse_document_frequency(sentences)
+    column = {term: at for at, term in enumerate(rarity)}
+    entries = [
+        (row, column[term], frequency * rarity[term])
+        for row, terms in enumerate(sentences)
+        for term, frequency in Counter(terms).items()
     ]
+    if not entries:
+        return np.zeros(count)
+    row_of, column_of, value = map(np.array, zip(*entries, strict=True))
+    value = value / np.sqrt(np.bincount(row_of, weights=value**2, minlength=count))[row_of]
+
+    def similarity_times(vector: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        by_term = np.bincount(column_of, weights=value * vector[row_of], minlength=len(column))
+        totals = np.bincount(row_of, weights=value * by_term[column_of], minlength=count)
+        return np.asarray(totals, dtype=np.float64)
+
+    present = np.bincount(row_of, minlength=count) > 0
+    degree = np.where(present, similarity_times(np.ones(count)), 1.0)
+    start = present / present.sum()
+    rank = start
+    for _ in range(_MOST_STEPS):
+        before = rank
+        rank = _JUMP * start + (1 - _JUMP) * similarity_times(before / degree)
+        if np.abs(rank - before).sum() < _TOLERANCE:
+            break
+    return np.asarray(rank * present.sum(), dtype=np.float64)

@@ -1,19 +1,21 @@
-"""Titles: one readable line for a stretch of speech, in its own words.
-
-Belongs here: choosing and tidying a phrase. Does not belong here: finding the stretch.
-"""
+"""Titles: one readable line for a stretch of speech, in its own words or in a model's."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain
+
+from videomoments_dagster.base.text import clock, folded
 
 TITLE_MAX_CHARACTERS = 80
+_MODEL_TITLE_MAX_CHARACTERS = 120
 _LONGEST_FROM_OUTSIDE = 5_000
 
 _MARKUP = re.compile(r"<[^<>]*>|\[[^\[\]]*\]|\{[^{}]*\}|&[a-z]+;")
 _STRAY_MARKS = re.compile(r"[<>\[\]{}*_#`~|\\^\x00-\x1f\x7f]+")
+_MARKS = ".,;:-\u2013\u2014\u2026"
 _SPACE_BEFORE_MARK = re.compile(r"\s+([.,;:?!])")
 _CLAUSE_END = re.compile(r"(?<=[,;:\u2014])\s+")
 _FILLER = re.compile(
@@ -51,10 +53,8 @@ def title_of(
     Returns:
         At most `TITLE_MAX_CHARACTERS` characters, whole words, no markup.
     """
-    weight = {
-        term: count * rarity.get(term, 0.0)
-        for term, count in Counter(term for sentence in terms for term in sentence).items()
-    }
+    uses = Counter(chain.from_iterable(terms))
+    weight = {term: count * rarity[term] for term, count in uses.items()}
     best, best_value = "", 0.0
     for at, (text, sentence) in enumerate(zip(texts, terms, strict=True)):
         # Not a set: its order, and so the rounding of the sum, differs from process to process.
@@ -72,10 +72,8 @@ def title_of(
             value *= _TAKEN_PENALTY if phrase in taken else 1.0
             if value > best_value:
                 best, best_value = phrase, value
-    if best:
-        return best
     readable = (phrase for text in texts for phrase, _, _ in _phrases(text))
-    return next(readable, f"Moment at {_clock(start_time)}")
+    return best or next(readable, f"Moment at {clock(start_time)}")
 
 
 def _phrases(text: str) -> Iterator[tuple[str, float, bool]]:
@@ -90,8 +88,10 @@ def _phrases(text: str) -> Iterator[tuple[str, float, bool]]:
         phrase = _tidy(clause)
         if _readable(phrase) and len(phrase) <= TITLE_MAX_CHARACTERS and len(phrase.split()) > 2:  # noqa: PLR2004
             yield phrase, len(phrase) / len(whole), False
-    shortened = _shorten(whole)
-    if shortened:
+    # After the last whole word that leaves room for an ellipsis.
+    head = whole[:TITLE_MAX_CHARACTERS].rpartition(" ")[0]
+    if head:
+        shortened = head.rstrip(".,;:-\u2013\u2014 ") + "\u2026"
         yield shortened, len(shortened) / len(whole), True
 
 
@@ -102,47 +102,26 @@ def _readable(text: str) -> bool:
 def _tidy(text: str) -> str:
     """Remove markup, fillers at the front and punctuation at the end; capitalise."""
     plain = _STRAY_MARKS.sub(" ", _MARKUP.sub(" ", text))
-    plain = " ".join("".join(c for c in plain if c.isprintable()).split())
-    plain = _SPACE_BEFORE_MARK.sub(r"\1", plain).lstrip(".,;:-\u2013\u2014\u2026?! ")
+    plain = folded("".join(filter(str.isprintable, plain)))
+    plain = _SPACE_BEFORE_MARK.sub(r"\1", plain).lstrip(_MARKS + "?! ")
     while (filler := _FILLER.match(plain)) and plain[filler.end() :].strip():
-        plain = plain[filler.end() :].lstrip(".,;:-\u2013\u2014\u2026?! ")
-    plain = plain.rstrip(".,;:-\u2013\u2014\u2026 ")
+        plain = plain[filler.end() :].lstrip(_MARKS + "?! ")
+    plain = plain.rstrip(_MARKS + " ")
     if plain.count('"') % 2:
-        plain = " ".join(plain.replace('"', " ").split())
+        plain = folded(plain.replace('"', " "))
     # A capital can take two characters, as of the German sharp s: keep those letters as they are.
     capital = plain[:1].upper()
     return capital + plain[1:] if len(capital) == 1 else plain
 
 
-def _shorten(text: str) -> str:
-    """Cut after the last whole word that leaves room for an ellipsis; empty if none does."""
-    head = text[:TITLE_MAX_CHARACTERS]
-    at = head.rfind(" ")
-    return head[:at].rstrip(".,;:-\u2013\u2014 ") + "\u2026" if at > 0 else ""
+def plain_title(text: str) -> str:
+    """A model's title as a plain line of at most 120 characters: no markup, no control characters.
 
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def plain_title(text: str, *, at_most: int) -> str:
-    """A title that came from outside as one plain line: no markup, no control characters.
-
-    Args:
-        text: The title.
-        at_most: Most characters; a longer one is cut at a word and ends with an ellipsis.
-
-    Returns:
-        The line; empty if nothing readable is left.
+    A longer one is cut at a word and ends with an ellipsis; empty if nothing readable is left.
     """
-    printable = "".join(
-        character if character.isprintable() else " " for character in text[:_LONGEST_FROM_OUTSIDE]
-    )
-    line = " ".join(_STRAY_MARKS.sub(" ", _MARKUP.sub(" ", printable)).split())
-    line = line.strip("\"'\u201c\u201d ")
-    if len(line) > at_most:
-        cut = line[: at_most - 1]
-        line = (cut.rsplit(" ", 1)[0] if " " in cut else cut).rstrip(" ,;:-") + "\u2026"
-    return line if any(character.isalnum() for character in line) else ""
+    printable = "".join(c if c.isprintable() else " " for c in text[:_LONGEST_FROM_OUTSIDE])
+    line = folded(_STRAY_MARKS.sub(" ", _MARKUP.sub(" ", printable))).strip("\"'\u201c\u201d ")
+    if len(line) > _MODEL_TITLE_MAX_CHARACTERS:
+        cut = line[: _MODEL_TITLE_MAX_CHARACTERS - 1].rsplit(" ", 1)[0]
+        line = cut.rstrip(" ,;:-") + "\u2026"
+    return line if _readable(line) else ""

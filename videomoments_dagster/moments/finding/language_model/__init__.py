@@ -1,6 +1,5 @@
-"""The `llm` engine: moments found, scored and refined by a language model, never timed by it.
+"""Moments found, scored and refined by a language model, which never gives a time.
 
-Belongs here: what a model is asked, and how its answers become word edges: windows, line ids,
-grounding, mending, merging. Does not belong here: HTTP and retries (`language_models`), storage.
-No Dagster, no SQL, no network.
+A model names line ids, quotes and word ids; code turns them into word edges. No network here:
+`language_models` asks.
 """

@@ -1,8 +1,5 @@
 """Grounding: from the lines and quotes that a model names to words, whose times are known.
 
-Belongs here: finding quotes in a window, and how surely they were found. Does not belong here:
-limits of length (`mending`), or choosing between moments (`merging`).
-
 Models are good at copying words and bad at copying numbers: the quote decides, near the line that
 was named, and the line decides where the quote is nowhere to be found. Words are compared without
 case, punctuation and spaces, character by character, so that scripts without spaces work alike.
@@ -12,16 +9,17 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from difflib import SequenceMatcher
 from enum import IntEnum
 from itertools import accumulate
+from operator import itemgetter
 
-from videomoments_dagster.moments.finding.language_model.answers import NamedMoment
+from pydantic import BaseModel, Field
+
+from videomoments_dagster.moments.finding.language_model.question_parts import Id, Rating, Text
 from videomoments_dagster.moments.finding.language_model.windows import Window
-from videomoments_dagster.moments.finding.sentences import Sentence
-from videomoments_dagster.speech.transcript import Word
+from videomoments_dagster.moments.finding.speech_layout import SpeechLayout
 
 _LINES_AROUND = 3
 _ALIKE = 0.75
@@ -29,6 +27,17 @@ _LONGEST_QUOTE = 80
 """Characters of a quote that count: the first of first words, the last of last words."""
 _TELLING = 12
 """Characters from which on a quote that occurs once in a window says where it is by itself."""
+
+
+class NamedMoment(BaseModel):
+    """A moment as a model names it."""
+
+    first_line: Id = Field(description="Id of the line in which the moment begins")
+    last_line: Id = Field(description="Id of the line in which it ends")
+    first_words: Text = Field(default="", description="Its first words, exactly as in the line")
+    last_words: Text = Field(default="", description="Its last words, exactly as in the line")
+    title: Text = Field(default="", description="One line that says what is in it")
+    rating: Rating = Field(default=0.0, description="How good it is, 0 to 10")
 
 
 class Grade(IntEnum):
@@ -39,60 +48,41 @@ class Grade(IntEnum):
     LINE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Grounded:
-    """Words from `first` to `last`, both included, and the grade of the less sure end."""
-
-    first: int
-    last: int
-    grade: Grade
-
-
 class Ungrounded(Exception):
     """A moment that is nowhere in the window; says why in a few words."""
 
 
-def plain(text: str) -> str:
+def _plain(text: str) -> str:
     """A text as it is compared: compatible forms unified, no case, only letters and digits."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(character for character in folded if character.isalnum())
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
 
 
 class WindowWords:
     """The words of a window as one string of characters, and the way back to the words."""
 
-    def __init__(self, words: Sequence[Word], lines: Sequence[Sentence], window: Window) -> None:
+    def __init__(self, layout: SpeechLayout, window: Window) -> None:
         """Prepare to look for quotes.
 
         Args:
-            words: All words of the transcript, in order.
-            lines: All sentences of it.
+            layout: All words and sentences of the transcript.
             window: The window to look in.
         """
-        self._lines = [(line.first, line.stop) for line in lines[window.first : window.stop]]
-        self._first_word = self._lines[0][0]
-        texts = [plain(words[at].text) for at in range(self._first_word, self._lines[-1][1])]
+        lines = layout.sentences[window.first : window.stop]
+        self._lines = [(line.first, line.stop) for line in lines]
+        self._first_word = lines[0].first
+        texts = [_plain(word.text) for word in layout.words[lines[0].first : lines[-1].stop]]
         self._text = "".join(texts)
-        self._starts = [0, *accumulate(len(text) for text in texts)]
+        self._starts = [0, *accumulate(map(len, texts))]
         # Words without a letter or digit take no room; no quote begins or ends at them.
-        self._begins = {
-            at: number
-            for number, (at, text) in enumerate(zip(self._starts, texts, strict=False))
-            if text
-        }
-        self._ends = {
-            at + len(text): number
-            for number, (at, text) in enumerate(zip(self._starts, texts, strict=False))
-            if text
-        }
+        spelled = [at for at, text in enumerate(texts) if text]
+        self._begins = {self._starts[at]: at for at in spelled}
+        self._ends = {self._starts[at + 1]: at for at in spelled}
 
-    @property
-    def lines(self) -> int:
-        """How many lines there are."""
-        return len(self._lines)
-
-    def ground(self, named: NamedMoment) -> Grounded:
+    def ground(self, named: NamedMoment) -> tuple[int, int, Grade]:
         """Find the words of a moment.
+
+        Returns:
+            Its first and its last word, and the grade of the less sure end.
 
         Raises:
             Ungrounded: If an end of it is neither where it was said to be nor quoted from
@@ -102,23 +92,17 @@ class WindowWords:
         last, last_grade = self._boundary(named.last_line, named.last_words, at_end=True)
         if last < first:
             raise Ungrounded("it ends before it begins")
-        return Grounded(
-            first=self._first_word + first,
-            last=self._first_word + last,
-            grade=max(first_grade, last_grade),
-        )
+        return self._first_word + first, self._first_word + last, max(first_grade, last_grade)
 
     def _boundary(self, line: int, words: str, *, at_end: bool) -> tuple[int, Grade]:
         """The first (or last) word of a moment, counted from the window's first."""
-        quote = plain(words[:10_000])
+        quote = _plain(words[:10_000])
         quote = quote[-_LONGEST_QUOTE:] if at_end else quote[:_LONGEST_QUOTE]
         exists = 1 <= line <= len(self._lines)
-        if exists and quote:
-            found = self._near(line - 1, quote, at_end=at_end)
-            if found is not None:
-                return found
+        if exists and quote and (found := self._near(line - 1, quote, at_end=at_end)):
+            return found
         if quote and (not exists or len(quote) >= _TELLING):
-            places = self._places(quote, 0, len(self._text), at_end=at_end)
+            places = self._places(quote, range(len(self._text)), at_end=at_end)
             if len(places) == 1:
                 return places[0], Grade.NEAR
         if not exists:
@@ -128,57 +112,49 @@ class WindowWords:
 
     def _near(self, line: int, quote: str, *, at_end: bool) -> tuple[int, Grade] | None:
         """The place of a quote in a line or around it."""
-        low, high = self._characters(line, line)
-        within = self._places(quote, low, high, at_end=at_end)
-        if within:
+        if within := self._places(quote, self._characters(line, line), at_end=at_end):
             # Said twice in the line, a moment is rather longer than shorter.
             return (within[-1] if at_end else within[0]), Grade.EXACT
-        low, high = self._characters(line - _LINES_AROUND, line + _LINES_AROUND)
-        around = self._places(quote, low, high, at_end=at_end)
-        if around:
+        nearby = self._characters(line - _LINES_AROUND, line + _LINES_AROUND)
+        if around := self._places(quote, nearby, at_end=at_end):
             return min(around, key=lambda word: abs(self._line_of(word) - line)), Grade.NEAR
-        alike = self._alike(quote, low, high, at_end=at_end)
+        alike = self._alike(quote, nearby, at_end=at_end)
         return None if alike is None else (alike, Grade.NEAR)
 
-    def _characters(self, first_line: int, last_line: int) -> tuple[int, int]:
-        """From where to where some lines go in the string of characters."""
+    def _characters(self, first_line: int, last_line: int) -> range:
+        """Where some lines are in the string of characters."""
         first = self._lines[max(first_line, 0)][0] - self._first_word
         stop = self._lines[min(last_line, len(self._lines) - 1)][1] - self._first_word
-        return self._starts[first], self._starts[stop]
+        return range(self._starts[first], self._starts[stop])
 
     def _line_of(self, word: int) -> int:
-        return bisect_right(self._lines, (self._first_word + word, len(self._starts) * 2)) - 1
+        return bisect_right(self._lines, self._first_word + word, key=itemgetter(0)) - 1
 
-    def _places(self, quote: str, low: int, high: int, *, at_end: bool) -> list[int]:
-        """Words at which the quote begins (ends) from `low` to `high`; it may reach beyond."""
-        edges = self._ends if at_end else self._begins
-        found: list[int] = []
-        margin = len(quote)
-        at = self._text.find(quote, max(low - margin, 0))
-        while at >= 0 and at < high:
-            edge = at + len(quote) if at_end else at
-            inside = low < edge <= high if at_end else low <= edge < high
-            if inside and edge in edges:
-                found.append(edges[edge])
-            at = self._text.find(quote, at + 1)
-        return found
+    def _places(self, quote: str, among: range, *, at_end: bool) -> list[int]:
+        """Words at which the quote begins (ends) among some characters; it may reach beyond."""
+        said = self._said_at(len(quote), among, at_end=at_end)
+        return [word for word, text in said if text == quote]
 
-    def _alike(self, quote: str, low: int, high: int, *, at_end: bool) -> int | None:
+    def _alike(self, quote: str, among: range, *, at_end: bool) -> int | None:
         """The word at which something nearly like the quote begins (ends), or None."""
         matcher = SequenceMatcher(None, b=quote, autojunk=False)
         best, place = _ALIKE, None
-        for edge, word in (self._ends if at_end else self._begins).items():
-            if not (low < edge <= high if at_end else low <= edge < high):
-                continue
-            said = (
-                self._text[max(edge - len(quote), 0) : edge]
-                if at_end
-                else self._text[edge : edge + len(quote)]
-            )
-            matcher.set_seq1(said)
+        for word, text in self._said_at(len(quote), among, at_end=at_end):
+            matcher.set_seq1(text)
             if matcher.real_quick_ratio() < best or matcher.quick_ratio() < best:
                 continue
             ratio = matcher.ratio()
             if ratio > best or (place is None and ratio >= best):
                 best, place = ratio, word
         return place
+
+    def _said_at(self, length: int, among: range, *, at_end: bool) -> Iterator[tuple[int, str]]:
+        """Words that begin (end) among some characters, each with so much text from (up to) it."""
+        if at_end:
+            for edge, word in self._ends.items():
+                if edge - 1 in among:
+                    yield word, self._text[max(edge - length, 0) : edge]
+        else:
+            for edge, word in self._begins.items():
+                if edge in among:
+                    yield word, self._text[edge : edge + length]

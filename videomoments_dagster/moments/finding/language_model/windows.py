@@ -1,8 +1,5 @@
 """Windows: parts of a transcript that a model reads at once.
 
-Belongs here: where windows begin and end, and the line ids in them. Does not belong here: what is
-asked about them.
-
 A line is a sentence. Lines are numbered from 1 in each window: small numbers are what models name
 without mistakes, and a window's text then depends on nothing but its words.
 """
@@ -14,8 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from videomoments_dagster.base.text import folded
 from videomoments_dagster.language_models.questions import estimated_tokens
-from videomoments_dagster.moments.finding.sentences import Sentence
+from videomoments_dagster.moments.finding.language_model.question_parts import shown_text
+from videomoments_dagster.moments.finding.speech_layout import Sentence
 
 _LONGEST_SHOWN = 2_000
 _SHARE_TO_CUT_IN = 0.25
@@ -29,25 +28,14 @@ class Window:
     stop: int
 
 
-def shown_text(text: str) -> str:
-    """What is said, as a model sees it: one line.
-
-    Angle brackets are replaced by others, so that speech cannot end the part of the question that
-    it stands in.
-    """
-    folded = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(folded.split()).replace("<", "\u2039").replace(">", "\u203a")
-
-
-def shown_line(sentence: Sentence) -> str:
+def _shown_line(sentence: Sentence) -> str:
     """A sentence as a model sees it, cut where it is absurdly long."""
-    text = shown_text(sentence.text)
-    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "\u2026"
+    return folded(shown_text(sentence.text), longest=_LONGEST_SHOWN)
 
 
 def window_text(lines: Sequence[Sentence], window: Window) -> str:
     """The lines of a window with their ids: `id`, a tab, and what is said."""
-    shown = (shown_line(line) for line in lines[window.first : window.stop])
+    shown = (_shown_line(line) for line in lines[window.first : window.stop])
     return "\n".join(f"{number}\t{text}" for number, text in enumerate(shown, start=1))
 
 
@@ -68,7 +56,7 @@ def transcript_windows(
     Returns:
         Windows in order; together they hold every line.
     """
-    tokens = [estimated_tokens(f"99999\t{shown_line(line)}\n") for line in lines]
+    tokens = [estimated_tokens(f"99999\t{_shown_line(line)}\n") for line in lines]
     before = [0, *accumulate(tokens)]
     starts = [line.start for line in lines]
     windows: list[Window] = []
@@ -82,11 +70,10 @@ def transcript_windows(
             stop = _fitting(before, first=first, tokens_at_most=tokens_at_most)
         if stop < len(lines):
             stop = _at_longest_pause(lines, before=before, first=first, stop=stop, after=held)
+        windows.append(Window(first=first, stop=stop))
+        if stop < len(lines):
             repeated = bisect_left(starts, starts[stop] - overlap_seconds, 0, stop)
-            windows.append(Window(first=first, stop=stop))
             first = max(repeated, (first + stop + 1) // 2)
-        else:
-            windows.append(Window(first=first, stop=stop))
     return tuple(windows)
 
 
