@@ -14,10 +14,15 @@ from dagster import DagsterInstance, DagsterRunStatus
 from dagster._core.test_utils import create_run_for_test
 from hypothesis import given
 from hypothesis import strategies as st
-from pipeline import Pipeline, SilentReporter, talk_captions
+from pipeline import Pipeline, talk_captions
 
 from videomoments_dagster.base.failures import SourceRejected
-from videomoments_dagster.cli.backfill import Count, Plan, planned, run_here
+from videomoments_dagster.cli.backfill import (
+    Count,
+    Plan,
+    planned,
+    run_here,
+)
 from videomoments_dagster.cli.main import main
 from videomoments_dagster.core.settings import load_settings
 from videomoments_dagster.definitions import build_definitions, resources_for
@@ -173,8 +178,7 @@ def test_a_backfill_runs_what_is_missing_and_names_each_failure(
         pipeline.instance,
         pipeline.database,
         chosen,
-        reporter=lambda _video: SilentReporter(),
-        progress=noted,
+        reporter=noted,
     )
     assert summary.completed == 1
     assert list(summary.failed) == ["second"]
@@ -200,8 +204,7 @@ def test_a_backfill_with_another_profile_keeps_clips_of_moments_that_stay(
             pipeline.instance,
             pipeline.database,
             plan(pipeline, "all", job, "short"),
-            reporter=lambda _video: SilentReporter(),
-            progress=Noted(),
+            reporter=Noted(),
         )
         assert summary.completed == 1
     after = dict(
