@@ -6,6 +6,11 @@ process, and a daemon that dies goes on with it.
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -14,16 +19,11 @@ from pathlib import Path
 
 import click
 from dagster import DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
-from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
-from dagster._core.remote_origin import (
-    RegisteredCodeLocationOrigin,
-    RemotePartitionSetOrigin,
-    RemoteRepositoryOrigin,
-)
-from dagster._core.utils import make_new_backfill_id
 
 from db.session import Database
-from videomoments_dagster.base.failures import SourceRejected
+from videomoments_dagster.base.failures import SourceRejected, VideoMomentsError
+from videomoments_dagster.base.text import folded
+from videomoments_dagster.cli.dagster_instance import write_workspace
 from videomoments_dagster.cli.running import Reporter, run_job, took
 from videomoments_dagster.core.run_facts import run_facts
 from videomoments_dagster.core.run_tags import CODE_LOCATION, PROFILE_TAG
@@ -33,12 +33,17 @@ from videomoments_dagster.moments.history.history_row import HistoryRow, history
 from videomoments_dagster.moments.system import MOMENTS, VIDEO_PARTITIONS
 
 _HEARTBEAT_SECONDS = 90.0
+_SUBMIT_SECONDS = 300.0
 _LOOK_SECONDS = 2.0
 
 # Dagster's statuses of a backfill that is not over.
 _GOES_ON = {"REQUESTED", "CANCELING", "FAILING"}
 _ENDED = {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
 _WAITING = {DagsterRunStatus.NOT_STARTED, DagsterRunStatus.QUEUED}
+
+
+class BackfillRefused(VideoMomentsError):
+    """Dagster did not take a backfill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,32 +179,69 @@ def daemon_is_there(instance: DagsterInstance) -> bool:
     return beat is not None and beat.timestamp > time.time() - _HEARTBEAT_SECONDS
 
 
-def launch(instance: DagsterInstance, plan: Plan) -> str:
-    """Hand the plan to Dagster's daemon as a backfill of its own; give its id.
+def launch(plan: Plan) -> str:
+    """Hand the plan to Dagster as a backfill of its own, and give its id.
 
-    It shows in the UI and outlives this process; a daemon that dies goes on with it.
+    By the command `dagster-graphql`, which needs no webserver. `dagster job backfill` would make
+    every run before it returns, so that a backfill that is interrupted meanwhile is not gone on
+    with, and takes the videos as one argument: 128 KiB of them on Linux.
+
+    Raises:
+        BackfillRefused: Dagster did not take it, or did not answer in time.
     """
-    backfill_id = make_new_backfill_id()
-    instance.add_backfill(
-        PartitionBackfill(
-            backfill_id=backfill_id,
-            # Looked up by the location's name alone, however the daemon reaches it.
-            partition_set_origin=RemotePartitionSetOrigin(
-                repository_origin=RemoteRepositoryOrigin(
-                    code_location_origin=RegisteredCodeLocationOrigin(CODE_LOCATION),
-                    repository_name="__repository__",
-                ),
-                partition_set_name=f"{plan.job}_partition_set",
-            ),
-            status=BulkActionStatus.REQUESTED,
-            partition_names=list(plan.videos),
-            from_failure=False,
-            tags={PROFILE_TAG: plan.profile} if plan.profile else {},
-            backfill_timestamp=time.time(),
-            title=f"videomoments backfill, {plan.job}, {len(plan.videos)} videos",
-        )
+    with tempfile.TemporaryDirectory(prefix="videomoments-backfill-") as folder:
+        workspace, mutation, answer, log = (Path(folder, name) for name in "wmal")
+        write_workspace(workspace)
+        mutation.write_text(_mutation(plan))
+        try:
+            with log.open("w") as output:
+                subprocess.run(
+                    [
+                        *(sys.executable, "-c", "from dagster_graphql.cli import main; main()"),
+                        *(f"--workspace={workspace}", f"--file={mutation}", f"--output={answer}"),
+                    ],
+                    env={**os.environ, "PYTHONSAFEPATH": "1"},
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=_SUBMIT_SECONDS,
+                    check=True,
+                )
+            result = json.loads(answer.read_text())
+            launched = (result["data"] or {}).get("launchPartitionBackfill", {})
+            if "backfillId" in launched:
+                return str(launched["backfillId"])
+            why = launched.get("message", result)
+        except subprocess.TimeoutExpired:
+            why = f"no answer within {_SUBMIT_SECONDS:.0f} s"
+        except subprocess.CalledProcessError:
+            why = log.read_text(errors="replace").strip().rpartition("\n")[2]
+    raise BackfillRefused(
+        f"Dagster did not take the backfill: {folded(why)}",
+        remedy="See `videomoments doctor`, or run it with --here, in this process",
     )
-    return backfill_id
+
+
+def _mutation(plan: Plan) -> str:
+    # Strings and lists of strings are written in GraphQL as in JSON.
+    profile = f"{{key: {json.dumps(PROFILE_TAG)}, value: {json.dumps(plan.profile)}}}"
+    title = f"videomoments backfill, {plan.job}, {len(plan.videos)} videos"
+    return f"""mutation {{
+        launchPartitionBackfill(backfillParams: {{
+            selector: {{
+                partitionSetName: "{plan.job}_partition_set"
+                repositorySelector: {{
+                    repositoryName: "__repository__", repositoryLocationName: "{CODE_LOCATION}"
+                }}
+            }}
+            partitionNames: {json.dumps(plan.videos)}
+            tags: [{profile if plan.profile else ""}]
+            title: {json.dumps(title)}
+        }}) {{
+            ... on LaunchBackfillSuccess {{ backfillId }}
+            ... on Error {{ message }}
+        }}
+    }}"""
 
 
 def followed(

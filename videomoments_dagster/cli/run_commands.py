@@ -115,7 +115,7 @@ def backfill(
         return
     reporter = backfills.BackfillReporter()
     if through_daemon:
-        backfill_id = backfills.launch(instance, plan)
+        backfill_id = backfills.launch(plan)
         click.echo(f"Dagster's daemon has it as backfill {backfill_id}.")
         try:
             summary = backfills.followed(instance, backfill_id, plan, reporter=reporter)
