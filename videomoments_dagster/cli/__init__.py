@@ -1,5 +1,5 @@
-"""What the `videomoments` command does, one file a concern; `cli.py` only parses.
+"""The `videomoments` command: one file a command group, over one shared `CommandContext`.
 
-Belongs here: the work behind the commands, callable without a terminal. Does not belong here:
-options and help texts (`videomoments_dagster.cli.main`).
+What a command does is in plain functions that need no terminal; `main` puts the commands together
+and turns typed failures into a sentence and an exit status.
 """

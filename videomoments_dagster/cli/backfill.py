@@ -1,30 +1,30 @@
 """Running a job for many videos: which, through whom, and what came of it.
 
-Belongs here: the plan, Dagster's own backfill where a daemon runs, one run after the other where
-none does, and the summary. Does not belong here: printing, which a `Progress` is told to do.
+Where a daemon runs, the backfill is one of Dagster's own: it shows in the UI, outlives this
+process, and a daemon that dies goes on with it.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
+import click
 from dagster import DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
-from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
-from dagster._core.remote_origin import (
-    RegisteredCodeLocationOrigin,
-    RemotePartitionSetOrigin,
-    RemoteRepositoryOrigin,
-)
-from dagster._core.utils import make_new_backfill_id
 
 from db.session import Database
-from videomoments_dagster.base.failures import SourceRejected
-from videomoments_dagster.cli.running import Reporter, run_job
+from videomoments_dagster.base.failures import SourceRejected, VideoMomentsError
+from videomoments_dagster.base.text import folded
+from videomoments_dagster.cli.dagster_instance import write_workspace
+from videomoments_dagster.cli.running import Reporter, run_job, took
 from videomoments_dagster.core.run_facts import run_facts
 from videomoments_dagster.core.run_tags import CODE_LOCATION, PROFILE_TAG
 from videomoments_dagster.core.runs import PARTITION_TAG
@@ -32,14 +32,18 @@ from videomoments_dagster.moments.backlog import FAILED, states_of, unfinished, 
 from videomoments_dagster.moments.history.history_row import HistoryRow, history_row
 from videomoments_dagster.moments.system import MOMENTS, VIDEO_PARTITIONS
 
-BACKFILL_TAG = "dagster/backfill"
-_DAEMON = "BACKFILL"
 _HEARTBEAT_SECONDS = 90.0
+_SUBMIT_SECONDS = 300.0
 _LOOK_SECONDS = 2.0
-_MOST_LINES = 1_000_000
 
+# Dagster's statuses of a backfill that is not over.
+_GOES_ON = {"REQUESTED", "CANCELING", "FAILING"}
 _ENDED = {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
 _WAITING = {DagsterRunStatus.NOT_STARTED, DagsterRunStatus.QUEUED}
+
+
+class BackfillRefused(VideoMomentsError):
+    """Dagster did not take a backfill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +90,27 @@ class Summary:
     left: tuple[str, ...] = ()
 
 
-class Progress(Protocol):
-    """Is told how far a backfill is."""
+class BackfillReporter:
+    """Prints how far a backfill is, with the time that is left by the pace so far."""
+
+    def __init__(self) -> None:
+        """Begin to measure the pace."""
+        self._begun = time.monotonic()
 
     def counted(self, count: Count) -> None:
         """The numbers changed."""
+        left = count.under_way + count.waiting
+        parts = [f"{count.done} of {count.done + left} done"]
+        parts += [f"{count.failed} failed"] if count.failed else []
+        parts += [f"{count.under_way} under way", f"{count.waiting} waiting"]
+        if count.done and left:
+            minutes = (time.monotonic() - self._begun) / count.done * left / 60
+            parts.append(f"about {minutes:.0f} min left" if minutes >= 1 else "a minute left")
+        click.echo(", ".join(parts), err=True)
 
     def video_ended(self, video: str, row: HistoryRow) -> None:
         """One video's run ended, in this process."""
+        click.echo(f"{video}: {row.status}{took(row)}", err=True)
 
 
 def planned(
@@ -114,15 +131,19 @@ def planned(
         SourceRejected: The file cannot be read, or names videos that are not registered.
     """
     states = states_of(database, job=job)
-    if only == "missing":
-        chosen = [state.identifier for state in states if state.missing]
-    elif only == "failed":
-        chosen = [state.identifier for state in states if state.last_status in FAILED]
-        chosen += _failed_before_their_first_row(instance, unfinished(states), chosen)
-    elif only == "all":
-        chosen = [state.identifier for state in states]
-    else:
-        chosen = _named_in(Path(only), {state.identifier for state in states})
+    match only:
+        case "missing":
+            chosen = [state.identifier for state in states if state.missing]
+        case "failed":
+            chosen = [state.identifier for state in states if state.last_status in FAILED]
+            # A run that failed before the video was stored is known to Dagster alone.
+            failed = instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.FAILURE]))
+            without_row = {run.tags.get(PARTITION_TAG) for run in failed} - set(chosen)
+            chosen += [video for video in unfinished(states) if video in without_row]
+        case "all":
+            chosen = [state.identifier for state in states]
+        case _:
+            chosen = _named_in(Path(only), {state.identifier for state in states})
     busy = videos_in_flight(instance)
     instance.add_dynamic_partitions(VIDEO_PARTITIONS, chosen)
     return Plan(
@@ -133,130 +154,9 @@ def planned(
     )
 
 
-def daemon_is_there(instance: DagsterInstance) -> bool:
-    """Whether Dagster's daemon, which works on backfills, has shown itself lately."""
-    beat = instance.get_daemon_heartbeats().get(_DAEMON)
-    return beat is not None and beat.timestamp > time.time() - _HEARTBEAT_SECONDS
-
-
-def launch(instance: DagsterInstance, plan: Plan) -> str:
-    """Hand the plan to Dagster's daemon as a backfill of its own; give its id.
-
-    It shows in the UI and outlives this process; a daemon that dies goes on with it.
-    """
-    backfill_id = make_new_backfill_id()
-    instance.add_backfill(
-        PartitionBackfill(
-            backfill_id=backfill_id,
-            # Looked up by the location's name alone, however the daemon reaches it.
-            partition_set_origin=RemotePartitionSetOrigin(
-                repository_origin=RemoteRepositoryOrigin(
-                    code_location_origin=RegisteredCodeLocationOrigin(CODE_LOCATION),
-                    repository_name="__repository__",
-                ),
-                partition_set_name=f"{plan.job}_partition_set",
-            ),
-            status=BulkActionStatus.REQUESTED,
-            partition_names=list(plan.videos),
-            from_failure=False,
-            tags={PROFILE_TAG: plan.profile} if plan.profile else {},
-            backfill_timestamp=time.time(),
-            title=f"videomoments backfill, {plan.job}, {len(plan.videos)} videos",
-        )
-    )
-    return backfill_id
-
-
-def followed(
-    instance: DagsterInstance, backfill_id: str, plan: Plan, *, progress: Progress
-) -> Summary:
-    """Wait until the daemon is done with a backfill, and sum up."""
-    last: Count | None = None
-    while True:
-        backfill = instance.get_backfill(backfill_id)
-        runs = _runs(instance, backfill_id)
-        states = Counter(record.dagster_run.status for record in runs.values())
-        ended = sum(states[status] for status in _ENDED)
-        waiting = sum(states[status] for status in _WAITING)
-        count = Count(
-            done=ended,
-            failed=ended - states[DagsterRunStatus.SUCCESS],
-            under_way=len(runs) - ended - waiting,
-            waiting=waiting + len(plan.videos) - len(runs),
-        )
-        if count != last:
-            progress.counted(count)
-            last = count
-        over = backfill is None or backfill.status not in (
-            BulkActionStatus.REQUESTED,
-            BulkActionStatus.CANCELING,
-            BulkActionStatus.FAILING,
-        )
-        if over or ended == len(plan.videos):
-            return _summary(instance, plan, runs)
-        time.sleep(_LOOK_SECONDS)
-
-
-def run_here(
-    instance: DagsterInstance,
-    database: Database,
-    plan: Plan,
-    *,
-    reporter: Callable[[str], Reporter],
-    progress: Progress,
-) -> Summary:
-    """Run the videos of a plan one after the other in this process; no daemon is needed.
-
-    A video that fails does not keep the others from their turn.
-
-    Args:
-        instance: Dagster's instance.
-        database: Our database.
-        plan: What to do.
-        reporter: Makes, for a video, what is told of its run.
-        progress: Is told how far it is.
-    """
-    partial: dict[str, str] = {}
-    failed: dict[str, str] = {}
-    completed = 0
-    for number, video in enumerate(plan.videos):
-        progress.counted(
-            Count(
-                done=number, failed=len(failed), under_way=1, waiting=len(plan.videos) - number - 1
-            )
-        )
-        outcome = run_job(
-            instance,
-            database,
-            video=video,
-            job=plan.job,
-            reporter=reporter(video),
-            profile=plan.profile,
-        )
-        progress.video_ended(video, outcome.row)
-        if outcome.row.status == "completed":
-            completed += 1
-        else:
-            worst = partial if outcome.row.status == "partial" else failed
-            worst[video] = _why(outcome.row)
-    progress.counted(Count(done=len(plan.videos), failed=len(failed), under_way=0, waiting=0))
-    return Summary(completed=completed, partial=partial, failed=failed)
-
-
-def _failed_before_their_first_row(
-    instance: DagsterInstance, candidates: list[str], known: list[str]
-) -> Iterator[str]:
-    """Videos whose run failed before the video was stored: only Dagster knows of those."""
-    failed = {
-        run.tags.get(PARTITION_TAG)
-        for run in instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.FAILURE]))
-    }
-    yield from (video for video in candidates if video in failed and video not in known)
-
-
 def _named_in(path: Path, registered: set[str]) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()[:_MOST_LINES]
+        lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SourceRejected(
             f"the list of videos {path} cannot be read: {getattr(error, 'strerror', error)}",
@@ -273,35 +173,147 @@ def _named_in(path: Path, registered: set[str]) -> list[str]:
     return list(named)
 
 
-def _runs(instance: DagsterInstance, backfill_id: str) -> dict[str, RunRecord]:
-    """The last run of each video in a backfill, by video."""
-    records = instance.get_run_records(RunsFilter(tags={BACKFILL_TAG: backfill_id}), ascending=True)
-    return {
-        record.dagster_run.tags[PARTITION_TAG]: record
-        for record in records
-        if PARTITION_TAG in record.dagster_run.tags
-    }
+def daemon_is_there(instance: DagsterInstance) -> bool:
+    """Whether Dagster's daemon, which works on backfills, has shown itself lately."""
+    beat = instance.get_daemon_heartbeats().get("BACKFILL")
+    return beat is not None and beat.timestamp > time.time() - _HEARTBEAT_SECONDS
 
 
-def _summary(instance: DagsterInstance, plan: Plan, runs: Mapping[str, RunRecord]) -> Summary:
+def launch(plan: Plan) -> str:
+    """Hand the plan to Dagster as a backfill of its own, and give its id.
+
+    By the command `dagster-graphql`, which needs no webserver. `dagster job backfill` would make
+    every run before it returns, so that a backfill that is interrupted meanwhile is not gone on
+    with, and takes the videos as one argument: 128 KiB of them on Linux.
+
+    Raises:
+        BackfillRefused: Dagster did not take it, or did not answer in time.
+    """
+    with tempfile.TemporaryDirectory(prefix="videomoments-backfill-") as folder:
+        workspace, mutation, answer, log = (Path(folder, name) for name in "wmal")
+        write_workspace(workspace)
+        mutation.write_text(_mutation(plan))
+        try:
+            with log.open("w") as output:
+                subprocess.run(
+                    [
+                        *(sys.executable, "-c", "from dagster_graphql.cli import main; main()"),
+                        *(f"--workspace={workspace}", f"--file={mutation}", f"--output={answer}"),
+                    ],
+                    env={**os.environ, "PYTHONSAFEPATH": "1"},
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=_SUBMIT_SECONDS,
+                    check=True,
+                )
+            result = json.loads(answer.read_text())
+            launched = (result["data"] or {}).get("launchPartitionBackfill", {})
+            if "backfillId" in launched:
+                return str(launched["backfillId"])
+            why = launched.get("message", result)
+        except subprocess.TimeoutExpired:
+            why = f"no answer within {_SUBMIT_SECONDS:.0f} s"
+        except subprocess.CalledProcessError:
+            why = log.read_text(errors="replace").strip().rpartition("\n")[2]
+    raise BackfillRefused(
+        f"Dagster did not take the backfill: {folded(why)}",
+        remedy="See `videomoments doctor`, or run it with --here, in this process",
+    )
+
+
+def _mutation(plan: Plan) -> str:
+    # Strings and lists of strings are written in GraphQL as in JSON.
+    profile = f"{{key: {json.dumps(PROFILE_TAG)}, value: {json.dumps(plan.profile)}}}"
+    title = f"videomoments backfill, {plan.job}, {len(plan.videos)} videos"
+    return f"""mutation {{
+        launchPartitionBackfill(backfillParams: {{
+            selector: {{
+                partitionSetName: "{plan.job}_partition_set"
+                repositorySelector: {{
+                    repositoryName: "__repository__", repositoryLocationName: "{CODE_LOCATION}"
+                }}
+            }}
+            partitionNames: {json.dumps(plan.videos)}
+            tags: [{profile if plan.profile else ""}]
+            title: {json.dumps(title)}
+        }}) {{
+            ... on LaunchBackfillSuccess {{ backfillId }}
+            ... on Error {{ message }}
+        }}
+    }}"""
+
+
+def followed(
+    instance: DagsterInstance, backfill_id: str, plan: Plan, *, reporter: BackfillReporter
+) -> Summary:
+    """Wait until the daemon is done with a backfill, and sum up."""
+    last: Count | None = None
+    while True:
+        backfill = instance.get_backfill(backfill_id)
+        # Of a video that was run again, the last run.
+        runs = {
+            record.dagster_run.tags[PARTITION_TAG]: record
+            for record in instance.get_run_records(
+                RunsFilter(tags={"dagster/backfill": backfill_id}), ascending=True
+            )
+            if PARTITION_TAG in record.dagster_run.tags
+        }
+        states = Counter(record.dagster_run.status for record in runs.values())
+        ended = sum(states[status] for status in _ENDED)
+        waiting = sum(states[status] for status in _WAITING)
+        count = Count(
+            done=ended,
+            failed=ended - states[DagsterRunStatus.SUCCESS],
+            under_way=len(runs) - ended - waiting,
+            waiting=waiting + len(plan.videos) - len(runs),
+        )
+        if count != last:
+            reporter.counted(count)
+            last = count
+        goes_on = backfill is not None and backfill.status.name in _GOES_ON
+        if not goes_on or ended == len(plan.videos):
+            over = {v: one for v, one in runs.items() if one.dagster_run.status in _ENDED}
+            return _summary(
+                {video: _row(instance, record) for video, record in over.items()},
+                left=tuple(video for video in plan.videos if video not in over),
+            )
+        time.sleep(_LOOK_SECONDS)
+
+
+def run_here(
+    instance: DagsterInstance, database: Database, plan: Plan, *, reporter: BackfillReporter
+) -> Summary:
+    """Run the videos of a plan one after the other in this process; no daemon is needed.
+
+    A video that fails does not keep the others from their turn.
+    """
+    rows: dict[str, HistoryRow | None] = {}
+    for number, video in enumerate(plan.videos):
+        failed = len(_summary(rows).failed)
+        reporter.counted(Count(number, failed, under_way=1, waiting=len(plan.videos) - number - 1))
+        outcome = run_job(
+            instance, database, video=video, job=plan.job, reporter=Reporter(), profile=plan.profile
+        )
+        reporter.video_ended(video, outcome.row)
+        rows[video] = outcome.row
+    summary = _summary(rows)
+    reporter.counted(Count(len(plan.videos), len(summary.failed), under_way=0, waiting=0))
+    return summary
+
+
+def _row(instance: DagsterInstance, record: RunRecord) -> HistoryRow | None:
+    facts = run_facts(instance, record, MOMENTS)
+    return None if facts is None else history_row(facts)
+
+
+def _summary(rows: Mapping[str, HistoryRow | None], *, left: tuple[str, ...] = ()) -> Summary:
     partial: dict[str, str] = {}
     failed: dict[str, str] = {}
-    completed = 0
-    left = [video for video in plan.videos if video not in runs]
-    for video, record in runs.items():
-        if record.dagster_run.status not in _ENDED:
-            left.append(video)
-            continue
-        facts = run_facts(instance, record, MOMENTS)
-        row = None if facts is None else history_row(facts)
-        if row is not None and row.status == "completed":
-            completed += 1
-        elif row is not None and row.status == "partial":
-            partial[video] = _why(row)
-        else:
-            failed[video] = "it failed before its first step" if row is None else _why(row)
-    return Summary(completed=completed, partial=partial, failed=failed, left=tuple(left))
-
-
-def _why(row: HistoryRow) -> str:
-    return row.error_message or "it did not say why"
+    for video, row in rows.items():
+        if row is None:
+            failed[video] = "it failed before its first step"
+        elif row.status != "completed":
+            kind = partial if row.status == "partial" else failed
+            kind[video] = row.error_message or "it did not say why"
+    return Summary(len(rows) - len(partial) - len(failed), partial, failed, left)

@@ -3,6 +3,7 @@
 Dagster keeps an `alembic_version` of its own, so its tables are in another database than ours.
 """
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import Any
 import psycopg2
 from dagster import DagsterInstance
 
+import videomoments_dagster
 from db.creation import ensure_database_exists
 from db.urls import described, normalised, rendered
 from videomoments_dagster.base.failures import DatabaseBusy, SettingsRejected
@@ -22,6 +24,7 @@ from videomoments_dagster.base.files import replaced_whole
 from videomoments_dagster.core.configured_database import database_url
 from videomoments_dagster.core.dagster_internals import set_pool_limit
 from videomoments_dagster.core.pools import FIRST_LIMITS
+from videomoments_dagster.core.run_tags import CODE_LOCATION
 from videomoments_dagster.core.settings import Settings
 
 URL_VARIABLE = "VIDEOMOMENTS_DAGSTER_DATABASE_URL"
@@ -92,6 +95,18 @@ def opened_instance(settings: Settings) -> Iterator[DagsterInstance]:
 
     with DagsterInstance.get() as instance:
         yield instance
+
+
+def write_workspace(target: Path) -> None:
+    """Write the `workspace.yaml` by which Dagster's programs find our definitions."""
+    module = {
+        "module_name": "videomoments_dagster.definitions",
+        "location_name": CODE_LOCATION,
+        # It becomes part of the import path; the caller's folder has no business there.
+        "working_directory": str(Path(videomoments_dagster.__file__).parents[1]),
+    }
+    # JSON is YAML.
+    target.write_text(json.dumps({"load_from": [{"python_module": module}]}), encoding="utf-8")
 
 
 def dagster_database_url(settings: Settings) -> str:

@@ -17,13 +17,11 @@ from types import FrameType
 import click
 from filelock import FileLock, Timeout
 
-import videomoments_dagster
 from db.schema_state import upgrade
 from videomoments_dagster.base.failures import SettingsRejected, VideoMomentsError
-from videomoments_dagster.cli.dagster_instance import prepare_instance
+from videomoments_dagster.cli.dagster_instance import prepare_instance, write_workspace
 from videomoments_dagster.cli.tied_process import TiedProcess, kill_marked
 from videomoments_dagster.core.configured_database import database_url
-from videomoments_dagster.core.run_tags import CODE_LOCATION
 from videomoments_dagster.core.settings import Settings
 
 _START_SECONDS = 180.0
@@ -103,15 +101,8 @@ def _dagster_dev(
 ) -> Iterator[TiedProcess]:
     click.echo("Loading the definitions ...")
     click.echo("Starting the webserver and the daemon ...")
-    module = {
-        "module_name": "videomoments_dagster.definitions",
-        "location_name": CODE_LOCATION,
-        # It becomes part of the import path; the caller's folder has no business there.
-        "working_directory": str(Path(videomoments_dagster.__file__).parents[1]),
-    }
     workspace = folder / "workspace.yaml"
-    # JSON is YAML.
-    workspace.write_text(json.dumps({"load_from": [{"python_module": module}]}), encoding="utf-8")
+    write_workspace(workspace)
     # The warning names `dg dev`: the same function, in 28 packages more.
     ignored = "ignore:Function `dev_command` is superseded"
     process = TiedProcess(

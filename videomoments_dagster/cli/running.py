@@ -1,26 +1,26 @@
-"""Running a job for one video in this process, without a daemon.
-
-Belongs here: launching, following and closing such a run. Does not belong here: printing
-(`printing.py`); a `Reporter` is told what happens.
-"""
+"""Running a job for one video in this process, without a daemon, and what that looks like."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
+import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
+import click
 from dagster import DagsterEvent, DagsterEventType, DagsterInstance, EventLogEntry
 
 from db.session import Database
 from videomoments_dagster.base.failures import DatabaseProblem
+from videomoments_dagster.base.progress import is_progress
 from videomoments_dagster.core.run_facts import (
     RECORDED_EVENTS,
-    RunFacts,
     blocking_sentence,
     metadata_of,
     recorded_events,
@@ -29,14 +29,16 @@ from videomoments_dagster.core.run_facts import (
 )
 from videomoments_dagster.core.run_tags import PROFILE_TAG, TRANSCRIPTION_TAG
 from videomoments_dagster.core.runs import close_abandoned_runs
-from videomoments_dagster.definitions import current_definitions
 from videomoments_dagster.moments.history.history_row import HistoryRow, changes_row, history_row
 from videomoments_dagster.moments.history.recording import record_run
 from videomoments_dagster.moments.system import MOMENTS
 
+_INDENT = "    "
+_LINE_ABOVE_ERASED = "\x1b[1A\x1b[2K"
 
-class Reporter(Protocol):
-    """Is told what happens in a run, as it happens."""
+
+class Reporter:
+    """Follows a run while it happens; this one prints nothing."""
 
     def step_started(self, step: str) -> None:
         """A step began."""
@@ -51,6 +53,74 @@ class Reporter(Protocol):
         """A step ended badly."""
 
 
+class RunReporter(Reporter):
+    """Prints a line when a step begins, what it says meanwhile, and how it ended.
+
+    To standard error, so that standard output stays free for results. In a terminal, how far a
+    step is takes the place of how far it was; elsewhere every sentence is a line.
+    """
+
+    def __init__(self, *, in_place: bool | None = None) -> None:
+        """Prepare to print.
+
+        Args:
+            in_place: Whether progress is replaced; None asks the terminal.
+        """
+        if in_place is None:
+            in_place = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._in_place = in_place
+        self._progress_is_last = False
+
+    def step_started(self, step: str) -> None:
+        """Print the step's name."""
+        self._say(f"{step} ...")
+
+    def step_said(self, step: str, message: str) -> None:  # noqa: ARG002 - it is the last that began
+        """Print a sentence below the step's name."""
+        if not (self._in_place and is_progress(message)):
+            self._say(f"{_INDENT}{message}")
+            return
+        # A line that wraps would be erased in part.
+        shown = f"{_INDENT}{message}"[: shutil.get_terminal_size().columns - 1]
+        self._say(shown, instead=self._progress_is_last)
+        self._progress_is_last = True
+
+    def step_finished(self, step: str, *, seconds: float, unchanged: bool) -> None:
+        """Print that the step is done, or that there was nothing to do."""
+        self._say(f"{step} {'unchanged' if unchanged else 'done'} in {seconds:.1f} s")
+
+    def step_failed(self, step: str, message: str) -> None:
+        """Print why the step failed."""
+        self._say(f"{step} FAILED: {message}")
+
+    def run_finished(self, row: HistoryRow, *, video: str) -> None:
+        """Print the run's outcome in one sentence."""
+        counted = {"moments": row.total_moments_generated, "clips": row.total_clips_created}
+        counts = ", ".join(
+            f"{count} {name}" for name, count in counted.items() if count is not None
+        )
+        made = f": {counts}" if counts and row.status != "failed" else ""
+        self._say(f"{row.pipeline_type} of '{video}' {row.status}{took(row)}{made}.")
+        # A failed step has said why already.
+        if row.error_message and (row.error_stage is None or row.status == "partial"):
+            self._say(row.error_message)
+
+    def _say(self, text: str, *, instead: bool = False) -> None:
+        """Print a line, `instead` of the last one."""
+        printable = "".join(
+            character if character.isprintable() else "?" for character in text.replace("\n", " ")
+        )
+        # Only a terminal is given the marks; elsewhere click would take them out.
+        click.echo(f"{_LINE_ABOVE_ERASED if instead else ''}{printable}", err=True, color=True)
+        self._progress_is_last = False
+        sys.stderr.flush()
+
+
+def took(row: HistoryRow) -> str:
+    """How long a run took, to follow its status; empty while that is not known."""
+    return "" if row.duration_seconds is None else f" after {row.duration_seconds:.1f} s"
+
+
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
     """How a run ended.
@@ -58,12 +128,10 @@ class RunOutcome:
     Attributes:
         run_id: Dagster's id of the run.
         row: What its row of `pipeline_history` says, whether or not there is one yet.
-        facts: What Dagster knows of it.
     """
 
     run_id: str
     row: HistoryRow
-    facts: RunFacts
 
 
 def run_job(
@@ -84,27 +152,35 @@ def run_job(
         database: Our database.
         video: Partition key; registered.
         job: Name of a job.
-        reporter: Is told what happens.
+        reporter: Follows it.
         profile: Generation profile for this run.
         transcription_engine: Transcription engine for this run.
         force: Compute again even where nothing has changed.
     """
-    tags = {
-        key: value
-        for key, value in ((PROFILE_TAG, profile), (TRANSCRIPTION_TAG, transcription_engine))
-        if value
+    from videomoments_dagster.definitions import (  # noqa: PLC0415 - as in `context`
+        current_definitions,
+    )
+
+    # Dagster's console log is for its daemons; the reporter speaks here.
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    forced = {
+        "ops": {asset: {"config": {"force": True}} for asset in sorted(MOMENTS.jobs[job].assets)}
     }
+    tags = {PROFILE_TAG: profile, TRANSCRIPTION_TAG: transcription_engine}
     for dead in close_abandoned_runs(instance, database):
         record_run(instance, database, dead)
     run_id = str(uuid.uuid4())
-    follower = _Follower(reporter, instance, database, run_id)
-    instance.add_event_listener(run_id, follower)
+    instance.add_event_listener(run_id, _Follower(reporter, instance, database, run_id))
     with _terminated_as_interrupted():
         current_definitions().resolve_job_def(job).execute_in_process(
             instance=instance,
             partition_key=video,
-            run_config=_run_config(job, force=force),
-            tags=tags,
+            run_config={
+                **MOMENTS.jobs[job].config,
+                **quiet,
+                **(forced if force and job != "scores_only" else {}),
+            },
+            tags={tag: value for tag, value in tags.items() if value},
             run_id=run_id,
             raise_on_error=False,
         )
@@ -113,26 +189,13 @@ def run_job(
     record = instance.get_run_record_by_id(run_id)
     facts = None if record is None else run_facts(instance, record, MOMENTS, events=events)
     row = None if facts is None else history_row(facts)
-    if facts is None or row is None:
+    if row is None:
         raise RuntimeError(f"Dagster has no record of the run {run_id} that just ended")
-    return RunOutcome(run_id=run_id, row=row, facts=facts)
-
-
-def _run_config(job: str, *, force: bool) -> Mapping[str, Any]:
-    config: dict[str, Any] = {
-        **MOMENTS.jobs[job].config,
-        # Dagster's console log is for its daemons; the reporter speaks here.
-        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-    }
-    if force and job != "scores_only":
-        config["ops"] = {
-            asset: {"config": {"force": True}} for asset in sorted(MOMENTS.jobs[job].assets)
-        }
-    return config
+    return RunOutcome(run_id=run_id, row=row)
 
 
 class _Follower:
-    """Listens to the run's events: tells the reporter, and keeps the history row current."""
+    """Listens to the run's events: hands them to the reporter, and keeps the row current."""
 
     def __init__(
         self, reporter: Reporter, instance: DagsterInstance, database: Database, run_id: str
@@ -157,37 +220,40 @@ class _Follower:
             return
         if event.event_type in RECORDED_EVENTS:
             self._events.append(event)
-        if step is None:
-            return
-        self._note(step, event)
-        if event.event_type == DagsterEventType.STEP_START:
-            self._begun.add(step)
-            self._reporter.step_started(step)
-        elif event.event_type == DagsterEventType.STEP_SUCCESS:
-            self._reporter.step_finished(
-                step,
-                seconds=event.step_success_data.duration_ms / 1000,
-                unchanged=step in self._unchanged,
-            )
-            if step in self._changed or not self._has_row:
-                self._record(step)
-        elif event.event_type == DagsterEventType.STEP_UP_FOR_RETRY:
-            self._reporter.step_said(step, _why(event.step_retry_data) + " It is tried again.")
-        elif event.is_step_failure:
-            why = self._refused.get(step) or _why(event.step_failure_data)
-            self._reporter.step_failed(step, why)
+        if step is not None:
+            self._follow(step, event)
+
+    def _follow(self, step: str, event: DagsterEvent) -> None:
+        match event.event_type:
+            case DagsterEventType.STEP_START:
+                self._begun.add(step)
+                self._reporter.step_started(step)
+            case DagsterEventType.ASSET_MATERIALIZATION | DagsterEventType.ASSET_CHECK_EVALUATION:
+                self._note(step, event)
+            case DagsterEventType.STEP_SUCCESS:
+                seconds = event.step_success_data.duration_ms / 1000
+                unchanged = step in self._unchanged
+                self._reporter.step_finished(step, seconds=seconds, unchanged=unchanged)
+                if step in self._changed or not self._has_row:
+                    self._record(step)
+            case DagsterEventType.STEP_UP_FOR_RETRY:
+                why = _why(event.step_retry_data)
+                self._reporter.step_said(step, f"{why} It is tried again.")
+            case DagsterEventType.STEP_FAILURE:
+                why = self._refused.get(step) or _why(event.step_failure_data)
+                self._reporter.step_failed(step, why)
 
     def _note(self, step: str, event: DagsterEvent) -> None:
-        """Keep what the end of the step is told with."""
-        if event.is_step_materialization:
-            if metadata_of(event).get("unchanged"):
-                self._unchanged.add(step)
-            if changes_row(metadata_of(event)):
-                self._changed.add(step)
-        elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
-            sentence = blocking_sentence(event)
-            if sentence is not None:
+        """Keep what the end of the step is reported with."""
+        if not event.is_step_materialization:
+            if sentence := blocking_sentence(event):
                 self._refused.setdefault(step, sentence)
+            return
+        metadata = metadata_of(event)
+        if metadata.get("unchanged"):
+            self._unchanged.add(step)
+        if changes_row(metadata):
+            self._changed.add(step)
 
     def _record(self, step: str) -> None:
         """Bring the row up to date; a step that went well does not fail for it.
@@ -204,9 +270,7 @@ class _Follower:
 def _why(data: Any) -> str:
     """The failure's own sentence, without a stack."""
     described = getattr(getattr(data, "user_failure_data", None), "description", None)
-    if described:
-        return str(described)
-    return root_cause(data.error) or "It failed without saying why."
+    return str(described or root_cause(data.error) or "It failed without saying why.")
 
 
 @contextmanager

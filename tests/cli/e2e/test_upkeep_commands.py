@@ -13,8 +13,8 @@ from dagster._core.test_utils import create_run_for_test
 from pipeline import Pipeline, talk_captions
 
 from videomoments_dagster.base.failures import IdentifierRejected, ResultMissing, VideoBusy
-from videomoments_dagster.cli.deletion import deletable, delete_video
 from videomoments_dagster.cli.main import main
+from videomoments_dagster.cli.video_commands import deletable, delete_video
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
 from videomoments_dagster.moments.history.history_rows import run_history
 from videomoments_dagster.moments.history.recording import record_all
@@ -66,6 +66,7 @@ def rows_of_others(pipeline: Pipeline, gone: str) -> dict[str, list[Any]]:
         "WHERE v.identifier <> :gone)",
         "thumbnails": "cloud_url NOT LIKE '%thumbnails/' || :gone || '/%'",
         "pipeline.object_origins": "url NOT LIKE '%/' || :gone || '/%'",
+        "pipeline.materialisations": "partition_key <> :gone",
         "prompts": ":gone = :gone",
     }
     found: dict[str, list[Any]] = {}
@@ -77,7 +78,7 @@ def rows_of_others(pipeline: Pipeline, gone: str) -> dict[str, list[Any]]:
                 table, "video_id IN (SELECT id FROM videos WHERE identifier <> :gone)"
             )
             query = f"SELECT * FROM {table} WHERE {where} ORDER BY 1"  # noqa: S608 - names of ours
-        found[table] = pipeline.rows(query, gone=gone)
+        found[table] = sorted(pipeline.rows(query, gone=gone), key=repr)
     return found
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from videomoments_dagster.cli import doctor, printing
-from videomoments_dagster.cli.doctor import Finding, diagnose
+from videomoments_dagster.cli import upkeep_commands
+from videomoments_dagster.cli.upkeep_commands import Finding, diagnose, print_findings
 from videomoments_dagster.core.settings import Settings
+from videomoments_dagster.definitions import resources_for
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
 
 
@@ -30,7 +31,9 @@ def environment(
 
 
 def found() -> dict[str, Finding]:
-    return {finding.name: finding for finding in diagnose(Settings())}
+    settings = Settings()
+    findings = diagnose(settings, resources_for(settings))
+    return {finding.name: finding for finding in findings}
 
 
 def test_a_whole_installation_has_no_problem(environment: pytest.MonkeyPatch) -> None:
@@ -73,7 +76,7 @@ def test_an_empty_database_is_a_problem_with_the_command_that_mends_it(
 def test_a_database_host_that_swallows_everything_costs_its_time_limit_and_no_other_finding(
     environment: pytest.MonkeyPatch,
 ) -> None:
-    environment.setattr(doctor, "_LOOK_SECONDS", 6.0)
+    environment.setattr(upkeep_commands, "_LOOK_SECONDS", 6.0)
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen()
@@ -116,9 +119,11 @@ def test_what_is_broken_is_named_with_a_remedy_and_never_a_traceback(
 
 
 def test_mixed_releases_of_dagster_are_a_problem(environment: pytest.MonkeyPatch) -> None:
-    real = doctor.version
+    real = upkeep_commands.version
     environment.setattr(
-        doctor, "version", lambda name: "1.13.28" if name == "dagster-webserver" else real(name)
+        upkeep_commands,
+        "version",
+        lambda name: "1.13.28" if name == "dagster-webserver" else real(name),
     )
 
     finding = found()["dagster"]
@@ -135,9 +140,9 @@ def test_findings_are_printed_for_people_and_for_programs(
         Finding("ffmpeg", "problem", "not [found]", "Install it"),
     ]
 
-    printing.print_findings(findings, as_json=True)
+    print_findings(findings, as_json=True)
     document = json.loads(capsys.readouterr().out)
-    printing.print_findings(findings, as_json=False)
+    print_findings(findings, as_json=False)
     shown = capsys.readouterr().out
 
     assert document[1] == {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from videomoments_dagster.cli.progress_line import RunReporter
+from videomoments_dagster.cli.running import RunReporter
 
 TOLD = (
     "Transcribing with captions.",

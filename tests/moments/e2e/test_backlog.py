@@ -14,10 +14,17 @@ from dagster import DagsterInstance, DagsterRunStatus
 from dagster._core.test_utils import create_run_for_test
 from hypothesis import given
 from hypothesis import strategies as st
-from pipeline import Pipeline, SilentReporter, talk_captions
+from pipeline import Pipeline, talk_captions
 
 from videomoments_dagster.base.failures import SourceRejected
-from videomoments_dagster.cli.backfill import Count, Plan, planned, run_here
+from videomoments_dagster.cli.backfill import (
+    BackfillRefused,
+    Count,
+    Plan,
+    launch,
+    planned,
+    run_here,
+)
 from videomoments_dagster.cli.main import main
 from videomoments_dagster.core.settings import load_settings
 from videomoments_dagster.definitions import build_definitions, resources_for
@@ -173,8 +180,7 @@ def test_a_backfill_runs_what_is_missing_and_names_each_failure(
         pipeline.instance,
         pipeline.database,
         chosen,
-        reporter=lambda _video: SilentReporter(),
-        progress=noted,
+        reporter=noted,
     )
     assert summary.completed == 1
     assert list(summary.failed) == ["second"]
@@ -200,8 +206,7 @@ def test_a_backfill_with_another_profile_keeps_clips_of_moments_that_stay(
             pipeline.instance,
             pipeline.database,
             plan(pipeline, "all", job, "short"),
-            reporter=lambda _video: SilentReporter(),
-            progress=Noted(),
+            reporter=Noted(),
         )
         assert summary.completed == 1
     after = dict(
@@ -249,3 +254,28 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(
     assert "full for 1 videos, in this process, one by one." in shown.output
     assert f"  {talk}\n" in shown.output
     assert pipeline.rows("SELECT 1 FROM videos") == []
+
+
+def test_dagster_takes_a_backfill_as_it_was_planned_or_says_why_not(
+    pipeline: Pipeline, talk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "dagster"
+    home.mkdir()
+    (home / "dagster.yaml").touch()
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    with DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions("videos", [talk])
+        backfill = instance.get_backfill(
+            launch(Plan(job="clips_only", profile='a "b" \u00fc', videos=(talk,), in_flight=()))
+        )
+    assert backfill is not None
+    assert backfill.partition_set_name == "clips_only_partition_set"
+    assert backfill.partition_names == [talk]
+    assert backfill.tags == {"videomoments/profile": 'a "b" \u00fc'}
+    assert backfill.title == "videomoments backfill, clips_only, 1 videos"
+
+    with pytest.raises(BackfillRefused, match=r"did not take the backfill: .*nobody"):
+        launch(Plan(job="full", profile=None, videos=("nobody",), in_flight=()))
+    (home / "dagster.yaml").write_text("storage: nonsense")
+    with pytest.raises(BackfillRefused, match=r"did not take the backfill: .*storage"):
+        launch(Plan(job="full", profile=None, videos=(talk,), in_flight=()))

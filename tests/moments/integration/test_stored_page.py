@@ -18,8 +18,8 @@ from videomoments_dagster.base.failures import (
     ResultMissing,
     SettingsRejected,
 )
-from videomoments_dagster.cli import run_report as report
-from videomoments_dagster.cli.run_report import write_report
+from videomoments_dagster.cli import export_commands as report
+from videomoments_dagster.cli.export_commands import write_report
 from videomoments_dagster.core.asset import Unchanged
 from videomoments_dagster.core.garbage import referenced_urls
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore

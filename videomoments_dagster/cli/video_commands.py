@@ -1,0 +1,204 @@
+"""The commands for videos: `add`, `list`, `show`, `search` and `delete`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from dagster import DagsterInstance
+
+from db.run_claims import partition_to_oneself
+from db.session import Database
+from videomoments_dagster.base.failures import ResultMissing, VideoBusy
+from videomoments_dagster.base.identifiers import checked_identifier
+from videomoments_dagster.cli import documents, printing
+from videomoments_dagster.cli.context import (
+    CommandContext,
+    engine_option,
+    json_option,
+    profile_option,
+)
+from videomoments_dagster.core.objects.store import ObjectStore
+from videomoments_dagster.core.runs import run_in_flight
+from videomoments_dagster.moments.registration import add_source
+from videomoments_dagster.moments.system import MOMENTS, VIDEO_PARTITIONS
+from videomoments_dagster.moments.video_removal import remove_video
+
+LISTED = 100
+
+
+@click.command()
+@click.argument("source")
+@click.option("--identifier", help="Name of the video; made from the source if not given.")
+@click.option("--title", help="Title to store with the video.")
+@click.option("--captions", metavar="FILE", help="SRT or VTT file to take the transcript from.")
+@engine_option("Engine for this video, if not the installation's.")
+@profile_option("Generation profile for this video, if not the default.")
+@click.pass_obj
+def add(context: CommandContext, /, source: str, **options: str | None) -> None:
+    """Register SOURCE, so that it can be run: a file, an http(s):// or gs:// URL.
+
+    The same source again is the same video. A file whose name begins with a dash goes after
+    `--`.
+
+    \b
+    Examples:
+      videomoments add talks/keynote.mp4 --title "Keynote"
+      videomoments add https://example.org/talk.webm --identifier talk-2026
+      videomoments add lecture.mp4 --captions lecture.srt
+    """
+    registration = add_source(
+        context.instance, context.database, source, working_directory=Path.cwd(), **options
+    )
+    name = registration.source.identifier
+    click.echo(f"Registered as '{name}'." if registration.is_new else f"Known as '{name}'.")
+    click.echo(f"Next: videomoments run {name}")
+
+
+@click.command(name="list")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help=f"Most videos to show, the newest first; {LISTED} if not given, with --json all.",
+)
+@json_option
+@click.pass_obj
+def list_videos(context: CommandContext, limit: int | None, *, as_json: bool) -> None:
+    """List the registered videos with what there is of each."""
+    if as_json:
+        printing.print_json(documents.list_document(context.database, limit=limit))
+        return
+    most = limit or LISTED
+    videos = documents.list_document(context.database, limit=most + 1)
+    printing.print_list(videos[:most], is_all=len(videos) <= most)
+
+
+@click.command()
+@click.argument("identifier")
+@json_option
+@click.pass_obj
+def show(context: CommandContext, identifier: str, *, as_json: bool) -> None:
+    """Show everything that is stored of the video IDENTIFIER.
+
+    The video with its transcript in brief, moments, refined moments, clips, thumbnails and
+    history.
+    """
+    document = documents.show_document(context.database, identifier)
+    printing.print_video(document, as_json=as_json)
+
+
+@click.command()
+@click.argument("text")
+@click.option("--limit", default=20, show_default=True, help="Most sentences to show.")
+@json_option
+@click.pass_obj
+def search(context: CommandContext, text: str, limit: int, *, as_json: bool) -> None:
+    """Find what was said: video, time and sentence for each place where TEXT occurs.
+
+    \b
+    Examples:
+      videomoments search bread
+      videomoments search '"sour dough" -butter'
+    """
+    hits = documents.search_document(context.database, text, limit=limit)
+    printing.print_hits(hits, as_json=as_json)
+
+
+@click.command()
+@click.argument("identifier")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def delete(context: CommandContext, identifier: str, *, yes: bool) -> None:
+    """Delete the video IDENTIFIER: rows, objects, and its partition. Other videos keep theirs.
+
+    Refused while a run of it is waiting or under way. A local source stays where it is.
+    """
+    found = deletable(context.instance, context.store, identifier)
+    objects = f"{len(found.objects)} objects ({printing.mebibytes(found.size_bytes)})"
+    if not yes:
+        click.confirm(
+            f"Delete '{identifier}' with {objects}, its transcript, moments and history?",
+            abort=True,
+        )
+    delete_video(context.instance, context.database, context.store, found)
+    click.echo(f"Deleted '{identifier}' and {objects}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Deletable:
+    """What there is of a video outside the database.
+
+    Attributes:
+        identifier: The video.
+        objects: Addresses of its objects.
+        size_bytes: What they take together.
+        is_partition: Whether Dagster has a partition of that name.
+    """
+
+    identifier: str
+    objects: tuple[str, ...]
+    size_bytes: int
+    is_partition: bool
+
+
+def deletable(instance: DagsterInstance, store: ObjectStore, identifier: str) -> Deletable:
+    """Look at what there is of a video outside the database.
+
+    Raises:
+        IdentifierRejected: If that is no identifier.
+        VideoBusy: If a run of it is waiting or under way.
+    """
+    checked_identifier(identifier)
+    _refuse_while_running(instance, identifier)
+    found = [stat for prefix in MOMENTS.folders_of(identifier) for stat in store.list(prefix)]
+    return Deletable(
+        identifier=identifier,
+        objects=tuple(stat.url for stat in found),
+        size_bytes=sum(stat.size_bytes for stat in found),
+        is_partition=instance.has_dynamic_partition(VIDEO_PARTITIONS, identifier),
+    )
+
+
+def delete_video(
+    instance: DagsterInstance, database: Database, store: ObjectStore, found: Deletable
+) -> None:
+    """Delete a video: rows, then objects, then the partition.
+
+    Rows go first, in one transaction: what is left if the rest fails is objects that nothing
+    refers to, and a partition that has nothing. The same again removes those.
+
+    Raises:
+        VideoBusy: If a run of it began meanwhile.
+        ResultMissing: If there is nothing of it anywhere.
+        ObjectStoreUnavailable: If an object could not be removed; the same again goes on.
+    """
+    with partition_to_oneself(database, system="moments", partition=found.identifier) as free:
+        _refuse_while_running(instance, found.identifier)
+        if not free:
+            raise _busy(found.identifier, "a run")
+        with database.transaction() as session:
+            had_rows = remove_video(session, found.identifier)
+        if not (had_rows or found.objects or found.is_partition):
+            raise ResultMissing(
+                f"there is no video '{found.identifier}'",
+                remedy="See `videomoments list` for those there are",
+            )
+        for url in found.objects:
+            store.delete(url)
+        if found.is_partition:
+            instance.delete_dynamic_partition(VIDEO_PARTITIONS, found.identifier)
+
+
+def _refuse_while_running(instance: DagsterInstance, identifier: str) -> None:
+    running = run_in_flight(instance, identifier)
+    if running is not None:
+        raise _busy(identifier, f"the run {running}")
+
+
+def _busy(identifier: str, run: str) -> VideoBusy:
+    return VideoBusy(
+        f"{run} of '{identifier}' is waiting or under way",
+        remedy="Wait until it has ended, or cancel it in the UI",
+        subject=f"video '{identifier}'",
+    )
