@@ -24,7 +24,7 @@ PICTURES = PROJECT / "docs" / "pictures"
 ELSEWHERE = {"VIDEOMOMENTS_FFMPEG"}
 
 # Of the layout's first column.
-_NAMES_WIDTH = 24
+_NAMES_WIDTH = 30
 
 # Not the user, the databases and the folders of the same name.
 _TOLD = r"(?:^|/bin/|\b(?:exec|run) (?:--\S+ )*\w+ )videomoments (\w.*)"
@@ -135,13 +135,15 @@ def test_every_file_of_the_layout_is_there() -> None:
     [tree] = re.findall(
         r"^```\n(videomoments_dagster/\n.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL
     )
-    within = {0: PROJECT, 2: PACKAGE, 4: PACKAGE / "defs"}
     lines = [line[:_NAMES_WIDTH].rstrip() for line in tree.splitlines() if line]
     assert len(lines) > 20
+    within = {0: PROJECT}
     for names in lines:
-        folder = within[len(names) - len(names.lstrip())]
+        depth = len(names) - len(names.lstrip())
         for name in names.split(","):
-            assert (folder / name.strip()).exists(), name
+            place = within[depth] / name.strip()
+            assert place.exists(), name
+            within[depth + 2] = place
 
 
 def test_every_place_to_add_something_is_there() -> None:
