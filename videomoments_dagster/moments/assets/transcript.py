@@ -1,6 +1,7 @@
 """The `transcript` asset: what is said, word by word."""
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -94,15 +95,15 @@ def transcript(
         config.engine or tagged or (source.transcription_engine if source else None),
         language=config.language,
     )
-    captions, captions_hash = None, None
+    captions, gone = None, None
     if engine.name == "captions":
         captions, gone = _caption_file(video, source, registry, scratch, object_store)
-        captions_hash = content_hash(captions) if captions is not None else None
-        if captions is None and previous.is_intact and not config.force:
-            # The caption file may be gone by now; the transcript made from it still stands.
-            captions_hash = previous.details.get(_CAPTIONS)
-        if gone is not None and captions_hash is None:
-            raise gone
+    captions_hash = content_hash(captions) if captions is not None else None
+    if captions is None and engine.name == "captions" and previous.is_intact and not config.force:
+        # The caption file may be gone by now; the transcript made from it still stands.
+        captions_hash = previous.details.get(_CAPTIONS)
+    if gone is not None and captions_hash is None:
+        raise gone
     if previous.is_made_from(
         inputs={"video": video.content_hash, "captions": captions_hash},
         settings={"engine": engine.name, "service": engine.service, **engine.settings},
@@ -126,16 +127,20 @@ def transcript(
         context.log.info("%s.", note)
     return Made(
         value=result,
-        details={
-            "engine": result.transcription_service,
-            "language": result.language,
-            "words": len(result.words),
-            "segments": len(result.segments),
-            "processing_time_seconds": round(result.processing_time_seconds, 3),
-            "notes": "; ".join(result.notes),
-            _CAPTIONS: captions_hash,
-        },
+        details={**_facts(result), _CAPTIONS: captions_hash},
     )
+
+
+def _facts(transcript: Transcript) -> dict[str, Any]:
+    """What the UI shows of it."""
+    return {
+        "engine": transcript.transcription_service,
+        "language": transcript.language,
+        "words": len(transcript.words),
+        "segments": len(transcript.segments),
+        "processing_time_seconds": round(transcript.processing_time_seconds, 3),
+        "notes": "; ".join(transcript.notes),
+    }
 
 
 def _caption_file(

@@ -113,14 +113,9 @@ def video(
             progress=progress.of_bytes,
             limits=registry.fetch_limits(max_download_gib=config.max_source_gib),
         )
-    facts = probe(fetched.path)
+    facts, title = probe(fetched.path), source.title or fetched.suggested_title
     result = FetchedVideo(
-        identifier=identifier,
-        source_url=source.location,
-        path=fetched.path,
-        content_hash=fetched.content_hash,
-        facts=facts,
-        title=source.title or fetched.suggested_title,
+        identifier, source.location, fetched.path, fetched.content_hash, facts, title
     )
     return Made(
         value=result,
