@@ -181,13 +181,14 @@ class RunClaimResource(dg.ConfigurableResource[Any]):
         with ExitStack() as claims:
             for system in systems_of(run):
                 partition = system.partition(key)
-                claim = RunClaim(
-                    self.database.database.url,
-                    run_id=run.run_id,
-                    system=partition.system,
-                    partition=partition.key,
-                )
                 with failures_reported(partition, step="start"):
+                    claim = RunClaim(
+                        self.database.database.url,
+                        run_id=run.run_id,
+                        system=partition.system,
+                        partition=partition.key,
+                        noun=partition.noun,
+                    )
                     claim.take(
                         wait_seconds=self.wait_minutes * 60,
                         log=lambda sentence: log.info(sentence) if log is not None else None,
