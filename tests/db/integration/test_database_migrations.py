@@ -174,3 +174,56 @@ def test_a_newer_schema_is_told_to_update_the_code(migrated_database: Database) 
         session.execute(text("UPDATE alembic_version SET version_num = 'later'"))
     with pytest.raises(SchemaOutdated, match="later, which this code does not know"):
         check_schema(migrated_database)
+
+
+_REMEMBERED_BY_VIDEO = """
+    INSERT INTO videos (id, identifier, cloud_url) VALUES (1, 'talk', 'v'), (2, 'other', 'v');
+    INSERT INTO pipeline.materialisations (video_id, asset, fingerprint, data_version, details)
+    VALUES (1, 'clips', 'f', 'd', '{"clips": 4}'), (2, 'clips', '', 'd', '{}');
+    INSERT INTO pipeline.kept_answers (video_id, key, answer, created_at)
+    VALUES (1, 'k', '{"score": 7}', '2026-01-02');
+    INSERT INTO pipeline.object_origins (url, fingerprint)
+    VALUES ('file:///store/clips/talk/0a-1b.mp4', 'f'),
+           ('gs://bucket/films/thumbnails/other/video-2c.jpg', 'g')
+"""
+_REMEMBERED = """
+    SELECT system, partition_key, asset, fingerprint FROM pipeline.materialisations
+    UNION ALL SELECT system, partition_key, key, answer::text FROM pipeline.kept_answers
+    UNION ALL SELECT system, partition_key, url, fingerprint FROM pipeline.object_origins
+    ORDER BY 1, 2, 3
+"""
+
+
+def test_what_was_remembered_by_video_is_kept_by_system_and_partition(
+    empty_database_url: str,
+) -> None:
+    schema_state.upgrade(empty_database_url, "0007")
+    database = Database(empty_database_url, pool_size=1)
+    with database.transaction() as session:
+        session.execute(text(_REMEMBERED_BY_VIDEO))
+    schema_state.upgrade(empty_database_url)
+    of_talk = [
+        ("moments", "talk", "clips", "f"),
+        ("moments", "talk", "file:///store/clips/talk/0a-1b.mp4", "f"),
+        ("moments", "talk", "k", '{"score": 7}'),
+    ]
+    of_other = [
+        ("moments", "other", "clips", ""),
+        ("moments", "other", "gs://bucket/films/thumbnails/other/video-2c.jpg", "g"),
+    ]
+
+    def remembered() -> list[tuple[str, ...]]:
+        with database.read() as session:
+            return [tuple(row) for row in session.execute(text(_REMEMBERED))]
+
+    assert remembered() == [*of_other, *of_talk]
+    with database.transaction() as session:
+        session.execute(text("DELETE FROM videos WHERE identifier = 'talk'"))
+    assert remembered() == of_other
+    database.dispose()
+    _downgrade(empty_database_url, "0007")
+    database = Database(empty_database_url, pool_size=1)
+    with database.read() as session:
+        kept = "SELECT video_id, asset FROM pipeline.materialisations"
+        assert session.execute(text(kept)).all() == [(2, "clips")]
+    database.dispose()
