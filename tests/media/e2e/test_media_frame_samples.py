@@ -10,8 +10,8 @@ import pytest
 from media_samples import MediaSamples
 
 from videomoments_dagster.base.failures import MediaFailed
+from videomoments_dagster.media.frame_pictures import FrameSamples
 from videomoments_dagster.media.probe import probe
-from videomoments_dagster.media.thumbnails import FrameSamples
 
 
 def sizes(pictures: tuple[bytes, ...]) -> list[tuple[int, int]]:
