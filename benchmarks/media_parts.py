@@ -18,15 +18,11 @@ from comparison import Row, Rows, medians, seconds_of
 from generated_media import RATE, ffmpeg, looped, make_mp4, make_webm
 
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
-from videomoments_dagster.media.clip_cutting import (
-    ClipRequest,
-    CutClip,
-    available_cores,
-    cut_clips,
-)
+from videomoments_dagster.media.clip_cutting import CutClip, available_cores, cut_clips
+from videomoments_dagster.media.clip_plan import ClipRequest
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
+from videomoments_dagster.media.frame_pictures import make_thumbnail
 from videomoments_dagster.media.probe import probe
-from videomoments_dagster.media.thumbnails import make_thumbnail
 from videomoments_dagster.moments.object_keys import video_key
 from videomoments_dagster.sources.fetching import fetch_source
 

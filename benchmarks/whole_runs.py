@@ -121,9 +121,9 @@ def _in_process(place: Installation) -> tuple[float, float, float]:
 
     database = open_database(place.environment["DATABASE_URL"])
     spent = 0.0
-    original = module.read_ffmpeg
+    original = module.wait_for
 
-    def read_ffmpeg(*arguments: Any, **named: Any) -> bytes:
+    def wait_for(*arguments: Any, **named: Any) -> bytes:
         nonlocal spent
         begun = time.perf_counter()
         try:
@@ -134,12 +134,12 @@ def _in_process(place: Installation) -> tuple[float, float, float]:
     times = []
     with opened_instance(load_settings()) as instance:
         for video in ("video-0", "video-1", "video-1"):
-            module.read_ffmpeg = read_ffmpeg
+            module.wait_for = wait_for
             spent = 0.0
             begun = time.perf_counter()
             outcome = run_job(instance, database, video=video, job="full", reporter=Quiet())
             times.append((time.perf_counter() - begun, spent))
-            module.read_ffmpeg = original
+            module.wait_for = original
             if outcome.row.status != "completed":
                 raise SystemExit(f"{video}: {outcome.row.error_message}")
     # The first has imported everything.

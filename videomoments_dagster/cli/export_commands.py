@@ -27,7 +27,7 @@ from videomoments_dagster.base.identifiers import checked_identifier
 from videomoments_dagster.cli.context import CommandContext
 from videomoments_dagster.cli.documents import known_video
 from videomoments_dagster.core.objects.store import ObjectStat, ObjectStore
-from videomoments_dagster.media.small_jpegs import LONGEST_SIDE, small_jpeg
+from videomoments_dagster.media.stills import LONGEST_SMALL_SIDE, small_jpeg
 from videomoments_dagster.moments.exports.formats import FORMATS
 from videomoments_dagster.moments.exports.material import BOUNDARIES, Boundaries, material_of
 from videomoments_dagster.moments.page.page import (
@@ -335,7 +335,7 @@ def _pictures(store: ObjectStore, records: StoredVideo) -> dict[str | None, Pict
         stat = _stat(store, thumbnail.cloud_url)
         if stat is None:
             continue
-        side = _POSTER_SIDE if moment is None else LONGEST_SIDE
+        side = _POSTER_SIDE if moment is None else LONGEST_SMALL_SIDE
         try:
             small, width, height = small_jpeg(_read(store, stat), longest_side=side)
         except (MediaFailed, ObjectMissing):

@@ -1,6 +1,5 @@
-"""Media files: probing, clip cutting, sound extraction and stills.
+"""Media files: probing, clip cutting, sound extraction and stills, as functions over files.
 
-Belongs here: everything that opens a media file or starts ffmpeg, as functions that take and
-return values. Does not belong here: Dagster, the database,
-the object store.
+Times are seconds on the presented timeline of a file, where 0 is what a player shows first; a
+"container time" is on the container's own clock.
 """

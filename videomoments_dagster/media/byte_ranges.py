@@ -1,7 +1,4 @@
-"""Which bytes of an MP4 some stretches of it need.
-
-Belongs here: finding the index of an MP4 that is far away, and reading stretches off it. Does not
-belong here: fetching the bytes (`object_store`), or cutting.
+"""Which bytes of an MP4 that is far away some stretches of it need.
 
 An MP4's index (`moov`, ISO/IEC 14496-12) says where each frame lies. With the index and a few
 stretches in place, a sparse file of the right size serves for cutting as the whole would: nobody
@@ -10,26 +7,20 @@ reads the holes.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 
-from videomoments_dagster.media.container import open_packets, presented_origin
+from videomoments_dagster.media.boxes import WIDE_HEADER_BYTES, Reader, UnsuitableMp4, filling, walk
+from videomoments_dagster.media.container import UNREADABLE, open_packets
 from videomoments_dagster.media.facts import MediaFacts
 
-_HEADER = 16
-_MOST_BOXES = 64
 _LARGEST_INDEX_BYTES = 512 * 1024**2
-_BEFORE_SECONDS = 4.0
-"""Cutting and proving look at most this much before a clip, and from the keyframe before that."""
-_AFTER_SECONDS = 4.0
-_OPENING_SECONDS = 2.0
-"""What opening a file decodes, to learn what the header does not say."""
+_AROUND_SECONDS = 4.0
+"""Cutting and proving look at most this much around a clip, and from the keyframe before that."""
 _GAP_BYTES = 256 * 1024
 """Reading on over a gap is cheaper than another request."""
 
@@ -46,39 +37,31 @@ class NoIndex(Exception):
     """The file has no index that says where its frames lie; it has to be fetched as a whole."""
 
 
-def index_ranges(read: Callable[[int, int], bytes], size: int) -> list[ByteRange]:
+def index_ranges(read: Reader, size: int) -> list[ByteRange]:
     """Find the parts of an MP4 that say what is in it: everything at its top but the data.
 
     Args:
-        read: Reads bytes: where they start, and how many.
+        read: Reads bytes of the file.
         size: Size of the file in bytes.
 
     Raises:
         NoIndex: It is no plain MP4, or its index is larger than 512 MiB.
     """
-    found: list[ByteRange] = []
-    kinds: set[bytes] = set()
-    position = 0
-    for _ in range(_MOST_BOXES):
-        if position + 8 > size:
-            break
-        header = read(position, min(_HEADER, size - position))
-        length, kind = struct.unpack_from(">I4s", header)
-        if length == 1 and len(header) == _HEADER:
-            length = struct.unpack_from(">Q", header, 8)[0]
-        elif length == 0:
-            length = size - position
-        if length < 8 or position + length > size:  # noqa: PLR2004 - the smallest box
-            raise NoIndex
-        # Of the data, its header: a demuxer walks from box to box.
-        shown = min(length, _HEADER) if kind == b"mdat" else length
-        found.append(ByteRange(position, position + shown))
-        kinds.add(kind)
-        position += length
-    whole = sum(one.end - one.start for one in found)
-    if position != size or not {b"moov", b"mdat"} <= kinds or b"moof" in kinds:
+    try:
+        boxes = filling(walk(read, size, most=64), size)
+    except UnsuitableMp4 as error:
+        raise NoIndex from error
+    # Of the data, its header: a demuxer walks from box to box.
+    found = [
+        ByteRange(box.start, min(box.end, box.start + WIDE_HEADER_BYTES))
+        if box.kind == b"mdat"
+        else ByteRange(box.start, box.end)
+        for box in boxes
+    ]
+    kinds = {box.kind for box in boxes}
+    if not {b"moov", b"mdat"} <= kinds or b"moof" in kinds:
         raise NoIndex
-    if whole > _LARGEST_INDEX_BYTES:
+    if sum(one.end - one.start for one in found) > _LARGEST_INDEX_BYTES:
         raise NoIndex
     return found
 
@@ -96,19 +79,18 @@ def stretch_ranges(
     Raises:
         NoIndex: Its index names no frames.
     """
-    origin = presented_origin(facts)
-    wanted = [(origin - _BEFORE_SECONDS, origin + _OPENING_SECONDS)]
-    wanted += [
-        (origin + start - _BEFORE_SECONDS, origin + end + _AFTER_SECONDS)
-        for start, end in stretches
+    origin = facts.origin_seconds
+    # Opening a file decodes its beginning, to learn what the header does not say.
+    wanted = [
+        (origin + start - _AROUND_SECONDS, origin + end + _AROUND_SECONDS)
+        for start, end in ((0.0, 0.0), *stretches)
     ]
     found: list[ByteRange] = []
     try:
         with open_packets(path, facts) as container:
-            for stream in (facts.video, facts.audio):
-                if stream is not None:
-                    found += _of_stream(container.streams[stream.index], wanted)
-    except (av.error.FFmpegError, OSError, IndexError) as error:
+            for stream in facts.streams:
+                found += _of_stream(container.streams[stream.index], wanted)
+    except (*UNREADABLE, IndexError) as error:
         raise NoIndex from error
     return merged(found)
 

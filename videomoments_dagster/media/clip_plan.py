@@ -1,7 +1,7 @@
-"""What a clip has to show, worked out from the source once, before anything is cut.
+"""What a clip has to show, worked out once, before anything is cut.
 
-Belongs here: the request, the source's frames at its ends, and what both ways of cutting and the
-proof compare themselves with. Does not belong here: the cutting (`stream_copy`, `reencode`).
+That is how much of the video it shows around its moment, and the source's pictures there, with
+which both ways of cutting and the proof compare themselves.
 """
 
 from __future__ import annotations
@@ -9,56 +9,117 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from videomoments_dagster.base.failures import MediaFailed
-from videomoments_dagster.media.container import MediaFile
+from videomoments_dagster.media.container import UNREADABLE, MediaFile
 from videomoments_dagster.media.facts import MediaFacts
-from videomoments_dagster.media.first_frame import (
-    FirstFrame,
-    first_frame_by_decoding,
-    first_frame_by_packets,
+from videomoments_dagster.media.frame_access import (
+    ShownFrame,
+    frame_at,
+    frame_by_packets,
+    presented_times,
 )
-from videomoments_dagster.media.frame_access import presented_times
 
-_SAMPLES_PER_PACKET = 1152
-_USUAL_FRAME_SECONDS = 0.04
-_LONGEST_FRAME_SECONDS = 0.25
+
+@dataclass(frozen=True, slots=True)
+class ClipWindow:
+    """The part of a video that a clip shows, in seconds of the presented timeline.
+
+    Attributes:
+        start_time: Where the clip starts, at least 0.
+        end_time: Where the clip ends, at most the video's duration.
+        padding_left: Seconds before the moment that the video had room for.
+        padding_right: Seconds after the moment that the video had room for.
+    """
+
+    start_time: float
+    end_time: float
+    padding_left: float
+    padding_right: float
+
+
+def clip_window(
+    moment_start: float,
+    moment_end: float,
+    *,
+    duration: float,
+    padding_left: float = 15.0,
+    padding_right: float = 30.0,
+) -> ClipWindow:
+    """Pad a moment on both sides, as far as the video goes.
+
+    Args:
+        moment_start: Start of the moment in seconds, inside the video.
+        moment_end: End of the moment in seconds, after its start.
+        duration: Presented duration of the video in seconds.
+        padding_left: Seconds wanted before the moment.
+        padding_right: Seconds wanted after the moment.
+
+    Raises:
+        ValueError: The moment or the padding is no such thing.
+    """
+    if not 0 <= moment_start < moment_end:
+        raise ValueError(f"a moment from {moment_start} s to {moment_end} s has no length")
+    if moment_start >= duration:
+        raise ValueError(f"a moment at {moment_start} s is not inside a video of {duration} s")
+    if padding_left < 0 or padding_right < 0:
+        raise ValueError("padding cannot be negative")
+    moment_end = min(moment_end, duration)
+    start = max(0.0, moment_start - padding_left)
+    end = min(duration, moment_end + padding_right)
+    return ClipWindow(start, end, moment_start - start, end - moment_end)
+
+
+CutMethod = Literal["auto", "copy", "encode"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRequest:
+    """A clip to cut.
+
+    Attributes:
+        source: The video.
+        facts: Its probe.
+        start_time: Presented time in seconds at which the clip starts.
+        end_time: Presented time in seconds at which it ends; cut to the video's duration.
+        destination: MP4 file to write; appears only when it is finished and proved.
+        method: "copy" never encodes, "encode" never copies, "auto" copies where it can.
+    """
+
+    source: Path
+    facts: MediaFacts
+    start_time: float
+    end_time: float
+    destination: Path
+    method: CutMethod = "auto"
 
 
 @dataclass(frozen=True, slots=True)
 class ClipPlan:
-    """A clip to cut.
+    """A clip to cut, and what the source shows there.
 
     Attributes:
-        source_file: The file that it is cut from, open.
+        source: The file that it is cut from, open.
         start_time: Presented time in the source at which the clip starts, seconds.
         end_time: Presented time in the source at which it ends, seconds.
         first: The frame that the source shows at `start_time`; None for a source without a
             picture.
         pictures: Presented times of the source's pictures, from the first one until `end_time`.
-        threads: Threads that decoding and encoding may use.
-        timeout_seconds: Wall-clock limit of each ffmpeg process.
         cancelled: Set to stop ffmpeg.
     """
 
-    source_file: MediaFile
+    source: MediaFile
     start_time: float
     end_time: float
-    first: FirstFrame | None
+    first: ShownFrame | None
     pictures: tuple[float, ...]
-    threads: int
-    timeout_seconds: float
     cancelled: threading.Event | None
 
     @property
-    def source(self) -> Path:
-        """The file that it is cut from."""
-        return self.source_file.path
-
-    @property
     def facts(self) -> MediaFacts:
-        """That file's probe."""
-        return self.source_file.facts
+        """The source's probe."""
+        return self.source.facts
 
     @property
     def duration(self) -> float:
@@ -68,75 +129,47 @@ class ClipPlan:
     @property
     def frame_seconds(self) -> float:
         """Usual length of a frame in seconds, as a tolerance; not that of a slide that stays."""
-        video = self.facts.video
+        video, audio = self.facts.video, self.facts.audio
         if video is None:
-            audio = self.facts.audio
-            return _SAMPLES_PER_PACKET / audio.sample_rate if audio else 0.0
-        if not video.frame_rate:
-            return _USUAL_FRAME_SECONDS
-        return min(1 / video.frame_rate, _LONGEST_FRAME_SECONDS)
+            return 1152 / audio.sample_rate if audio else 0.0  # an MP3's packet; AAC has 1024
+        return min(1 / video.frame_rate, 0.25) if video.frame_rate else 0.04
 
     @property
     def what(self) -> str:
         """The work in words, for failures."""
-        return f"cutting {self.start_time:.3f}-{self.end_time:.3f} s out of '{self.source.name}'"
+        span = f"{self.start_time:.3f}-{self.end_time:.3f}"
+        return f"cutting {span} s out of '{self.source.path.name}'"
 
 
 def plan_clip(
-    source_file: MediaFile,
-    *,
-    start_time: float,
-    end_time: float,
-    copied: bool,
-    threads: int,
-    timeout_seconds: float,
-    cancelled: threading.Event | None,
+    source: MediaFile, request: ClipRequest, *, copied: bool, cancelled: threading.Event | None
 ) -> ClipPlan:
     """Look at the source where the clip is to start and end.
 
     Args:
-        source_file: The file to cut from, open.
-        start_time: Presented time in seconds at which the clip starts.
-        end_time: Presented time in seconds at which it ends; cut to the video's duration.
+        source: The file to cut from, open.
+        request: The clip.
         copied: Whether its packets are to be copied. Then the first frame is decoded only where
             packets leave a doubt.
-        threads: Threads that decoding and encoding may use.
-        timeout_seconds: Wall-clock limit of each ffmpeg process.
         cancelled: Set to stop ffmpeg.
 
     Raises:
-        MediaFailed: The times are not inside the source, or its picture there does not decode.
+        MediaFailed: The times are not inside the source, or it cannot be read there.
     """
-    source, facts = source_file.path, source_file.facts
-    where = f"{start_time:.3f}-{end_time:.3f} s of '{source.name}'"
-    if not 0 <= start_time < end_time:
+    name, lasts = source.path.name, source.facts.duration_seconds
+    start, end = request.start_time, min(request.end_time, lasts)
+    where = f"{start:.3f}-{request.end_time:.3f} s of '{name}'"
+    if not 0 <= start < request.end_time:
         raise MediaFailed(f"A clip of {where} has no length")
-    if start_time >= facts.duration_seconds:
-        raise MediaFailed(
-            f"A clip of {where} lies outside the source, which lasts {facts.duration_seconds:g} s"
-        )
-    end_time = min(end_time, facts.duration_seconds)
-    first: FirstFrame | None = None
-    pictures: list[float] = []
-    if facts.video is not None:
-        if copied:
-            first = first_frame_by_packets(source_file, start_time)
-        first = first or first_frame_by_decoding(source_file, start_time)
-        if first is None:
-            raise MediaFailed(f"No picture of '{source.name}' decodes at {start_time:.3f} s")
-        pictures = presented_times(
-            source_file,
-            stream_index=facts.video.index,
-            start=first.time,
-            end=end_time,
-        )
-    return ClipPlan(
-        source_file=source_file,
-        start_time=start_time,
-        end_time=end_time,
-        first=first,
-        pictures=tuple(pictures),
-        threads=threads,
-        timeout_seconds=timeout_seconds,
-        cancelled=cancelled,
-    )
+    if start >= lasts:
+        raise MediaFailed(f"A clip of {where} lies outside the source, which lasts {lasts:g} s")
+    if source.facts.video is None:
+        return ClipPlan(source, start, end, None, (), cancelled)
+    try:
+        first = (frame_by_packets(source, start) if copied else None) or frame_at(source, start)
+        if first is not None:
+            pictures = tuple(presented_times(source, start=first.time, end=end))
+            return ClipPlan(source, start, end, first, pictures, cancelled)
+    except (*UNREADABLE, ValueError) as error:
+        raise MediaFailed(f"'{name}' cannot be read for cutting: {error}") from error
+    raise MediaFailed(f"No picture of '{name}' decodes at {start:.3f} s")

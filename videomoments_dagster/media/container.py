@@ -1,16 +1,11 @@
-"""Opening media files in this process, through PyAV.
-
-Belongs here: the one way in which files from outside are opened for demuxing and decoding.
-Does not belong here: what is read from them; ffmpeg processes (`ffmpeg`).
-"""
+"""Opening media files in this process, through PyAV, and reading packets that may be broken."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -18,20 +13,23 @@ from av.container import InputContainer
 from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.ffmpeg import input_options, safe_input
 
-_IO_TIMEOUT_SECONDS = 60.0
 MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 """FFmpeg's name for MP4 and its relatives."""
 _DESCRIBED_BY_MP4 = frozenset({"h264", "hevc", "aac"})
 """Codecs of which an MP4's header says all that decoding takes."""
-_BEFORE_EVERYTHING = -(2**62)
+UNREADABLE = (av.error.FFmpegError, OSError)
+"""What PyAV raises of a file that is none of its kind, is broken, or cannot be read."""
+_STRAY_SECONDS = 60.0
+"""Presentation and decoding time of a real packet are never this far apart."""
 
 
-def open_media(path: Path, source: MediaFacts | str | None = None) -> InputContainer:
+def open_media(path: Path, facts: MediaFacts | None = None, **options: str) -> InputContainer:
     """Open a local media file with the whitelists that every input carries.
 
     Args:
         path: The file.
-        source: The file's facts or demuxer name, or None before probing.
+        facts: Its facts, or None before probing.
+        options: FFmpeg's further options for its container.
 
     Raises:
         av.error.FFmpegError: It is no media file, or one of a kind that is not allowed.
@@ -40,39 +38,27 @@ def open_media(path: Path, source: MediaFacts | str | None = None) -> InputConta
     return av.open(
         safe_input(path),
         mode="r",
-        container_options=input_options(source),
+        container_options=input_options(facts) | options,
         metadata_errors="replace",
-        timeout=_IO_TIMEOUT_SECONDS,
+        timeout=60.0,
     )
 
 
-def open_packets(path: Path, source: MediaFacts) -> InputContainer:
+def open_packets(path: Path, facts: MediaFacts) -> InputContainer:
     """Open a media file to read its packets only, not to decode them.
 
     FFmpeg decodes the first pictures of whatever it opens, to learn what its header may not say.
     An MP4's header says all that packets need, and its opening is three times as fast without.
 
-    Args:
-        path: The file.
-        source: Its facts.
-
     Raises:
         av.error.FFmpegError: It is no media file, or one of a kind that is not allowed.
         OSError: It cannot be read.
     """
-    if source.container != MP4:
-        return open_media(path, source)
-    return av.open(
-        safe_input(path),
-        mode="r",
-        container_options={**input_options(source), "probesize": "32"},
-        metadata_errors="replace",
-        timeout=_IO_TIMEOUT_SECONDS,
-    )
+    return open_media(path, facts, **({"probesize": "32"} if facts.container == MP4 else {}))
 
 
-class MediaFile:
-    """A media file that is looked at several times.
+class MediaFile(AbstractContextManager["MediaFile"]):
+    """A media file that is looked at several times, until the end of the block.
 
     The index of a long video takes longer to read than a clip of it. An MP4 is therefore opened
     once and taken back to its start between looks. Other containers, some of which cannot seek,
@@ -89,27 +75,13 @@ class MediaFile:
         """
         self.path = path
         self.facts = facts
-        self._threads = threads
+        self.threads = threads
         self._kept: InputContainer | None = None
 
-    def __enter__(self) -> Self:
-        """Give the file itself; it is closed at the end of the block."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the file."""
-        self.close()
-
-    def close(self) -> None:
-        """Close what is open; looking again opens it again."""
         if self._kept is not None:
             self._kept.close()
-            self._kept = None
 
     @contextmanager
     def packets(self) -> Iterator[InputContainer]:
@@ -125,10 +97,9 @@ class MediaFile:
             return
         if self._kept is None:
             self._kept = open_packets(self.path, self.facts)
-            for stream in self._kept.streams.video:
-                _decode_with(stream, self._threads)
+            decode_with(self._kept, self.threads)
         else:
-            self._kept.seek(_BEFORE_EVERYTHING)
+            self._kept.seek(-(2**62))  # before everything
         yield self._kept
 
     @contextmanager
@@ -144,18 +115,40 @@ class MediaFile:
                 yield container
             return
         with open_media(self.path, self.facts) as container:
-            for stream in container.streams.video:
-                _decode_with(stream, self._threads)
+            decode_with(container, self.threads)
             yield container
 
 
-def _decode_with(stream: Any, threads: int) -> None:
-    stream.codec_context.thread_type = "AUTO"
-    stream.codec_context.thread_count = threads
+def decode_with(container: InputContainer, threads: int) -> None:
+    """Let the picture decoders of a container use that many threads."""
+    for stream in container.streams.video:
+        stream.codec_context.thread_type = "AUTO"
+        stream.codec_context.thread_count = threads
 
 
-def presented_origin(facts: MediaFacts) -> float:
-    """Container time in seconds that is 0 on the presented timeline."""
-    if facts.video is not None:
-        return facts.video.start_seconds
-    return facts.audio.start_seconds if facts.audio is not None else 0.0
+def seek_near(container: InputContainer, stream: Any, seconds: float) -> None:
+    """Go to the keyframe before a container time in seconds."""
+    # A file is at its start when it is opened; some containers cannot seek at all.
+    if seconds > 0:
+        container.seek(int(seconds / stream.time_base), stream=stream)
+
+
+def frames_of(packet: Any) -> list[Any]:
+    """Decode a packet; nothing where it is broken."""
+    try:
+        return list(packet.decode())
+    except (av.error.FFmpegError, ValueError):
+        return []
+
+
+def time_of(frame: Any, stream: Any) -> float:
+    """Container time in seconds at which a decoded frame appears."""
+    stamp = frame.pts if frame.pts is not None else frame.dts
+    return float((stamp or 0) * (frame.time_base or stream.time_base))
+
+
+def is_stray(packet: Any, tick: float) -> bool:
+    """Tell whether a packet or frame has a presentation time that cannot be meant."""
+    if packet.pts is None or packet.dts is None:
+        return False
+    return bool(abs(packet.pts - packet.dts) * tick > _STRAY_SECONDS)

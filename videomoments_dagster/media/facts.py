@@ -95,3 +95,13 @@ class MediaFacts:
     audio: AudioStream | None
     subtitles: tuple[SubtitleStream, ...] = ()
     ignore_edit_list: bool = False
+
+    @property
+    def streams(self) -> tuple[VideoStream | AudioStream, ...]:
+        """The picture and the sound stream, as far as there are any."""
+        return tuple(stream for stream in (self.video, self.audio) if stream is not None)
+
+    @property
+    def origin_seconds(self) -> float:
+        """Container time in seconds that is 0 on the presented timeline."""
+        return self.streams[0].start_seconds if self.streams else 0.0

@@ -1,9 +1,5 @@
 """Running ffmpeg: which binary, how long it may take, what it may open.
 
-Belongs here: the one place that starts an ffmpeg process, and the options that every input must
-carry. Does not belong here: what is done to the media (the modules beside this one build their
-commands with ffmpeg-python and hand them over).
-
 A media file that came from outside can be a playlist or a script that names other files or
 addresses, and ffmpeg follows it. So every input carries a whitelist of demuxers and protocols.
 """
@@ -17,6 +13,7 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,32 +22,11 @@ import ffmpeg
 from videomoments_dagster.base.failures import EngineUnavailable, MediaFailed
 from videomoments_dagster.media.facts import MediaFacts
 
-MEDIA_DEMUXERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2",
-    "matroska,webm",
-    "avi",
-    "mpegts",
-    "mpeg",
-    "flv",
-    "ogg",
-    "mp3",
-    "flac",
-    "wav",
-    "w64",
-    "aiff",
-    "caf",
-    "aac",
-    "ac3",
-    "amr",
-    "asf",
-    "mxf",
-    "dv",
-    "wv",
+_MEDIA_DEMUXERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,mp3,flac,wav,w64,aiff,caf,aac,"
+    "ac3,amr,asf,mxf,dv,wv"
 )
 """Demuxers of files that hold their own sound and pictures; nothing that refers to others."""
-
-_STDERR_LINES_SHOWN = 3
-_POLL_SECONDS = 0.2
 
 
 @functools.cache
@@ -61,17 +37,14 @@ def ffmpeg_executable() -> str:
         EngineUnavailable: None of them is there.
     """
     configured = os.environ.get("VIDEOMOMENTS_FFMPEG")
-    if configured:
-        found = shutil.which(configured)
-        if found is None:
-            raise EngineUnavailable(
-                f"VIDEOMOMENTS_FFMPEG names '{configured}', which is not an executable file",
-                remedy="Correct it, or unset it to use the ffmpeg that comes with the project",
-            )
-        return found
-    found = shutil.which("ffmpeg")
+    found = shutil.which(configured or "ffmpeg")
     if found is not None:
         return found
+    if configured:
+        raise EngineUnavailable(
+            f"VIDEOMOMENTS_FFMPEG names '{configured}', which is not an executable file",
+            remedy="Correct it, or unset it to use the ffmpeg that comes with the project",
+        )
     try:
         import imageio_ffmpeg  # noqa: PLC0415 - only where the machine has no ffmpeg
 
@@ -93,21 +66,18 @@ def safe_input(path: Path) -> str:
     return f"file:{path.absolute()}"
 
 
-def input_options(source: MediaFacts | str | None = None) -> dict[str, str]:
+def input_options(facts: MediaFacts | None = None) -> dict[str, str]:
     """Options that every ffmpeg input of this project carries, as ffmpeg-python keywords.
 
     Args:
-        source: The file's facts or demuxer name, so that only that demuxer is used; None for
-            every demuxer that is allowed at all.
+        facts: The file's facts, so that only its demuxer is used; None for every demuxer that is
+            allowed at all.
     """
-    demuxer = source.container if isinstance(source, MediaFacts) else source
     options = {
         "protocol_whitelist": "file,pipe",
-        "format_whitelist": demuxer or ",".join(MEDIA_DEMUXERS),
+        "format_whitelist": facts.container if facts else _MEDIA_DEMUXERS,
     }
-    if isinstance(source, MediaFacts) and source.ignore_edit_list:
-        options["ignore_editlist"] = "1"
-    return options
+    return options | ({"ignore_editlist": "1"} if facts and facts.ignore_edit_list else {})
 
 
 def run_ffmpeg(
@@ -128,85 +98,56 @@ def run_ffmpeg(
     Raises:
         MediaFailed: ffmpeg failed, ran past its limit, or was cancelled.
     """
-    read_ffmpeg(stream, timeout_seconds=timeout_seconds, what=what, cancelled=cancelled)
-
-
-def read_ffmpeg(
-    stream: Any,
-    *,
-    timeout_seconds: float,
-    what: str,
-    cancelled: threading.Event | None = None,
-) -> bytes:
-    """Run an ffmpeg-python output stream whose output is `pipe:` and return what it wrote.
-
-    Arguments and failures are those of `run_ffmpeg`.
-    """
-    command = [
-        ffmpeg_executable(),
-        "-nostdin",
-        "-hide_banner",
-        "-loglevel",
-        "error",
-        "-y",
-        *ffmpeg.get_args(stream),
-    ]
+    executable = ffmpeg_executable()
+    options = ("-nostdin", "-hide_banner", "-loglevel", "error", "-y")
     try:
         process = subprocess.Popen(
-            command,
+            [executable, *options, *ffmpeg.get_args(stream)],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
     except OSError as error:
         raise EngineUnavailable(
-            f"ffmpeg at '{command[0]}' could not be started: {error.strerror or error}",
+            f"ffmpeg at '{executable}' could not be started: {error.strerror or error}",
             remedy="Name a working ffmpeg in VIDEOMOMENTS_FFMPEG",
         ) from error
     with process:
         try:
-            stdout, stderr = _communicate(process, timeout_seconds, what, cancelled)
+            stderr = wait_for(process, timeout_seconds, what, cancelled)
         except BaseException:
-            _kill_group(process)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             raise
     if process.returncode != 0:
-        raise MediaFailed(f"ffmpeg failed at {what}: {_last_lines(stderr, process.returncode)}")
-    return stdout
+        lines = map(str.strip, stderr.decode(errors="replace").splitlines())
+        last_lines = " / ".join(list(filter(None, lines))[-3:])
+        why = last_lines or f"it ended with status {process.returncode} and no message"
+        raise MediaFailed(f"ffmpeg failed at {what}: {why}")
 
 
-def _communicate(
+def wait_for(
     process: subprocess.Popen[bytes],
     timeout_seconds: float,
     what: str,
     cancelled: threading.Event | None,
-) -> tuple[bytes, bytes]:
+) -> bytes:
+    """Wait until ffmpeg has ended, and give what it wrote to standard error.
+
+    Raises:
+        MediaFailed: It ran past its limit, or was cancelled; it is still running.
+    """
     deadline = time.monotonic() + timeout_seconds
     while True:
         remaining = deadline - time.monotonic()
-        wait = remaining if cancelled is None else min(remaining, _POLL_SECONDS)
         try:
-            return process.communicate(timeout=max(wait, 0.0))
+            # In short steps, for `cancelled`.
+            return process.communicate(timeout=max(0.0, min(remaining, 0.2)))[1]
         except subprocess.TimeoutExpired:
             if cancelled is not None and cancelled.is_set():
-                raise MediaFailed(
-                    f"ffmpeg was stopped while {what}: the run was cancelled"
-                ) from None
+                why = f"ffmpeg was stopped while {what}: the run was cancelled"
+                raise MediaFailed(why) from None
             if time.monotonic() >= deadline:
-                raise MediaFailed(
-                    f"ffmpeg did not finish {what} within {timeout_seconds:g} s and was stopped"
-                ) from None
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        process.kill()
-
-
-def _last_lines(stderr: bytes, returncode: int) -> str:
-    lines = [line.strip() for line in stderr.decode(errors="replace").splitlines() if line.strip()]
-    if not lines:
-        return f"it ended with status {returncode} and no message"
-    return " / ".join(lines[-_STDERR_LINES_SHOWN:])
+                why = f"ffmpeg did not finish {what} within {timeout_seconds:g} s and was stopped"
+                raise MediaFailed(why) from None

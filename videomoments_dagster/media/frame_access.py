@@ -1,12 +1,13 @@
-"""Looking at single frames and packets of a media file by presented time.
+"""Single frames and packets of a media file by presented time.
 
-Belongs here: which frame is shown at a time, which packets are presented in a stretch, and
-comparing pictures. Does not belong here: what follows from it (`clip_proof`, `stream_copy`).
+Which frame is shown at a time, by decoding or by packets alone; which packets are presented in a
+stretch; and comparing pictures.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,68 +15,66 @@ from typing import Any
 import av
 import numpy as np
 from av.container import InputContainer
+from numpy.typing import NDArray
 
-from videomoments_dagster.media.container import MediaFile, presented_origin
-from videomoments_dagster.media.timeline import is_stray
+from videomoments_dagster.media.container import MediaFile, frames_of, is_stray, seek_near
+from videomoments_dagster.media.facts import VideoStream
 
 TIME_TOLERANCE_SECONDS = 0.0005
+REORDERING_FRAMES = 18
+"""16 is the most that H.264 (A.3.1, max_dec_frame_buffering) and HEVC (A.4.2) let a frame wait for
+others, and the frame before the one that is wanted is wanted too."""
+NAL_CODECS = frozenset({"h264", "hevc"})
+"""FFmpeg's names of the codecs whose packets are NAL units, which say what refers to them."""
 _SEEK_STEPS_SECONDS = (0.0, 1.0, 5.0, 20.0, 60.0, 300.0)
-_LARGEST_REORDERING_SECONDS = 2.0
-# 16 is the most that H.264 (A.3.1, max_dec_frame_buffering) and HEVC (A.4.2) let wait, and the
-# frame before the one that is wanted is wanted too.
-LARGEST_REORDERING_FRAMES = 18
-_SKIPPABLE_CODECS = frozenset({"h264", "hevc"})
-_COMPARED_WIDTH = 320
+_LONGEST_REORDERING_SECONDS = 2.0
 _PACKETS_AFTER_THE_END = 400
+_H264_SLICES, _H264_IDR = frozenset(range(1, 6)), frozenset({5})
+_HEVC_SLICES, _HEVC_IDR = frozenset(range(32)), frozenset({19, 20})
+_AVCC_VERSION = 1
+_SHORTEST_AVCC_BYTES = 7
+_SHORTEST_HVCC_BYTES = 23
+
+Decoded = tuple[bytes, ...]
+"""What a decoder was given for a frame; the same again gives the same pixels.
+
+The codec's own header, then the digest of each packet in order of decoding; the frame's own is
+the last. Empty where that is not known.
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A decoded frame and when it is shown.
+class ShownFrame:
+    """The frame that is shown at a presented time.
 
     Attributes:
         time: Presented time in seconds at which it appears.
-        frame: The picture as decoded, not rotated.
+        decoded_from: Presented time to seek to for it to decode; mostly the time asked for, but
+            some files mark keyframes that are none.
+        decoded: What decoding it takes.
     """
 
     time: float
-    frame: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbourhood:
-    """The frame shown at a time, with the frames beside it where they are known.
-
-    Attributes:
-        previous: The frame before it, None when decoding started after that.
-        shown: The frame.
-        following: The frame after it, None at the end.
-        decoded_from: Presented time to seek to for the frame to decode; mostly the time asked
-            for, but some files mark keyframes that are none.
-        decoded: The packets that were decoded for it, in that order; its own is the last.
-    """
-
-    previous: Shown | None
-    shown: Shown
-    following: Shown | None
     decoded_from: float
-    decoded: DecodedPackets
+    decoded: Decoded
 
 
 @dataclass(frozen=True, slots=True)
-class DecodedPackets:
-    """What a decoder was given for a frame; the same again gives the same pixels.
+class DecodedFrame(ShownFrame):
+    """The frame that is shown at a presented time, with the frames beside it.
 
     Attributes:
-        setup: The codec's own header, which is given first.
-        digests: Of each packet, in order of decoding.
+        frame: The picture as decoded, not rotated.
+        previous: The picture before it, None when decoding started after that.
+        following: The picture after it, None at the end.
     """
 
-    setup: bytes
-    digests: tuple[bytes, ...]
+    frame: Any
+    previous: Any | None
+    following: Any | None
 
 
-def frame_at(media: MediaFile, seconds: float) -> Neighbourhood | None:
+def frame_at(media: MediaFile, seconds: float) -> DecodedFrame | None:
     """Decode the frame that is shown at a presented time: the last that appears by then.
 
     Args:
@@ -85,64 +84,116 @@ def frame_at(media: MediaFile, seconds: float) -> Neighbourhood | None:
     Returns:
         The frame and its neighbours; None when nothing decodes at or before that time.
     """
-    if media.facts.video is None:
+    video = media.facts.video
+    if video is None:
         return None
-    for step in (*_SEEK_STEPS_SECONDS, None):
-        from_time = 0.0 if step is None else max(0.0, seconds - step)
-        found = _decode_towards(media, seconds, from_time)
+    for from_time in (*(max(0.0, seconds - step) for step in _SEEK_STEPS_SECONDS), 0.0):
+        found = _decode_towards(media, video, seconds, from_time)
         if found is not None or from_time == 0.0:
             return found
     return None
 
 
-def _decode_towards(media: MediaFile, seconds: float, from_time: float) -> Neighbourhood | None:
-    video = media.facts.video
-    if video is None:
-        return None
+def _decode_towards(
+    media: MediaFile, video: VideoStream, seconds: float, from_time: float
+) -> DecodedFrame | None:
     latest = seconds + TIME_TOLERANCE_SECONDS
-    previous: Shown | None = None
-    shown: Shown | None = None
+    previous, shown, following = None, None, None
+    time = -1.0
     with media.decoding(video.codec) as container:
         stream: Any = container.streams[video.index]
         if from_time > 0:
             seek_near(container, stream, video.start_seconds + from_time)
-        given = GivenPackets(origin=video.start_seconds)
-        following: Shown | None = None
-        for time, frame in _decoded(container, stream, given, seconds, video.codec):
-            if time > latest:
-                following = Shown(time, frame)
+        given = _GivenPackets(stream, video)
+        for appears, frame in _decode_on(container, given, seconds):
+            if appears > latest:
+                following = frame
                 break
-            if shown is None or time > shown.time:
-                previous, shown = shown, Shown(time, frame)
+            if shown is None or appears > time:
+                previous, shown, time = shown, frame, appears
         if shown is None:
             return None
-        return Neighbourhood(
-            previous, shown, following, from_time, given.up_to(shown.time, setup_of(stream))
-        )
+        return DecodedFrame(time, from_time, given.up_to(time), shown, previous, following)
 
 
-class GivenPackets:
-    """Notes what a decoder is given."""
+def frame_by_packets(media: MediaFile, seconds: float) -> ShownFrame | None:
+    """Find the frame that is shown at a presented time without decoding up to it.
 
-    def __init__(self, *, origin: float) -> None:
-        """Start with nothing; `origin` is the container time in seconds that is presented as 0."""
-        self.origin = origin
-        self._digests: list[bytes] = []
-        self._times: list[float | None] = []
+    Where it can be told: the keyframe before it is one at which any decoder starts afresh, so
+    that its packets give the same pictures to all; and that keyframe decodes, as a whole picture.
 
-    def note(self, packet: Any, tick: float) -> None:
-        """Take note of the next packet."""
-        self._digests.append(digest(packet))
-        self._times.append(None if packet.pts is None else packet.pts * tick - self.origin)
+    Args:
+        media: The media file.
+        seconds: Presented time.
 
-    def up_to(self, seconds: float, setup: bytes) -> DecodedPackets:
+    Returns:
+        The frame; None where only decoding tells.
+    """
+    video = media.facts.video
+    if video is None or video.codec not in NAL_CODECS:
+        return None
+    latest = seconds + TIME_TOLERANCE_SECONDS
+    with media.decoding(video.codec) as container:
+        stream: Any = container.streams[video.index]
+        seek_near(container, stream, video.start_seconds + seconds)
+        given = _GivenPackets(stream, video)
+        shown: float | None = None
+        keyframe: bytes | None = None
+        later = 0
+        for packet in container.demux(stream):
+            if packet.size == 0:
+                continue
+            if packet.pts is None or is_stray(packet, given.tick):
+                return None
+            if keyframe is None:
+                keyframe = bytes(packet)
+                if not refreshes_decoder(keyframe, codec=video.codec, setup=given.setup):
+                    return None
+            given.note(packet)
+            time = packet.pts * given.tick - video.start_seconds
+            later += time > latest
+            if later > REORDERING_FRAMES:
+                break
+            if not packet.is_discard and time <= latest and (shown is None or time > shown):
+                shown = time
+        if keyframe is None or shown is None or not _is_whole_picture(stream, keyframe):
+            return None
+        return ShownFrame(shown, seconds, given.up_to(shown))
+
+
+def _is_whole_picture(stream: Any, packet: bytes) -> bool:
+    """Whether a packet decodes alone, and not to fields, which may have packets of their own."""
+    context = stream.codec_context
+    context.flush_buffers()
+    try:
+        frames = [*context.decode(av.Packet(packet)), *context.decode(None)]
+    except av.error.FFmpegError:
+        return False
+    finally:
+        context.flush_buffers()
+    return len(frames) == 1 and not frames[0].interlaced_frame
+
+
+class _GivenPackets:
+    """Notes what the decoder of a stream is given."""
+
+    def __init__(self, stream: Any, video: VideoStream) -> None:
+        self.stream = stream
+        self.video = video
+        self.tick = float(stream.time_base)
+        self.setup = setup_of(stream)
+        self._noted: list[tuple[float, bytes]] = []
+
+    def note(self, packet: Any) -> None:
+        time = math.inf if packet.pts is None else packet.pts * self.tick
+        self._noted.append((time - self.video.start_seconds, digest(packet)))
+
+    def up_to(self, seconds: float) -> Decoded:
         """All until the one that is presented then; nothing if there is none."""
-        near = [
-            index
-            for index, time in enumerate(self._times)
-            if time is not None and abs(time - seconds) < TIME_TOLERANCE_SECONDS
-        ]
-        return DecodedPackets(setup, tuple(self._digests[: near[-1] + 1]) if near else ())
+        for last in reversed(range(len(self._noted))):
+            if abs(self._noted[last][0] - seconds) < TIME_TOLERANCE_SECONDS:
+                return (self.setup, *(packet for _, packet in self._noted[: last + 1]))
+        return ()
 
 
 def digest(packet: Any) -> bytes:
@@ -155,66 +206,53 @@ def setup_of(stream: Any) -> bytes:
     return bytes(stream.codec_context.extradata or b"")
 
 
-def seek_near(container: InputContainer, stream: Any, seconds: float) -> None:
-    """Go to the keyframe before a container time in seconds."""
-    if seconds <= 0:
-        # A file is at its start when it is opened; some containers cannot seek at all.
-        return
-    container.seek(int(seconds / stream.time_base), stream=stream)
-
-
-def _decoded(
-    container: InputContainer, stream: Any, given: GivenPackets, seconds: float, codec: str
+def _decode_on(
+    container: InputContainer, given: _GivenPackets, seconds: float
 ) -> Iterator[tuple[float, Any]]:
-    """Decode on, passing over frames that nothing refers to until near the wanted time."""
-    origin = given.origin
-    near = origin + seconds - _reordering_seconds(stream, codec)
-    tick = float(stream.time_base)
+    """Decode on, passing over frames that nothing refers to until near the wanted time.
+
+    Gives each frame with the presented time at which it appears.
+    """
+    stream, video = given.stream, given.video
+    skippable = video.codec in NAL_CODECS
+    # How long before its time a frame may have to be decoded for one that is shown then.
+    reordering = _LONGEST_REORDERING_SECONDS
+    if skippable and stream.average_rate:
+        reordering = min(float(REORDERING_FRAMES / stream.average_rate), reordering)
+    near = video.start_seconds + seconds - reordering
     for packet in container.demux(stream):
-        stamp = packet.dts if packet.dts is not None else packet.pts
-        hidden = packet.is_discard or (stamp is not None and stamp * stream.time_base < near)
-        if codec in _SKIPPABLE_CODECS:
+        if skippable:
+            stamp = packet.dts if packet.dts is not None else packet.pts
+            hidden = packet.is_discard or (stamp is not None and stamp * stream.time_base < near)
             stream.codec_context.skip_frame = "NONREF" if hidden else "DEFAULT"
         if packet.size:
-            given.note(packet, tick)
-        try:
-            frames = packet.decode()
-        except av.error.FFmpegError:
-            continue
-        for frame in frames:
+            given.note(packet)
+        for frame in frames_of(packet):
             if frame.pts is not None and not is_stray(frame, stream.time_base):
-                yield float(frame.pts * stream.time_base) - origin, frame
+                yield float(frame.pts * stream.time_base) - video.start_seconds, frame
 
 
-def _reordering_seconds(stream: Any, codec: str) -> float:
-    """How long before its time a frame may have to be decoded for one that is shown then."""
-    rate = stream.average_rate
-    if codec not in _SKIPPABLE_CODECS or not rate:
-        return _LARGEST_REORDERING_SECONDS
-    return min(float(LARGEST_REORDERING_FRAMES / rate), _LARGEST_REORDERING_SECONDS)
-
-
-def presented_times(
-    media: MediaFile, *, stream_index: int, start: float, end: float
-) -> list[float]:
-    """List when the packets of a stream are presented, from `start` until before `end`.
+def presented_times(media: MediaFile, *, start: float, end: float) -> list[float]:
+    """List when the pictures of a file are presented, from `start` until before `end`.
 
     Args:
-        media: The media file.
-        stream_index: The stream in its container.
-        start: Presented time of the first packet wanted; half a millisecond earlier counts.
+        media: A media file with a picture.
+        start: Presented time of the first picture wanted; half a millisecond earlier counts.
         end: Presented time before which the last one starts.
 
     Returns:
         Presented times in seconds, ascending.
     """
-    origin = presented_origin(media.facts)
+    video = media.facts.video
+    if video is None:
+        return []
+    origin = video.start_seconds
     found: list[float] = []
     after_the_end = 0
     with media.packets() as container:
-        stream: Any = container.streams[stream_index]
+        stream: Any = container.streams[video.index]
         tick = float(stream.time_base)
-        seek_near(container, stream, origin + start - _LARGEST_REORDERING_SECONDS)
+        seek_near(container, stream, origin + start - _LONGEST_REORDERING_SECONDS)
         earliest, latest = start - TIME_TOLERANCE_SECONDS, end - TIME_TOLERANCE_SECONDS
         for packet in container.demux(stream):
             # Thousands of packets: each property is a call, so each is asked for once.
@@ -232,6 +270,48 @@ def presented_times(
     return sorted(found)
 
 
+def refreshes_decoder(packet: bytes, *, codec: str, setup: bytes) -> bool:
+    """Tell whether a packet holds an IDR picture, and no other.
+
+    Nothing decoded after it refers to anything before it, whatever a decoder was given before
+    (ITU-T H.264, 7.4.1.2.4; H.265, 3.76). Containers mark other pictures as keyframes too, behind
+    which some pictures do refer to what lies before them.
+
+    Args:
+        packet: The packet's bytes, its NAL units each behind their length, as MP4, Matroska and
+            FLV store them.
+        codec: FFmpeg's name of the codec.
+        setup: The codec's own header, an avcC or hvcC (ISO/IEC 14496-15).
+
+    Returns:
+        Whether it is certain; False also for other codecs and for what cannot be read.
+    """
+    if codec == "h264":
+        if len(setup) < _SHORTEST_AVCC_BYTES or setup[0] != _AVCC_VERSION:
+            return False
+        types = {unit & 0x1F for unit in _first_bytes(packet, (setup[4] & 3) + 1)}
+        return types & _H264_SLICES == _H264_IDR
+    if codec == "hevc":
+        if len(setup) < _SHORTEST_HVCC_BYTES or not (setup[0] or setup[1] or setup[2] > 1):
+            return False
+        types = {(unit >> 1) & 0x3F for unit in _first_bytes(packet, (setup[21] & 3) + 1)}
+        slices = types & _HEVC_SLICES
+        return bool(slices) and slices <= _HEVC_IDR
+    return False
+
+
+def _first_bytes(packet: bytes, length_bytes: int) -> Iterator[int]:
+    """The first byte of each NAL unit; nothing from where the lengths do not fit on."""
+    at = 0
+    while at + length_bytes < len(packet):
+        length = int.from_bytes(packet[at : at + length_bytes], "big")
+        at += length_bytes
+        if not 0 < length <= len(packet) - at:
+            return
+        yield packet[at]
+        at += length
+
+
 def identical(one: Any, other: Any) -> bool:
     """Tell whether two decoded frames have the same pixels."""
     if (one.width, one.height, one.format.name) != (other.width, other.height, other.format.name):
@@ -241,12 +321,13 @@ def identical(one: Any, other: Any) -> bool:
     if len(one.planes) == 1:
         sample_bytes *= len(components)
     return all(
-        np.array_equal(_pixels(a, sample_bytes), _pixels(b, sample_bytes))
+        np.array_equal(pixels(a, sample_bytes), pixels(b, sample_bytes))
         for a, b in zip(one.planes, other.planes, strict=True)
     )
 
 
-def _pixels(plane: Any, sample_bytes: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def pixels(plane: Any, sample_bytes: int = 1) -> NDArray[np.uint8]:
+    """Bytes of one plane of a decoded frame, row by row."""
     rows = np.frombuffer(plane, dtype=np.uint8).reshape(plane.height, plane.line_size)
     # Lines are padded; the padding is not part of the picture.
     return rows[:, : plane.width * sample_bytes]
@@ -260,13 +341,13 @@ def difference(one: Any, other: Any, *, rotate_one: int = 0) -> float:
         other: Another, perhaps scaled or turned.
         rotate_one: Clockwise degrees by which a player turns the first.
     """
-    width = min(_COMPARED_WIDTH, other.width)
+    width = min(320, other.width)
     height = max(1, round(other.height * width / other.width))
-    turned = rotate_one in {90, 270}
-    first = one.reformat(
-        width=height if turned else width, height=width if turned else height, format="gray"
-    ).to_ndarray()
-    second = other.reformat(width=width, height=height, format="gray").to_ndarray()
-    first = np.rot90(first, k=-rotate_one // 90)
-    error = first.astype(np.float64) - second.astype(np.float64)
-    return float(np.sqrt(np.mean(error * error)))
+    sides = (height, width) if rotate_one in {90, 270} else (width, height)
+    first = np.rot90(_grey(one, *sides), k=-rotate_one // 90)
+    return float(np.sqrt(np.mean((first - _grey(other, width, height)) ** 2)))
+
+
+def _grey(frame: Any, width: int, height: int) -> NDArray[np.float64]:
+    grey = frame.reformat(width=width, height=height, format="gray").to_ndarray()
+    return np.asarray(grey, dtype=np.float64)

@@ -1,50 +1,83 @@
-"""Probing: what a media file holds, or why it cannot be worked on.
+"""Probing: what a media file holds, measured on its presented timeline, or why it is refused.
 
-Belongs here: choosing the streams, checking that they decode, measuring the presented timeline.
-Does not belong here: fetching the file; anything that changes it.
+First and last presented times come from decoding the beginning and demuxing the end; all packets
+are read only where that quick way is suspicious.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 from av.container import InputContainer
 from av.stream import Disposition
 
 from videomoments_dagster.base.failures import SourceRejected
-from videomoments_dagster.media import timeline
-from videomoments_dagster.media.container import MP4, MediaFile, open_media, open_packets
+from videomoments_dagster.media.container import (
+    MP4,
+    UNREADABLE,
+    MediaFile,
+    decode_with,
+    frames_of,
+    is_stray,
+    open_media,
+    open_packets,
+    time_of,
+)
 from videomoments_dagster.media.facts import AudioStream, MediaFacts, SubtitleStream, VideoStream
-from videomoments_dagster.media.sniffing import what_it_is_instead
-from videomoments_dagster.media.truncation import is_fragmented_mp4, why_incomplete
+from videomoments_dagster.media.frame_access import REORDERING_FRAMES
+from videomoments_dagster.media.sniffing import (
+    is_fragmented_mp4,
+    what_it_is_instead,
+    why_incomplete,
+)
 
 _TEXT_SUBTITLES = frozenset(
     {"mov_text", "subrip", "srt", "webvtt", "ass", "ssa", "text", "ttml", "subviewer", "microdvd"}
 )
 _NOT_A_PICTURE_STREAM = Disposition.attached_pic | Disposition.timed_thumbnails
-_CLAIM_TOLERANCE_SECONDS = 1.0
-_CLAIM_TOLERANCE_SHARE = 0.05
-_IMPLAUSIBLE_EDIT_SHARE = 0.5
 _SAMPLED_FROM_SECONDS = 2.0
-_Opened = Callable[[], AbstractContextManager[InputContainer]]
-_OpenedAs = Callable[[MediaFacts], AbstractContextManager[InputContainer]]
-_FirstFrame = Callable[[InputContainer, Any], tuple[float, Any] | None]
-_REMEDY = "Give a video or audio file that plays from start to end"
+_PACKETS_TRIED = 600
+_FRAMES_FOR_START = 4
+_ESTIMATING_DEMUXERS = frozenset({"mp3", "aac", "ac3", "amr"})
+"""Demuxers that guess the time after a seek from the bit rate."""
+
+_First = tuple[float, Any]
+"""Container time of the first presented frame in seconds, and a frame of the stream's beginning."""
+_Stream = TypeVar("_Stream", VideoStream, AudioStream)
 
 
-def probe(path: Path, *, sample: bool = True) -> MediaFacts:
+class _ScanTooLong(Exception):
+    """Reading all packets took longer than its limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How a file is looked at.
+
+    Attributes:
+        opened: Opens it from its start.
+        packets: Opens it to read its packets only; with what is known of it by then.
+        first_frame: Decodes the beginning of a stream; None when nothing there decodes.
+    """
+
+    opened: Callable[[], AbstractContextManager[InputContainer]]
+    packets: Callable[[MediaFacts], AbstractContextManager[InputContainer]]
+    first_frame: Callable[[InputContainer, Any], _First | None]
+
+
+def probe(path: Path) -> MediaFacts:
     """Find out what a media file holds.
 
     Args:
         path: A local file.
-        sample: Whether to check that it decodes in its middle as well as at its start.
 
     Returns:
         Its streams, and its duration as presented, measured from the data.
@@ -53,26 +86,24 @@ def probe(path: Path, *, sample: bool = True) -> MediaFacts:
         SourceRejected: There is no such file, or it is none that can be worked on; the reason
             names the file.
     """
-    size = _size_of_file(path)
+    facts = _facts_before(path)
     instead = what_it_is_instead(path)
     if instead is not None:
         raise _rejected(path, f"is {instead}, not a video or audio file")
     incomplete = why_incomplete(path)
     try:
-        found = _facts_from_outside(path, size, incomplete, edit_list=True)
-        if found is None:
-            found = _facts_from_outside(path, size, incomplete, edit_list=False)
-        if found is not None and sample:
-            _reject_undecodable(path, found)
-    except timeline.ScanTooLong:
+        found = _facts_from_outside(path, facts, incomplete) or _facts_from_outside(
+            path, replace(facts, ignore_edit_list=True), incomplete
+        )
+        if found is not None and not _decodes_inside(path, found):
+            raise _rejected(path, "is corrupt: only its beginning can be decoded")
+    except _ScanTooLong:
         raise _rejected(path, "could not be read to its end within two minutes") from None
-    except (av.error.FFmpegError, ValueError, OSError) as error:
+    except (*UNREADABLE, ValueError) as error:
         if incomplete is not None:
             raise _rejected(path, f"is truncated: {incomplete}") from error
         raise _rejected(path, "is corrupt or in a format that is not supported") from error
-    if found is None:
-        raise _rejected(path, "is corrupt: its edit list shows nothing of its data")
-    return found
+    return _shown(path, found)
 
 
 def probe_written(path: Path) -> MediaFacts:
@@ -84,40 +115,33 @@ def probe_written(path: Path) -> MediaFacts:
     Raises:
         SourceRejected: It does not play.
     """
-    written = MediaFacts(
-        container=MP4,
-        duration_seconds=0.0,
-        size_bytes=_size_of_file(path),
-        video=None,
-        audio=None,
-    )
+    facts = _facts_before(path)
     try:
-        with MediaFile(path, written) as media:
-            found = _facts(
-                path,
-                written,
-                opened=media.packets,
-                packets=lambda _: media.packets(),
-                first_frame=timeline.first_frame_by_packets,
-            )
-    except (av.error.FFmpegError, ValueError, OSError, timeline.ScanTooLong) as error:
+        with MediaFile(path, facts) as media:
+            reading = _Reading(media.packets, lambda _: media.packets(), _first_by_packets)
+            found = _facts(path, facts, reading)
+    except (*UNREADABLE, ValueError, _ScanTooLong) as error:
         raise _rejected(path, "is corrupt") from error
+    return _shown(path, found)
+
+
+def _shown(path: Path, found: MediaFacts | None) -> MediaFacts:
     if found is None:
         raise _rejected(path, "is corrupt: its edit list shows nothing of its data")
     return found
 
 
-def _size_of_file(path: Path) -> int:
+def _facts_before(path: Path) -> MediaFacts:
+    """The size of a file, as the facts of an MP4 of which nothing else is known."""
     try:
-        status = path.stat()
+        size = path.stat().st_size
         if path.is_dir():
             raise _rejected(path, "is a directory")
         if not path.is_file():
             raise _rejected(path, "is not a regular file")
-        if status.st_size == 0:
+        if size == 0:
             raise _rejected(path, "is empty (0 bytes)")
-        with path.open("rb"):
-            return status.st_size
+        path.open("rb").close()
     except FileNotFoundError as error:
         raise SourceRejected(
             f"'{path}' does not exist", remedy="Correct the path, or put the file there"
@@ -128,77 +152,44 @@ def _size_of_file(path: Path) -> int:
         ) from error
     except OSError as error:
         raise _rejected(path, f"could not be read: {error.strerror or error}") from error
+    return MediaFacts(container=MP4, duration_seconds=0.0, size_bytes=size, video=None, audio=None)
 
 
 def _rejected(path: Path, reason: str) -> SourceRejected:
-    return SourceRejected(f"'{path}' {reason}", remedy=_REMEDY)
+    remedy = "Give a video or audio file that plays from start to end"
+    return SourceRejected(f"'{path}' {reason}", remedy=remedy)
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """A stream that was seen to decode; what is needed of it after its container is closed."""
-
-    index: int
-    codec: str
-    start_seconds: float
-    time_base: Fraction
-    frame_rate: Fraction | None
-    frame: Any
-
-
-def _facts_from_outside(
-    path: Path, size: int, incomplete: str | None, *, edit_list: bool
-) -> MediaFacts | None:
+def _facts_from_outside(path: Path, facts: MediaFacts, incomplete: str | None) -> MediaFacts | None:
     """Probe with or without the edit list; None when the edit list contradicts the data."""
-    facts = MediaFacts(
-        container=MP4,
-        duration_seconds=0.0,
-        size_bytes=size,
-        video=None,
-        audio=None,
-        ignore_edit_list=not edit_list,
-    )
-    source = None if edit_list else facts
-    with open_media(path, source) as container:
+    opened = partial(open_media, path, facts if facts.ignore_edit_list else None)
+    with opened() as container:
         _reject_truncated(path, container, incomplete)
         facts = replace(facts, container=container.format.name)
-    return _facts(
-        path,
-        facts,
-        opened=lambda: open_media(path, source),
-        packets=partial(open_packets, path),
-        first_frame=timeline.first_frame,
-    )
+    return _facts(path, facts, _Reading(opened, partial(open_packets, path), _first_decoded))
 
 
-def _facts(
-    path: Path,
-    facts: MediaFacts,
-    *,
-    opened: _Opened,
-    packets: _OpenedAs,
-    first_frame: _FirstFrame,
-) -> MediaFacts | None:
+def _facts(path: Path, facts: MediaFacts, reading: _Reading) -> MediaFacts | None:
     """Measure what a file of a known container holds; None when its edit list contradicts it."""
-    with opened() as container:
-        facts = replace(facts, subtitles=_subtitle_streams(container))
-        claimed_end = _claimed_end(container)
+    with reading.opened() as container:
+        subtitles = tuple(
+            SubtitleStream(index=stream.index, codec=_codec(stream), language=stream.language)
+            for stream in container.streams
+            if stream.type == "subtitle" and _codec(stream) in _TEXT_SUBTITLES
+        )
+        claimed_end = None
+        if container.duration and container.duration > 0:
+            claimed_end = ((container.start_time or 0) + container.duration) / float(av.time_base)
         pictures, sounds = (_candidates(container, kind) for kind in ("video", "audio"))
-    video = _choose(path, opened, first_frame, pictures, what="pictures")
-    audio = _choose(path, opened, first_frame, sounds, what="sound")
-    timed = video or audio
-    if timed is None:
+    video = _choose(path, reading, pictures, _video_stream, what="pictures")
+    audio = _choose(path, reading, sounds, _audio_stream, what="sound")
+    if video is None and audio is None:
         raise _rejected(path, "holds neither moving pictures nor sound")
-    facts = replace(
-        facts,
-        video=_video_stream(video) if video else None,
-        audio=_audio_stream(audio) if audio else None,
-    )
-    end = _measured_end(path, facts, claimed_end, opened=opened, packets=packets)
-    duration = end - timed.start_seconds
+    facts = replace(facts, video=video, audio=audio, subtitles=subtitles)
+    duration = _measured_end(path, facts, claimed_end, reading) - facts.origin_seconds
     if not facts.ignore_edit_list and facts.container == MP4:
-        promised = (claimed_end or 0.0) - timed.start_seconds
-        if duration <= _IMPLAUSIBLE_EDIT_SHARE * promised or duration <= 0:
+        promised = (claimed_end or 0.0) - facts.origin_seconds
+        if duration <= 0.5 * promised or duration <= 0:
             return None
     if duration <= 0:
         raise _rejected(path, "is corrupt: none of its frames lasts any time")
@@ -206,27 +197,14 @@ def _facts(
 
 
 def _reject_truncated(path: Path, container: InputContainer, incomplete: str | None) -> None:
-    if container.format.name != MP4:
+    if container.format.name != MP4 or (incomplete and is_fragmented_mp4(path)):
         if incomplete is not None:
             raise _rejected(path, f"is truncated: {incomplete}")
         return
-    if incomplete is not None and is_fragmented_mp4(path):
-        raise _rejected(path, f"is truncated: {incomplete}")
-    size = path.stat().st_size
-    promised = max(
-        (entry.pos + entry.size for stream in container.streams for entry in stream.index_entries),
-        default=0,
-    )
-    if promised > size:
-        raise _rejected(
-            path, f"is truncated: its index reaches {promised - size} bytes past its end"
-        )
-
-
-def _claimed_end(container: InputContainer) -> float | None:
-    if not container.duration or container.duration < 0:
-        return None
-    return ((container.start_time or 0) + container.duration) / float(av.time_base)
+    entries = (entry for stream in container.streams for entry in stream.index_entries)
+    missing = max((entry.pos + entry.size for entry in entries), default=0) - path.stat().st_size
+    if missing > 0:
+        raise _rejected(path, f"is truncated: its index reaches {missing} bytes past its end")
 
 
 def _candidates(container: InputContainer, kind: str) -> dict[int, str]:
@@ -243,29 +221,22 @@ def _candidates(container: InputContainer, kind: str) -> dict[int, str]:
 
 def _choose(
     path: Path,
-    opened: _Opened,
-    first_frame: _FirstFrame,
+    reading: _Reading,
     candidates: dict[int, str],
+    described: Callable[[Any, _First], _Stream],
     *,
     what: str,
-) -> _Chosen | None:
+) -> _Stream | None:
     """Take the first stream that decodes; for sound, the default one before others."""
     for index in candidates:
-        with opened() as container:
+        with reading.opened() as container:
             stream = container.streams[index]
-            found = first_frame(container, stream) if stream.codec_context else None
+            found = reading.first_frame(container, stream) if stream.codec_context else None
             if found is not None:
-                return _Chosen(
-                    index=index,
-                    codec=_codec(stream),
-                    start_seconds=found[0],
-                    time_base=stream.time_base or Fraction(1, 1000),
-                    frame_rate=getattr(stream, "average_rate", None),
-                    frame=found[1],
-                )
+                return described(stream, found)
     for index, codec in candidates.items():
-        with opened() as container:
-            if timeline.has_packets(container, container.streams[index]):
+        with reading.opened() as container:
+            if any(packet.size > 0 for packet in container.demux(container.streams[index])):
                 raise _rejected(path, f"is corrupt: its {what} ({codec}) cannot be decoded")
     return None
 
@@ -275,85 +246,145 @@ def _codec(stream: Any) -> str:
     return str(context.codec.canonical_name) if context else "unknown codec"
 
 
-def _video_stream(chosen: _Chosen) -> VideoStream:
+def _video_stream(stream: Any, first: _First) -> VideoStream:
+    start, frame = first
     # FFmpeg's angle is counterclockwise and may be off by a fraction.
-    rotation = round(-chosen.frame.rotation / 90) * 90 % 360
-    width, height = chosen.frame.width, chosen.frame.height
-    if rotation in {90, 270}:
-        width, height = height, width
+    rotation = round(-frame.rotation / 90) * 90 % 360
+    turned = rotation in {90, 270}
     return VideoStream(
-        index=chosen.index,
-        codec=chosen.codec,
-        width=width,
-        height=height,
+        index=stream.index,
+        codec=_codec(stream),
+        width=frame.height if turned else frame.width,
+        height=frame.width if turned else frame.height,
         rotation=rotation,
-        frame_rate=float(chosen.frame_rate) if chosen.frame_rate else None,
-        start_seconds=chosen.start_seconds,
-        time_base=round(1 / chosen.time_base),
+        frame_rate=float(stream.average_rate) if stream.average_rate else None,
+        start_seconds=start,
+        time_base=round(1 / stream.time_base) if stream.time_base else 1000,
     )
 
 
-def _audio_stream(chosen: _Chosen) -> AudioStream:
+def _audio_stream(stream: Any, first: _First) -> AudioStream:
+    start, frame = first
     return AudioStream(
-        index=chosen.index,
-        codec=chosen.codec,
-        sample_rate=chosen.frame.sample_rate,
-        channels=chosen.frame.layout.nb_channels,
-        start_seconds=chosen.start_seconds,
-    )
-
-
-def _subtitle_streams(container: InputContainer) -> tuple[SubtitleStream, ...]:
-    return tuple(
-        SubtitleStream(index=stream.index, codec=_codec(stream), language=stream.language)
-        for stream in container.streams
-        if stream.type == "subtitle" and _codec(stream) in _TEXT_SUBTITLES
+        index=stream.index,
+        codec=_codec(stream),
+        sample_rate=frame.sample_rate,
+        channels=frame.layout.nb_channels,
+        start_seconds=start,
     )
 
 
 def _measured_end(
-    path: Path,
-    facts: MediaFacts,
-    claimed_end: float | None,
-    *,
-    opened: _Opened,
-    packets: _OpenedAs,
+    path: Path, facts: MediaFacts, claimed_end: float | None, reading: _Reading
 ) -> float:
     """Container time at which the last presented frame or sample ends."""
-    indexes = [stream.index for stream in (facts.video, facts.audio) if stream is not None]
     tail = None
-    if claimed_end is not None and facts.container not in timeline.ESTIMATING_DEMUXERS:
-        with packets(facts) as container:
-            streams = tuple(container.streams[index] for index in indexes)
-            tail = timeline.tail_after_seek(container, streams, claimed_end)
-        tolerance = max(_CLAIM_TOLERANCE_SECONDS, _CLAIM_TOLERANCE_SHARE * claimed_end)
-        if tail is not None and abs(tail.end_seconds - claimed_end) > tolerance:
+    if claimed_end is not None and facts.container not in _ESTIMATING_DEMUXERS:
+        # Some containers cannot seek, or not to the end that they claim.
+        with reading.packets(facts) as container, suppress(*UNREADABLE, OverflowError):
+            stream: Any = container.streams[facts.streams[0].index]
+            container.seek(int(claimed_end / stream.time_base), stream=stream)
+            tail = _tail(container, facts)
+        if tail is not None and abs(tail[0] - claimed_end) > max(1.0, 0.05 * claimed_end):
             tail = None
     if tail is None:
-        with opened() as container:
-            streams = tuple(container.streams[index] for index in indexes)
-            tail = timeline.tail_by_scan(container, streams)
+        with reading.opened() as container:
+            tail = _tail(container, facts)
     if tail is None:
         raise _rejected(path, "is corrupt: it holds no frames with a time")
+    end, last_seconds = tail
     # Within one packet the header knows better: it has cut off what the encoder padded.
-    if claimed_end is not None and abs(tail.end_seconds - claimed_end) <= tail.packet_seconds:
+    if claimed_end is not None and abs(end - claimed_end) <= last_seconds:
         return claimed_end
-    return tail.end_seconds
+    return end
 
 
-def _reject_undecodable(path: Path, facts: MediaFacts) -> None:
-    """Refuse a file of which only the beginning decodes."""
-    stream = facts.video or facts.audio
-    if stream is None or facts.duration_seconds < _SAMPLED_FROM_SECONDS:
-        return
+def _tail(container: InputContainer, facts: MediaFacts) -> tuple[float, float] | None:
+    """Find where packets end by reading on to the end of the file.
+
+    Returns:
+        Container time in seconds at which the last presented packet ends, and how long it lasts.
+
+    Raises:
+        _ScanTooLong: The file could not be read within the limit.
+    """
+    deadline = time.monotonic() + 120.0
+    streams: list[Any] = [container.streams[stream.index] for stream in facts.streams]
+    ticks = {stream.index: float(stream.time_base) for stream in streams}
+    rates = {stream.index: getattr(stream, "average_rate", None) for stream in streams}
+    usual = {index: float(1 / rate) if rate else 0.0 for index, rate in rates.items()}
+    end = -1.0
+    length = 0.0
+    for count, packet in enumerate(container.demux(streams)):
+        if packet.size == 0 or packet.is_discard:
+            continue
+        tick = ticks[packet.stream_index]
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None or is_stray(packet, tick):
+            continue
+        seconds = packet.duration * tick if packet.duration else usual[packet.stream_index]
+        if stamp * tick + seconds > end:
+            end, length = stamp * tick + seconds, seconds
+        if count % 4096 == 0 and time.monotonic() > deadline:
+            raise _ScanTooLong
+    return (end, length) if end >= 0 else None
+
+
+def _first_decoded(container: InputContainer, stream: Any) -> _First | None:
+    """Decode a stream's beginning, for its first presented frame."""
+    found: list[_First] = []
+    pictures = stream.type == "video"
+    if pictures:
+        decode_with(container, threads=2)
+    for packet in islice(container.demux(stream), _PACKETS_TRIED):
+        if pictures:
+            # What an edit list hides is decoded only as far as something refers to it.
+            stream.codec_context.skip_frame = "NONREF" if packet.is_discard else "DEFAULT"
+        found += [(time_of(frame, stream), frame) for frame in frames_of(packet)]
+        if len(found) >= _FRAMES_FOR_START:
+            break
+    return min(found, key=lambda item: item[0]) if found else None
+
+
+def _first_by_packets(container: InputContainer, stream: Any) -> _First | None:
+    """Decode the first stored picture only, and take the first presented time from packets.
+
+    For files that are known to decode: an edit list may hide seconds of pictures in front of the
+    first one that is presented. Of the container, packets alone can be read afterwards.
+    """
+    if stream.type != "video":
+        return _first_decoded(container, stream)
+    stored: Any = None
+    times: list[float] = []
+    tick = float(stream.time_base)
+    for packet in container.demux(stream):
+        if packet.size == 0:
+            continue
+        if stored is None:
+            # FFmpeg gives no frame of a packet that is marked as hidden; its bytes alone are not.
+            # Decoders hold frames back until they are told that no more come.
+            context = stream.codec_context
+            frames = [*context.decode(av.Packet(bytes(packet))), *context.decode(None)]
+            if not frames:
+                return None
+            stored = frames[0]
+        if packet.pts is not None and not packet.is_discard:
+            times.append(packet.pts * tick)
+        if len(times) > REORDERING_FRAMES:
+            break
+    return (min(times), stored) if times else None
+
+
+def _decodes_inside(path: Path, facts: MediaFacts) -> bool:
+    """Whether more of a file than its beginning decodes; short ones are taken to."""
+    if facts.duration_seconds < _SAMPLED_FROM_SECONDS:
+        return True
     with open_media(path, facts) as container:
-        decodable = any(
-            timeline.decodes_at(
-                container,
-                container.streams[stream.index],
-                stream.start_seconds + share * facts.duration_seconds,
-            )
-            for share in (0.5, 0.75, 0.25)
-        )
-    if not decodable:
-        raise _rejected(path, "is corrupt: only its beginning can be decoded")
+        stream: Any = container.streams[facts.streams[0].index]
+        for share in (0.5, 0.75, 0.25):
+            seconds = facts.origin_seconds + share * facts.duration_seconds
+            with suppress(*UNREADABLE):
+                container.seek(int(seconds / stream.time_base), stream=stream)
+                if any(map(frames_of, islice(container.demux(stream), _PACKETS_TRIED))):
+                    return True
+    return False

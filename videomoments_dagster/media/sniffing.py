@@ -1,44 +1,44 @@
-"""What a file is by its first bytes, where that is not a media container.
+"""What the first bytes of a file say before anything decodes it.
 
-Belongs here: recognising things that people hand in by mistake, so that the refusal can name
-them. Does not belong here: media containers, which the demuxers recognise (`probe`).
+That is what it is, where it plainly is no media container, and whether it ends before its own
+structure says it does: the sizes of MP4 boxes, Matroska's segment, RIFF. Durations in headers
+prove nothing; they are often wrong in files that are whole.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-_HEAD_BYTES = 4096
-_PRINTABLE_SHARE = 0.95
+from videomoments_dagster.media.boxes import BoxPlace, file_reader, walk
 
-_SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"\x89PNG\r\n\x1a\n", "an image (PNG)"),
-    (0, b"\xff\xd8\xff", "an image (JPEG)"),
-    (0, b"GIF8", "an image (GIF)"),
-    (0, b"BM", "an image (BMP)"),
-    (0, b"II*\x00", "an image (TIFF)"),
-    (0, b"MM\x00*", "an image (TIFF)"),
-    (8, b"WEBP", "an image (WebP)"),
-    (4, b"ftypheic", "an image (HEIC)"),
-    (4, b"ftypheix", "an image (HEIC)"),
-    (4, b"ftypmif1", "an image (HEIF)"),
-    (4, b"ftypavif", "an image (AVIF)"),
-    (0, b"%PDF-", "a PDF document"),
-    (0, b"PK\x03\x04", "a ZIP archive or office document"),
-    (0, b"\x1f\x8b", "a gzip archive"),
-    (0, b"7z\xbc\xaf", "a 7-Zip archive"),
-    (0, b"Rar!", "a RAR archive"),
-    (0, b"\x7fELF", "a program"),
+_MP4_OPENINGS = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", b"pnot", b"styp"})
+_EBML_MAGIC = b"\x1a\x45\xdf\xa3"
+_SEGMENT_ID = b"\x18\x53\x80\x67"
+_RIFF_UNKNOWN_FROM = 0x7FFF_F000
+_RIFF_SLACK_BYTES = 16
+
+_SIGNATURES: tuple[tuple[str, int, tuple[bytes, ...]], ...] = (
+    ("an image (PNG)", 0, (b"\x89PNG\r\n\x1a\n",)),
+    ("an image (JPEG)", 0, (b"\xff\xd8\xff",)),
+    ("an image (GIF)", 0, (b"GIF8",)),
+    ("an image (TIFF)", 0, (b"II*\x00", b"MM\x00*")),
+    ("an image (WebP)", 8, (b"WEBP",)),
+    ("an image (HEIC)", 4, (b"ftypheic", b"ftypheix")),
+    ("an image (HEIF)", 4, (b"ftypmif1",)),
+    ("an image (AVIF)", 4, (b"ftypavif",)),
+    ("a PDF document", 0, (b"%PDF-",)),
+    ("a ZIP archive or office document", 0, (b"PK\x03\x04",)),
+    ("a gzip archive", 0, (b"\x1f\x8b",)),
+    ("a 7-Zip archive", 0, (b"7z\xbc\xaf",)),
+    ("a RAR archive", 0, (b"Rar!",)),
+    ("a program", 0, (b"\x7fELF",)),
 )
-
-_TEXT_OPENINGS: tuple[tuple[str, str], ...] = (
-    ("#extm3u", "a playlist"),
-    ("[playlist]", "a playlist"),
-    ("ffconcat", "a list of other files"),
-    ("<!doctype html", "a web page"),
-    ("<html", "a web page"),
-    ("webvtt", "a caption file"),
-    ("<mpd", "a streaming manifest"),
+_TEXT_OPENINGS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("a playlist", ("#extm3u", "[playlist]")),
+    ("a list of other files", ("ffconcat",)),
+    ("a web page", ("<!doctype html", "<html")),
+    ("a caption file", ("webvtt",)),
+    ("a streaming manifest", ("<mpd",)),
 )
 
 
@@ -51,38 +51,95 @@ def what_it_is_instead(path: Path) -> str | None:
     Returns:
         Such as "a playlist" or "a text file"; None when the file may be media.
     """
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-    for offset, signature, name in _SIGNATURES:
-        # Two bytes are too little to refuse a file on: BMP repeats its size and has zeros after.
-        if signature == b"BM" and head[6:10] != b"\x00\x00\x00\x00":
-            continue
-        if head[offset : offset + len(signature)] == signature:
+    head = _head(path)
+    # Two bytes are too little to refuse a file on: BMP repeats its size and has zeros after.
+    if head.startswith(b"BM") and head[6:10] == bytes(4):
+        return "an image (BMP)"
+    for name, offset, signatures in _SIGNATURES:
+        if head.startswith(signatures, offset):
             return name
     text = _as_text(head)
     if text is None:
         return None
     opening = text.lstrip("\ufeff \t\r\n").lower()
-    for prefix, name in _TEXT_OPENINGS:
-        if opening.startswith(prefix):
+    for name, openings in _TEXT_OPENINGS:
+        if opening.startswith(openings):
             return name
     if "<svg" in opening[:1000]:
         return "an image (SVG)"
-    if "<mpd" in opening[:1000]:
-        return "a streaming manifest"
-    return "a text file"
+    return "a streaming manifest" if "<mpd" in opening[:1000] else "a text file"
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(4096)
 
 
 def _as_text(head: bytes) -> str | None:
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) and b"\x00" in head[2:64]:
-        encoding = "utf-16"
-    elif b"\x00" in head:
+    utf_16 = head.startswith((b"\xff\xfe", b"\xfe\xff")) and b"\x00" in head[2:64]
+    if b"\x00" in head and not utf_16:
         return None
-    else:
-        encoding = "utf-8"
-    text = head.decode(encoding, errors="replace")
+    text = head.decode("utf-16" if utf_16 else "utf-8", errors="replace")
     printable = sum(character.isprintable() or character in "\r\n\t" for character in text)
     broken = text[:-4].count("\ufffd")
-    if not text or printable - broken < _PRINTABLE_SHARE * len(text):
+    return text if text and printable - broken >= 0.95 * len(text) else None
+
+
+def why_incomplete(path: Path) -> str | None:
+    """Say what is missing when a container's structure reaches past the end of its file.
+
+    For an MP4 whose sample data ends early this is only a suspicion when the file is not
+    fragmented: the index decides (`probe`).
+
+    Args:
+        path: A readable, non-empty file.
+
+    Returns:
+        What is missing, such as "its index (moov) is missing"; None when nothing seems to be.
+    """
+    size = path.stat().st_size
+    head = _head(path)
+    missing = 0
+    if head[4:8] in _MP4_OPENINGS:
+        boxes = _boxes(path)
+        if all(box.kind != b"moov" for box in boxes):
+            return "its index (the moov box) is missing"
+        if boxes[-1].kind in {b"mdat", b"moof", b"moov"}:
+            missing = boxes[-1].end - size
+    elif head.startswith(_EBML_MAGIC):
+        missing = (_matroska_end(head) or 0) - size
+    elif head.startswith(b"RIFF"):
+        promised = int.from_bytes(head[4:8], "little")
+        # Writers disagree by a few bytes about what the size covers.
+        if size + _RIFF_SLACK_BYTES < promised + 8 < _RIFF_UNKNOWN_FROM + 8:
+            missing = promised + 8 - size
+    return f"{missing} bytes at its end are missing" if missing > 0 else None
+
+
+def is_fragmented_mp4(path: Path) -> bool:
+    """Tell whether an MP4's samples are indexed piece by piece (`moof` boxes)."""
+    return any(box.kind == b"moof" for box in _boxes(path))
+
+
+def _boxes(path: Path) -> list[BoxPlace]:
+    with path.open("rb") as file:
+        return list(walk(file_reader(file), path.stat().st_size))
+
+
+def _matroska_end(head: bytes) -> int | None:
+    """Where the segment of a Matroska file ends; None when it does not say."""
+    length, position = _ebml_size(head, len(_EBML_MAGIC))
+    if length is None or not head.startswith(_SEGMENT_ID, position + length):
         return None
-    return text
+    length, position = _ebml_size(head, position + length + len(_SEGMENT_ID))
+    return None if length is None else position + length
+
+
+def _ebml_size(data: bytes, position: int) -> tuple[int | None, int]:
+    """Read an EBML size, and where it ends; None when absent or "unknown" (live recordings)."""
+    if position >= len(data) or data[position] == 0:
+        return None, position
+    width = 9 - data[position].bit_length()
+    unknown = (1 << 7 * width) - 1
+    value = int.from_bytes(data[position : position + width], "big") & unknown
+    return (None if value == unknown else value), position + width

@@ -1,23 +1,18 @@
-"""The sound of a file as speech engines want it, on the presented timeline.
-
-Belongs here: decoding to 16 kHz mono, and reading the result without loading it whole. Does not
-belong here: what is done with it (`videomoments_dagster.speech`).
-"""
+"""The sound of a file as speech engines want it: 16 kHz mono, on the presented timeline."""
 
 from __future__ import annotations
 
-import os
 import wave
 from pathlib import Path
 
-import av.error
 import ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
 from videomoments_dagster.base.failures import MediaFailed
-from videomoments_dagster.media.container import open_media
-from videomoments_dagster.media.facts import MediaFacts
+from videomoments_dagster.base.files import part_path, removed_afterwards
+from videomoments_dagster.media.container import UNREADABLE, open_media
+from videomoments_dagster.media.facts import AudioStream, MediaFacts
 from videomoments_dagster.media.ffmpeg import input_options, run_ffmpeg, safe_input
 
 SPEECH_RATE = 16_000
@@ -47,8 +42,20 @@ def extract_speech_audio(
     """
     if facts.audio is None:
         return None
-    partial = to.with_name(f".{to.name}.part")
-    picture = facts.video or facts.audio
+    with removed_afterwards(part_path(to)) as partial:
+        try:
+            _decode(media, facts, facts.audio, to=partial, timeout_seconds=timeout_seconds)
+        except MediaFailed:
+            if _has_packets(media, facts, facts.audio):
+                raise
+            return None
+        partial.replace(to)
+    return to
+
+
+def _decode(
+    media: Path, facts: MediaFacts, audio: AudioStream, *, to: Path, timeout_seconds: float
+) -> None:
     source = ffmpeg.input(
         safe_input(media),
         # Without it, ffmpeg moves the earliest stream to 0, which need not be the picture.
@@ -56,13 +63,13 @@ def extract_speech_audio(
         **input_options(facts),
     )
     sound = (
-        source[str(facts.audio.index)]
-        .filter("asetpts", f"PTS-({picture.start_seconds:.6f})/TB")
+        source[str(audio.index)]
+        .filter("asetpts", f"PTS-({facts.origin_seconds:.6f})/TB")
         .filter("aresample", SPEECH_RATE, first_pts=0, **{"async": 1})
     )
     stream = ffmpeg.output(
         sound,
-        safe_input(partial),
+        safe_input(to),
         format="wav",
         acodec="pcm_s16le",
         ac=1,
@@ -74,25 +81,21 @@ def extract_speech_audio(
         map_metadata=-1,
         bitexact=None,
     )
+    run_ffmpeg(stream, timeout_seconds=timeout_seconds, what=f"decoding '{media.name}'")
+    if speech_samples(to).size == 0:
+        raise MediaFailed(
+            f"The {audio.codec} sound of '{media.name}' could not be decoded",
+            remedy="Play the file to see whether its sound is damaged, and re-encode it or "
+            "transcribe it from captions",
+        )
+
+
+def _has_packets(media: Path, facts: MediaFacts, audio: AudioStream) -> bool:
     try:
-        try:
-            run_ffmpeg(stream, timeout_seconds=timeout_seconds, what=f"decoding '{media.name}'")
-        except MediaFailed:
-            if not _has_sound_packets(media, facts, facts.audio.index):
-                return None
-            raise
-        if speech_samples(partial).size == 0:
-            if not _has_sound_packets(media, facts, facts.audio.index):
-                return None
-            raise MediaFailed(
-                f"The {facts.audio.codec} sound of '{media.name}' could not be decoded",
-                remedy="Play the file to see whether its sound is damaged, and re-encode it or "
-                "transcribe it from captions",
-            )
-        os.replace(partial, to)  # noqa: PTH105 - the atomic replacement, by its known name
-    finally:
-        partial.unlink(missing_ok=True)
-    return to
+        with open_media(media, facts) as container:
+            return any(packet.size for packet in container.demux(container.streams[audio.index]))
+    except (*UNREADABLE, IndexError):
+        return True
 
 
 def speech_samples(wav: Path) -> NDArray[np.int16]:
@@ -107,11 +110,3 @@ def speech_samples(wav: Path) -> NDArray[np.int16]:
     # The samples are the file's last chunk.
     offset = wav.stat().st_size - 2 * count
     return np.memmap(wav, dtype="<i2", mode="r", offset=offset, shape=(count,))
-
-
-def _has_sound_packets(media: Path, facts: MediaFacts, index: int) -> bool:
-    try:
-        with open_media(media, facts) as container:
-            return any(packet.size for packet in container.demux(container.streams[index]))
-    except (av.error.FFmpegError, OSError, IndexError):
-        return True

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from videomoments_dagster.base.failures import ResultUnsound, VideoMomentsError
+from videomoments_dagster.base.failures import MediaFailed, ResultUnsound, VideoMomentsError
 from videomoments_dagster.core.asset_checks import WARN, CheckOutcome, result_check, stored_check
 from videomoments_dagster.core.stored_checks import StoredPartition
 from videomoments_dagster.media.probe import probe
-from videomoments_dagster.media.small_pictures import exposure_of
+from videomoments_dagster.media.stills import exposure_of
 from videomoments_dagster.moments.records import (
     Clip,
     ClipFile,
@@ -272,7 +272,7 @@ def stored_thumbnails(stored: StoredPartition) -> CheckOutcome:
             named = f"the thumbnail {thumbnail.cloud_url}"
             try:
                 problem = picture_problem(named, exposure_of(path))
-            except OSError:
+            except (MediaFailed, OSError):
                 problem = f"{named} cannot be opened"
         if problem:
             problems.append(problem)

@@ -18,7 +18,7 @@ import dagster as dg
 from videomoments_dagster.base.failures import SourceRejected, SourceUnavailable
 from videomoments_dagster.core.resources import DatabaseResource, ObjectStoreResource
 from videomoments_dagster.core.settings import Settings
-from videomoments_dagster.media.clip_cutting import CutMethod
+from videomoments_dagster.media.clip_plan import CutMethod
 from videomoments_dagster.moments.backlog import (
     due_videos,
     videos_failed_since,

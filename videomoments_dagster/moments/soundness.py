@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from videomoments_dagster.base.text import clock
 from videomoments_dagster.media.facts import MediaFacts
-from videomoments_dagster.media.frame_quality import PRESENTABLE_EXPOSURE
+from videomoments_dagster.media.stills import PRESENTABLE_EXPOSURE
 from videomoments_dagster.moments.records import (
     Clip,
     ClipFile,

@@ -8,6 +8,7 @@ import pytest
 from clip_exactness import Cut, check_copies, check_encoded
 
 from videomoments_dagster.media.clip_cutting import cut_clip
+from videomoments_dagster.media.clip_plan import ClipRequest
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
 from videomoments_dagster.media.probe import probe
 
@@ -18,7 +19,11 @@ FRAME = 0.04
 
 def cut(source: Path, path: Path, *, method: str) -> Cut:
     start, end = 2.31, 8.47
-    cut_clip(source, probe(source), start_time=start, end_time=end, destination=path, method=method)
+    cut_clip(
+        ClipRequest(
+            source, probe(source), start_time=start, end_time=end, destination=path, method=method
+        )
+    )
     return Cut(path, start, end)
 
 

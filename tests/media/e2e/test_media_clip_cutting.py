@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from videomoments_dagster.base.failures import MediaFailed
-from videomoments_dagster.media import clip_cutting, clip_plan, clip_proof, stream_copy
-from videomoments_dagster.media.clip_cutting import ClipRequest, CutClip, cut_clip, cut_clips
+from videomoments_dagster.media import clip_cutting, clip_plan, clip_proof, cut_methods
+from videomoments_dagster.media.clip_cutting import CutClip, cut_clip, cut_clips
+from videomoments_dagster.media.clip_plan import ClipRequest
 from videomoments_dagster.media.container import MediaFile
 from videomoments_dagster.media.facts import MediaFacts
-from videomoments_dagster.media.first_frame import first_frame_by_decoding, first_frame_by_packets
+from videomoments_dagster.media.frame_access import frame_at, frame_by_packets
 from videomoments_dagster.media.probe import probe
 
 pytest_plugins = ["media_samples"]
@@ -152,7 +153,9 @@ def test_a_copied_clip_is_the_source_frame_for_frame(media_samples, tmp_path, na
     facts = probe(source)
     for start, end in WINDOWS:
         clip = cut_clip(
-            source, facts, start_time=start, end_time=end, destination=tmp_path / "clip.mp4"
+            ClipRequest(
+                source, facts, start_time=start, end_time=end, destination=tmp_path / "clip.mp4"
+            )
         )
         check(source, clip, copied=True)
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
@@ -164,12 +167,14 @@ def test_an_encoded_clip_shows_the_right_frames_at_their_times(media_samples, tm
     facts = probe(source)
     for start, end in ((1.234, 3.02), (4.0, 5.5)):
         clip = cut_clip(
-            source,
-            facts,
-            start_time=start,
-            end_time=end,
-            destination=tmp_path / "clip.mp4",
-            method="encode",
+            ClipRequest(
+                source,
+                facts,
+                start_time=start,
+                end_time=end,
+                destination=tmp_path / "clip.mp4",
+                method="encode",
+            )
         )
         if facts.video.rotation:
             assert clip.facts.video.resolution == facts.video.resolution
@@ -183,11 +188,13 @@ def test_a_clip_reaches_to_the_end_of_its_source(media_samples, tmp_path, name):
     source = media_samples.path(name)
     facts = probe(source)
     clip = cut_clip(
-        source,
-        facts,
-        start_time=facts.duration_seconds - 2.3,
-        end_time=facts.duration_seconds + 5,
-        destination=tmp_path / "clip.mp4",
+        ClipRequest(
+            source,
+            facts,
+            start_time=facts.duration_seconds - 2.3,
+            end_time=facts.duration_seconds + 5,
+            destination=tmp_path / "clip.mp4",
+        )
     )
     assert clip.end_time == facts.duration_seconds
     check(source, clip, copied=clip.method == "copy")
@@ -200,12 +207,14 @@ def test_a_copy_keeps_the_packets_and_an_encoding_does_not(media_samples, tmp_pa
         original = {bytes(packet) for packet in container.demux() if packet.size}
     for method, kept in (("copy", True), ("encode", False)):
         clip = cut_clip(
-            source,
-            facts,
-            start_time=3.1,
-            end_time=6.2,
-            destination=tmp_path / "clip.mp4",
-            method=method,
+            ClipRequest(
+                source,
+                facts,
+                start_time=3.1,
+                end_time=6.2,
+                destination=tmp_path / "clip.mp4",
+                method=method,
+            )
         )
         with av.open(str(clip.path)) as container:
             packets = {bytes(p) for p in container.demux(video=0) if p.size}
@@ -218,12 +227,14 @@ def test_cutting_the_same_clip_twice_gives_the_same_bytes(media_samples, tmp_pat
     for method in ("copy", "encode"):
         twice = {
             cut_clip(
-                source,
-                facts,
-                start_time=1.5,
-                end_time=3.5,
-                destination=tmp_path / f"{n}.mp4",
-                method=method,
+                ClipRequest(
+                    source,
+                    facts,
+                    start_time=1.5,
+                    end_time=3.5,
+                    destination=tmp_path / f"{n}.mp4",
+                    method=method,
+                )
             ).path.read_bytes()
             for n in range(2)
         }
@@ -234,12 +245,14 @@ def test_cutting_the_same_clip_twice_gives_the_same_bytes(media_samples, tmp_pat
 def test_a_picture_that_is_held_is_held_in_the_clip(media_samples, tmp_path, method):
     source = media_samples.path("slides.mp4")
     clip = cut_clip(
-        source,
-        probe(source),
-        start_time=4.0,
-        end_time=8.5,
-        destination=tmp_path / "clip.mp4",
-        method=method,
+        ClipRequest(
+            source,
+            probe(source),
+            start_time=4.0,
+            end_time=8.5,
+            destination=tmp_path / "clip.mp4",
+            method=method,
+        )
     )
     shown = decoded_pictures(clip.path)
     assert [t for t, _, _ in shown] == pytest.approx([0.0, 2.0], abs=0.002)
@@ -254,7 +267,9 @@ def test_a_picture_that_is_held_is_held_in_the_clip(media_samples, tmp_path, met
 def test_a_source_without_a_picture_gives_an_mp4_with_sound(media_samples, tmp_path, name, method):
     source = media_samples.path(name)
     clip = cut_clip(
-        source, probe(source), start_time=2.25, end_time=6.75, destination=tmp_path / "clip.mp4"
+        ClipRequest(
+            source, probe(source), start_time=2.25, end_time=6.75, destination=tmp_path / "clip.mp4"
+        )
     )
     assert clip.method == method
     assert clip.facts.video is None
@@ -267,12 +282,14 @@ def test_forcing_a_copy_of_what_cannot_be_copied_says_why(media_samples, tmp_pat
     source = media_samples.path("vp9.webm")
     with pytest.raises(MediaFailed, match="picture codec is vp9"):
         cut_clip(
-            source,
-            probe(source),
-            start_time=1.0,
-            end_time=3.0,
-            destination=tmp_path / "clip.mp4",
-            method="copy",
+            ClipRequest(
+                source,
+                probe(source),
+                start_time=1.0,
+                end_time=3.0,
+                destination=tmp_path / "clip.mp4",
+                method="copy",
+            )
         )
     assert list(tmp_path.iterdir()) == []
 
@@ -282,18 +299,18 @@ def test_a_copy_that_comes_out_wrong_is_noticed_and_encoded_instead(
 ):
     source = media_samples.path("h264_gop2.mp4")
     facts = probe(source)
-    honest = stream_copy._presentation
+    honest = cut_methods._presentation
     frame = 0.04
 
     def one_frame_late(track, *, shift, begin, end):
         return honest(track, shift=shift - type(shift)(frame), begin=begin, end=end)
 
-    monkeypatch.setattr(stream_copy, "_presentation", one_frame_late)
+    monkeypatch.setattr(cut_methods, "_presentation", one_frame_late)
     cut = {"start_time": 3.1, "end_time": 6.0, "destination": tmp_path / "clip.mp4"}
     with pytest.raises(MediaFailed, match="first frame is not the source's"):
-        cut_clip(source, facts, method="copy", **cut)
+        cut_clip(ClipRequest(source, facts, method="copy", **cut))
     assert list(tmp_path.iterdir()) == []
-    clip = cut_clip(source, facts, **cut)
+    clip = cut_clip(ClipRequest(source, facts, **cut))
     check(source, clip, copied=False)
 
 
@@ -303,7 +320,13 @@ def test_the_short_probe_of_a_clip_finds_what_the_long_one_does(media_samples, t
     facts = probe(source)
     for start in (0.0, 1.234, 3.999):
         clip = cut_clip(
-            source, facts, start_time=start, end_time=start + 1.5, destination=tmp_path / "clip.mp4"
+            ClipRequest(
+                source,
+                facts,
+                start_time=start,
+                end_time=start + 1.5,
+                destination=tmp_path / "clip.mp4",
+            )
         )
         assert clip.facts == probe(clip.path)
 
@@ -311,18 +334,20 @@ def test_the_short_probe_of_a_clip_finds_what_the_long_one_does(media_samples, t
 def test_a_copy_from_whole_keyframes_decodes_the_keyframe_only(
     media_samples, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(clip_plan, "first_frame_by_decoding", None)
+    monkeypatch.setattr(clip_plan, "frame_at", None)
     for name in ("h264_gop10_ntsc.mp4", "h264.mkv", "two_edits.mp4"):
         source = media_samples.path(name)
         facts = probe(source)
         for start, end in WINDOWS:
             clip = cut_clip(
-                source,
-                facts,
-                start_time=start,
-                end_time=end,
-                destination=tmp_path / "clip.mp4",
-                method="copy",
+                ClipRequest(
+                    source,
+                    facts,
+                    start_time=start,
+                    end_time=end,
+                    destination=tmp_path / "clip.mp4",
+                    method="copy",
+                )
             )
             check(source, clip, copied=True)
 
@@ -333,9 +358,10 @@ def test_a_copy_from_whole_keyframes_decodes_the_keyframe_only(
 def test_a_frame_behind_a_doubtful_keyframe_is_decoded(media_samples, name, start):
     source = media_samples.path(name)
     with MediaFile(source, probe(source)) as media:
-        assert first_frame_by_packets(media, start) is None
-        decoded = first_frame_by_decoding(media, start)
-    assert decoded.frames.shown.time == decoded.time
+        assert frame_by_packets(media, start) is None
+        decoded = frame_at(media, start)
+    frame = decoded.frame
+    assert float(frame.pts * frame.time_base) - media.facts.origin_seconds == decoded.time
 
 
 def test_a_keyframe_that_does_not_decode_is_not_taken_at_its_word(media_samples, tmp_path):
@@ -347,8 +373,8 @@ def test_a_keyframe_that_does_not_decode_is_not_taken_at_its_word(media_samples,
     data[slice_header : slice_header + 40] = bytes(40)
     broken.write_bytes(data)
     with MediaFile(broken, probe(broken)) as media:
-        assert first_frame_by_packets(media, 9.0) is not None
-        assert first_frame_by_packets(media, 11.0) is None
+        assert frame_by_packets(media, 9.0) is not None
+        assert frame_by_packets(media, 11.0) is None
 
 
 @settings(
@@ -359,8 +385,8 @@ def test_a_keyframe_that_does_not_decode_is_not_taken_at_its_word(media_samples,
 def test_packets_tell_the_same_first_frame_as_decoding(media_samples, name, seconds):
     source = media_samples.path(name)
     with MediaFile(source, probed(source)) as media:
-        told = first_frame_by_packets(media, seconds)
-        decoded = first_frame_by_decoding(media, seconds)
+        told = frame_by_packets(media, seconds)
+        decoded = frame_at(media, seconds)
     if told is not None:
         assert told.time == pytest.approx(decoded.time, abs=1e-6)
         assert told.decoded == decoded.decoded
@@ -375,11 +401,11 @@ def test_hidden_pictures_of_a_copy_are_compared_and_not_decoded_again(
     cut = {"start_time": 3.999, "end_time": 5.6, "method": "copy"}
     honest = clip_proof.frame_at
     monkeypatch.setattr(clip_proof, "frame_at", None)
-    clip = cut_clip(source, facts, destination=tmp_path / "clip.mp4", **cut)
+    clip = cut_clip(ClipRequest(source, facts, destination=tmp_path / "clip.mp4", **cut))
     check(source, clip, copied=True)
 
     monkeypatch.setattr(clip_proof, "frame_at", honest)
-    present = stream_copy.present
+    present = cut_methods.present
 
     def spoilt(raw, destination, presentations):
         present(raw, destination, presentations)
@@ -392,9 +418,9 @@ def test_hidden_pictures_of_a_copy_are_compared_and_not_decoded_again(
             data[position] ^= 0x55
         destination.write_bytes(data)
 
-    monkeypatch.setattr(stream_copy, "present", spoilt)
+    monkeypatch.setattr(cut_methods, "present", spoilt)
     with pytest.raises(MediaFailed, match=r"first frame|does not play"):
-        cut_clip(source, facts, destination=tmp_path / "spoilt.mp4", **cut)
+        cut_clip(ClipRequest(source, facts, destination=tmp_path / "spoilt.mp4", **cut))
 
 
 def test_a_copy_whose_index_needs_more_room_than_was_kept_comes_out_the_same_otherwise(
@@ -403,31 +429,33 @@ def test_a_copy_whose_index_needs_more_room_than_was_kept_comes_out_the_same_oth
     source = media_samples.path("h264_gop2.mp4")
     facts = probe(source)
     cut = {"start_time": 3.1, "end_time": 6.0, "method": "copy"}
-    usual = cut_clip(source, facts, destination=tmp_path / "usual.mp4", **cut)
+    usual = cut_clip(ClipRequest(source, facts, destination=tmp_path / "usual.mp4", **cut))
     for room in (200, 0):
-        monkeypatch.setattr(stream_copy, "_room_for_index", lambda *_, room=room: room)
-        clip = cut_clip(source, facts, destination=tmp_path / "clip.mp4", **cut)
+        monkeypatch.setattr(cut_methods, "_room_for_index", lambda *_, room=room: room)
+        clip = cut_clip(ClipRequest(source, facts, destination=tmp_path / "clip.mp4", **cut))
         check(source, clip, copied=True)
         assert clip.facts.size_bytes < usual.facts.size_bytes
 
 
 def test_sound_that_drifted_from_the_picture_is_noticed(media_samples, tmp_path, monkeypatch):
     source = media_samples.path("h264_gop2.mp4")
-    honest = stream_copy._presentation
+    honest = cut_methods._presentation
 
     def late_sound(track, *, shift, begin, end):
         drift = type(shift)(0.05) if track.kind == "soun" else 0
         return honest(track, shift=shift + drift, begin=begin, end=end)
 
-    monkeypatch.setattr(stream_copy, "_presentation", late_sound)
+    monkeypatch.setattr(cut_methods, "_presentation", late_sound)
     with pytest.raises(MediaFailed, match=r"its sound is [+-]50 ms away"):
         cut_clip(
-            source,
-            probe(source),
-            start_time=3.1,
-            end_time=6.0,
-            destination=tmp_path / "clip.mp4",
-            method="copy",
+            ClipRequest(
+                source,
+                probe(source),
+                start_time=3.1,
+                end_time=6.0,
+                destination=tmp_path / "clip.mp4",
+                method="copy",
+            )
         )
 
 
@@ -436,7 +464,13 @@ def test_a_clip_outside_the_source_is_refused(media_samples, tmp_path, start, en
     source = media_samples.path("h264_gop2.mp4")
     with pytest.raises(MediaFailed, match="A clip of"):
         cut_clip(
-            source, probe(source), start_time=start, end_time=end, destination=tmp_path / "c.mp4"
+            ClipRequest(
+                source,
+                probe(source),
+                start_time=start,
+                end_time=end,
+                destination=tmp_path / "c.mp4",
+            )
         )
 
 

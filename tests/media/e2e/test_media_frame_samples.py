@@ -10,7 +10,7 @@ import pytest
 from media_samples import MediaSamples
 
 from videomoments_dagster.base.failures import MediaFailed
-from videomoments_dagster.media.frame_samples import FrameSamples
+from videomoments_dagster.media.frame_pictures import FrameSamples
 from videomoments_dagster.media.probe import probe
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from videomoments_dagster.base.failures import MediaFailed, SourceRejected
 from videomoments_dagster.media.clip_cutting import cut_clip
+from videomoments_dagster.media.clip_plan import ClipRequest
 from videomoments_dagster.media.probe import probe
 
 REAL = Path(__file__).parents[3].parent / "shared" / "realdata"
@@ -38,10 +39,10 @@ def test_a_real_file_is_probed_and_cut_or_refused(path, tmp_path):
     cut = {"start_time": start, "end_time": end, "destination": destination}
     if path.name in PROBED_ONLY:
         with pytest.raises(MediaFailed, match="Cutting"):
-            cut_clip(path, facts, **cut)
+            cut_clip(ClipRequest(path, facts, **cut))
         assert list(tmp_path.iterdir()) == []
         return
-    clip = cut_clip(path, facts, **cut)
+    clip = cut_clip(ClipRequest(path, facts, **cut))
     assert [left.name for left in tmp_path.iterdir()] == ["clip.mp4"]
     frame = 1 / facts.video.frame_rate if facts.video else 0.03
     assert clip.facts.duration_seconds == pytest.approx(end - start, abs=frame + 0.001)

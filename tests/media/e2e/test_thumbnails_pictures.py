@@ -16,13 +16,9 @@ from hypothesis import strategies as st
 
 from videomoments_dagster.base.failures import MediaFailed
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
+from videomoments_dagster.media.frame_pictures import ThumbnailChoice, make_thumbnail, sample_times
 from videomoments_dagster.media.probe import probe
-from videomoments_dagster.media.thumbnails import (
-    ThumbnailChoice,
-    fitted_size,
-    make_thumbnail,
-    sample_times,
-)
+from videomoments_dagster.media.stills import fitted_size
 
 REAL_FILES = Path(__file__).resolve().parents[3].parent / "shared" / "realdata" / "odd"
 

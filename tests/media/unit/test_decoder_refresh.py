@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videomoments_dagster.media.decoder_refresh import refreshes_decoder
+from videomoments_dagster.media.frame_access import refreshes_decoder
 
 AVCC = bytes([1, 100, 0, 31, 0xFF, 0xE1, 0, 0])
 HVCC = bytes([1, *[0] * 20, 0xFF, 0])

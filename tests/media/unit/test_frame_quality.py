@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videomoments_dagster.media.frame_quality import (
+from videomoments_dagster.media.stills import (
     PRESENTABLE_EXPOSURE,
     Luma,
     best_frame,

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videomoments_dagster.media.clip_window import clip_window
+from videomoments_dagster.media.clip_plan import clip_window
 
 seconds = st.floats(min_value=0, max_value=20_000, allow_nan=False)
 

@@ -13,7 +13,6 @@ from pipeline import Pipeline, talk_captions
 
 from videomoments_dagster.core import resources
 from videomoments_dagster.core.objects.google_cloud import GoogleCloudStore
-from videomoments_dagster.media import byte_ranges
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
 
 
@@ -122,7 +121,7 @@ def test_a_clip_that_cannot_be_cut_from_ranges_is_cut_from_the_whole(
     cut_anew(pipeline, gcs_client.bucket(BUCKET))
     fetched["whole"].clear()
     # As if the index had lied about where the frames are.
-    monkeypatch.setattr(byte_ranges, "stretch_ranges", lambda _path, _facts, _stretches: [])
+    monkeypatch.setattr(resources, "stretch_ranges", lambda _path, _facts, _stretches: [])
     assert pipeline.run(video, "clips_only").row.status == "completed", pipeline.last.failures
     assert film.stat().st_size in fetched["whole"]
     assert any("from the whole video" in said for said in pipeline.last.said)

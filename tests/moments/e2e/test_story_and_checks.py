@@ -220,12 +220,12 @@ def _blacken(path: Path) -> None:
     import av
     import numpy as np
 
-    from videomoments_dagster.media import thumbnails
+    from videomoments_dagster.media import stills
 
     path.chmod(0o644)
     black = np.zeros((180, 320, 3), dtype=np.uint8)
     frame = av.VideoFrame.from_ndarray(black, format="rgb24")
-    path.write_bytes(thumbnails.encoded_jpeg(frame.reformat(format="yuvj420p")))
+    path.write_bytes(stills.encoded_jpeg(frame.reformat(format="yuvj420p")))
 
 
 def test_a_blocking_check_holds_up_what_comes_after_it_and_says_why(

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from pipeline import Pipeline, talk_captions
 
 from videomoments_dagster.cli.main import main
-from videomoments_dagster.media.small_jpegs import LONGEST_SIDE, small_jpeg
+from videomoments_dagster.media.stills import LONGEST_SMALL_SIDE, small_jpeg
 
 TITLE = '<script>alert(1)</script> & "Talk"'
 
@@ -52,7 +52,7 @@ def test_a_run_stores_a_page_and_the_command_writes_one_with_pictures(
     assert len(pictures) == len(titles) + 1
     for picture in pictures:
         _, width, height = small_jpeg(base64.b64decode(picture))
-        assert max(width, height) <= LONGEST_SIDE or picture == pictures[0]
+        assert max(width, height) <= LONGEST_SMALL_SIDE or picture == pictures[0]
     assert len(content) < 200_000
     assert content.count("Refined:") == len(titles)
 

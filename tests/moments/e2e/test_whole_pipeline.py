@@ -12,6 +12,7 @@ from pipeline import ASSETS, TALK_SECONDS, Pipeline, talk_captions
 
 from videomoments_dagster.base.failures import IdentifierRejected, SourceRejected
 from videomoments_dagster.media import clip_cutting
+from videomoments_dagster.media.clip_plan import ClipRequest
 
 ALL_ASSETS = set(ASSETS)
 
@@ -137,11 +138,11 @@ def test_one_clip_that_cannot_be_cut_makes_the_run_partial_and_the_next_cuts_onl
     real = clip_cutting.cut_clip
     calls: list[float] = []
 
-    def fails_once(*args: object, start_time: float, **options: object) -> object:
-        calls.append(start_time)
+    def fails_once(request: ClipRequest, **options: object) -> object:
+        calls.append(request.start_time)
         if len(calls) == 1:
             raise clip_cutting.MediaFailed("the disk said no")
-        return real(*args, start_time=start_time, **options)  # type: ignore[arg-type]
+        return real(request, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(clip_cutting, "cut_clip", fails_once)
     outcome = pipeline.run(talk)

@@ -21,8 +21,8 @@ from videomoments_dagster.core.asset import (
 from videomoments_dagster.core.pools import ENCODING
 from videomoments_dagster.core.progress_log import progress_logged
 from videomoments_dagster.core.resources import MediaResource, ScratchResource
-from videomoments_dagster.media.clip_cutting import ClipRequest, CutClip, CutMethod, cut_clips
-from videomoments_dagster.media.clip_window import ClipWindow, clip_window
+from videomoments_dagster.media.clip_cutting import CutClip, cut_clips
+from videomoments_dagster.media.clip_plan import ClipRequest, ClipWindow, CutMethod, clip_window
 from videomoments_dagster.moments.checks import (
     every_moment_has_a_clip,
     require_places,

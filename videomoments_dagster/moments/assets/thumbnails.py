@@ -21,9 +21,9 @@ from videomoments_dagster.core.asset import (
 from videomoments_dagster.core.pools import ENCODING
 from videomoments_dagster.core.progress_log import progress_logged
 from videomoments_dagster.core.resources import MediaResource, ScratchResource
+from videomoments_dagster.media.frame_pictures import make_thumbnail
 from videomoments_dagster.media.probe import probe_written
-from videomoments_dagster.media.small_pictures import exposure_of
-from videomoments_dagster.media.thumbnails import make_thumbnail
+from videomoments_dagster.media.stills import exposure_of
 from videomoments_dagster.moments.checks import (
     BLANK,
     stored_thumbnails,

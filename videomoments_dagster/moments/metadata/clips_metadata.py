@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from videomoments_dagster.base.failures import MediaFailed
 from videomoments_dagster.base.text import clock_with_tenths
 from videomoments_dagster.core.metadata_values import (
     MAX_ROWS,
@@ -18,7 +19,7 @@ from videomoments_dagster.core.metadata_values import (
     markdown_text,
     table,
 )
-from videomoments_dagster.media.small_pictures import contact_sheet
+from videomoments_dagster.media.stills import contact_sheet
 from videomoments_dagster.moments.metadata.pictures import labelled_sheet
 from videomoments_dagster.moments.records import Clip, ClipFailure, Clips, Moments, Thumbnails
 
@@ -98,7 +99,7 @@ def remembered_sheet(
             tile=_PORTRAIT if upright else _LANDSCAPE,
             at_most_bytes=_SHEET_BYTES,
         )
-    except OSError:
+    except (MediaFailed, OSError):
         # The sheet is for looking at; the check of the stored pictures names the broken one.
         return {}
     return {

@@ -13,8 +13,8 @@ from videomoments_dagster.base.failures import VideoMomentsError
 from videomoments_dagster.base.text import clock
 from videomoments_dagster.core.metadata_values import browsable, link, markdown_text
 from videomoments_dagster.media.facts import MediaFacts
-from videomoments_dagster.media.small_pictures import small_picture
-from videomoments_dagster.media.thumbnails import make_thumbnail
+from videomoments_dagster.media.frame_pictures import make_thumbnail
+from videomoments_dagster.media.stills import small_picture
 from videomoments_dagster.moments.metadata.pictures import INLINE_CHARACTERS, photograph
 from videomoments_dagster.moments.records import Video
 from videomoments_dagster.sources.locations import redact
