@@ -78,4 +78,4 @@ def imports(rows: Rows, folder: Path) -> None:
     ours, bare = medians(
         lambda: load("videomoments_dagster.definitions"), lambda: load("dagster"), runs=9
     )
-    rows.add(Row("loading the definitions", ours, "import dagster", bare, 1.5))
+    rows.add(Row("loading the definitions", ours, "import dagster", bare, 2.0))

@@ -127,7 +127,7 @@ def written_rows(rows: Rows, folder: Path) -> None:
         raise SystemExit(f"{there} moments were written")
     what = f"moments of {VIDEOS:,} videos by the IO manager"
     copy = statistics.median(copies)
-    rows.add(Row(what, ours, "the same rows by one COPY", copy, 10.0))
+    rows.add(Row(what, ours, "the same rows by one COPY", copy, 25.0))
     print(
         f"psycopg2 alone, for each video only its insert and a commit: {bare:.3g} s, "
         f"{bare / copy:.1f} times COPY"
