@@ -70,6 +70,7 @@ def _library(place: Installation) -> None:
 
 def written_rows(rows: Rows, folder: Path) -> None:
     """A hundred thousand moments by the IO manager, a video at a time, against one COPY."""
+    import videomoments_dagster.definitions  # noqa: F401 - registers the assets
     from videomoments_dagster.base.fingerprints import digest
     from videomoments_dagster.core.configured_database import open_database
     from videomoments_dagster.core.io_manager import PartitionIOManager

@@ -10,8 +10,7 @@ import dagster as dg
 
 from videomoments_dagster.core.assembly import core_definitions, shared_resources
 from videomoments_dagster.core.settings import Settings, load_settings
-from videomoments_dagster.moments.definitions import moments_definitions
-from videomoments_dagster.moments.resources import moments_resources
+from videomoments_dagster.moments.definitions import moments_definitions, moments_resources
 from videomoments_dagster.moments.system import MOMENTS
 
 

@@ -28,7 +28,7 @@ from videomoments_dagster.cli.running import Reporter, run_job, took
 from videomoments_dagster.core.run_facts import run_facts
 from videomoments_dagster.core.run_tags import CODE_LOCATION, PROFILE_TAG
 from videomoments_dagster.core.runs import PARTITION_TAG
-from videomoments_dagster.moments.backlog import FAILED, states_of, unfinished, videos_in_flight
+from videomoments_dagster.moments.backlog import registered_videos, videos_in_flight
 from videomoments_dagster.moments.history.history_row import HistoryRow, history_row
 from videomoments_dagster.moments.system import MOMENTS, VIDEO_PARTITIONS
 
@@ -130,20 +130,18 @@ def planned(
     Raises:
         SourceRejected: The file cannot be read, or names videos that are not registered.
     """
-    states = states_of(database, job=job)
     match only:
-        case "missing":
-            chosen = [state.identifier for state in states if state.missing]
+        case "missing" | "all":
+            chosen = registered_videos(database, only, job=job)
         case "failed":
-            chosen = [state.identifier for state in states if state.last_status in FAILED]
+            chosen = registered_videos(database, "failed", job=job)
             # A run that failed before the video was stored is known to Dagster alone.
             failed = instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.FAILURE]))
             without_row = {run.tags.get(PARTITION_TAG) for run in failed} - set(chosen)
-            chosen += [video for video in unfinished(states) if video in without_row]
-        case "all":
-            chosen = [state.identifier for state in states]
+            unfinished = registered_videos(database, "unfinished", job=job)
+            chosen += [video for video in unfinished if video in without_row]
         case _:
-            chosen = _named_in(Path(only), {state.identifier for state in states})
+            chosen = _named_in(Path(only), set(registered_videos(database, "all", job=job)))
     busy = videos_in_flight(instance)
     instance.add_dynamic_partitions(VIDEO_PARTITIONS, chosen)
     return Plan(

@@ -20,8 +20,7 @@ from videomoments_dagster.cli.context import (
 )
 from videomoments_dagster.cli.running import RunReporter, run_job
 from videomoments_dagster.core.resources import TranscriptionResource
-from videomoments_dagster.moments.history.history_rows import run_history
-from videomoments_dagster.moments.history.recording import record_all
+from videomoments_dagster.moments.history.recording import record_all, run_history
 from videomoments_dagster.moments.registration import add_source, registered
 from videomoments_dagster.moments.system import MOMENTS
 

@@ -19,11 +19,11 @@ from dagster import DagsterEvent, DagsterEventType, DagsterInstance, EventLogEnt
 from db.session import Database
 from videomoments_dagster.base.failures import DatabaseProblem
 from videomoments_dagster.base.progress import is_progress
+from videomoments_dagster.core.dagster_internals import events_of_run
 from videomoments_dagster.core.run_facts import (
     RECORDED_EVENTS,
     blocking_sentence,
     metadata_of,
-    recorded_events,
     root_cause,
     run_facts,
 )
@@ -184,7 +184,7 @@ def run_job(
             run_id=run_id,
             raise_on_error=False,
         )
-    events = recorded_events(instance, run_id)
+    events = events_of_run(instance, run_id, RECORDED_EVENTS)
     record_run(instance, database, run_id, events=events)
     record = instance.get_run_record_by_id(run_id)
     facts = None if record is None else run_facts(instance, record, MOMENTS, events=events)

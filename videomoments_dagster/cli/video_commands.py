@@ -21,9 +21,8 @@ from videomoments_dagster.cli.context import (
 )
 from videomoments_dagster.core.objects.store import ObjectStore
 from videomoments_dagster.core.runs import run_in_flight
-from videomoments_dagster.moments.registration import add_source
+from videomoments_dagster.moments.registration import add_source, remove_video
 from videomoments_dagster.moments.system import MOMENTS, VIDEO_PARTITIONS
-from videomoments_dagster.moments.video_removal import remove_video
 
 LISTED = 100
 

@@ -69,14 +69,10 @@ def find_garbage(
         now: The time, with zone.
     """
     # The objects first: a row that comes while they are listed is then seen.
-    listed: list[tuple[Partition, ObjectStat]] = []
-    looked_at = 0
-    for stat in store.list():
-        looked_at += 1
-        owners = (system.owner_of(stat.key) for system in systems)
-        owner = next(filter(None, owners), None)
-        if owner is not None:
-            listed.append((owner, stat))
+    listed = [
+        (stat, next(filter(None, (system.owner_of(stat.key) for system in systems)), None))
+        for stat in store.list()
+    ]
     with database.read() as session:
         referenced = referenced_urls(session, systems)
         stored = {
@@ -87,23 +83,17 @@ def find_garbage(
         }
     found: dict[Partition, list[ObjectStat]] = defaultdict(list)
     too_young = 0
-    for owner, stat in listed:
+    for stat, owner in listed:
         # Records of calls have an age of their own, as long as there is their partition.
         is_record = model_call_time(stat.key) is not None
-        if owner in stored if is_record else stat.url in referenced:
+        if owner is None or (owner in stored if is_record else stat.url in referenced):
             continue
         if stat.written_at is None or stat.written_at > now - grace:
             too_young += 1
-            continue
-        found[owner].append(stat)
-    return Garbage(
-        objects={
-            owner: tuple(found[owner]) for owner in sorted(found, key=lambda one: one.subject)
-        },
-        looked_at=looked_at,
-        too_young=too_young,
-        systems=tuple(systems),
-    )
+        else:
+            found[owner].append(stat)
+    objects = {owner: tuple(found[owner]) for owner in sorted(found, key=lambda one: one.subject)}
+    return Garbage(objects, len(listed), too_young, tuple(systems))
 
 
 def referenced_urls(
@@ -116,11 +106,8 @@ def referenced_urls(
         for asset in system.assets.values()
         for column in asset.storage.addresses
     ]
-    found = (
-        select(column) if among is None else select(column).where(column.in_(among))
-        for column in columns
-    )
-    return set(session.scalars(union_all(*found)))
+    wanted = (select(one).where(*(() if among is None else [one.in_(among)])) for one in columns)
+    return set(session.scalars(union_all(*wanted)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +147,11 @@ def collect(
                 spared.append(owner.key)
                 continue
             with database.read() as session:
-                referenced = referenced_urls(
-                    session, garbage.systems, among=[stat.url for stat in stats]
-                )
+                urls = [stat.url for stat in stats]
+                referenced = referenced_urls(session, garbage.systems, among=urls)
             for stat in stats:
                 if stat.url not in referenced:
                     store.delete(stat.url)
                     removed += 1
                     size += stat.size_bytes
-    return Collected(objects=removed, size_bytes=size, spared=tuple(spared))
+    return Collected(removed, size, tuple(spared))

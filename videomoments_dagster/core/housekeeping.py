@@ -14,28 +14,26 @@ from videomoments_dagster.core.resources import (
 from videomoments_dagster.core.runs import run_in_flight, watch_runs
 
 
-@dg.op(
-    retry_policy=RETRY_OUTSIDE,
-    description="Removes records of model calls, and answers kept for resuming, that are older "
-    "than VIDEOMOMENTS_MODEL_LOG_DAYS.",
-)
+@dg.op(retry_policy=RETRY_OUTSIDE)
 def remove_old_model_calls(
     context: dg.OpExecutionContext, language_models: LanguageModelsResource
 ) -> None:
-    """Remove what is older than the configured age."""
+    """Removes records of model calls, and answers kept for resuming, for their age.
+
+    They are older than VIDEOMOMENTS_MODEL_LOG_DAYS.
+    """
     with failures_reported(None, step="remove_old_model_calls"):
         removed = language_models.remove_old_records()
         forgotten = language_models.forget_old_answers()
     context.log.info("Removed %d records of model calls and %d kept answers.", removed, forgotten)
 
 
-@dg.op(
-    retry_policy=RETRY_OUTSIDE,
-    description="Removes objects that no row refers to, older than VIDEOMOMENTS_GC_GRACE_HOURS; "
-    "nothing of a partition that is being worked on.",
-)
+@dg.op(retry_policy=RETRY_OUTSIDE)
 def collect_garbage(context: dg.OpExecutionContext, garbage: GarbageResource) -> None:
-    """Remove what crashes left, and what moments left that are no more."""
+    """Removes objects that no row refers to, older than VIDEOMOMENTS_GC_GRACE_HOURS.
+
+    Nothing goes of a partition that is being worked on.
+    """
     with failures_reported(None, step="collect_garbage"):
         found = garbage.found()
         removed = garbage.removed(
@@ -44,27 +42,20 @@ def collect_garbage(context: dg.OpExecutionContext, garbage: GarbageResource) ->
     context.log.info(
         "Looked at %d objects; removed %d of %d bytes together, and %d unfinished files; %d are too"
         " young to tell; spared while they run: %s.",
-        found.looked_at,
-        removed.objects,
-        removed.size_bytes,
-        removed.unfinished,
-        found.too_young,
-        ", ".join(removed.spared) or "none",
+        *(found.looked_at, removed.objects, removed.size_bytes, removed.unfinished),
+        *(found.too_young, ", ".join(removed.spared) or "none"),
     )
 
 
-@dg.job(
-    name="housekeeping",
-    description="""Removes what has passed its age, and what nothing refers to.
-
-Reads rows and lists objects; removes records of model calls and kept answers that are older than
-VIDEOMOMENTS_MODEL_LOG_DAYS, and objects that no row names. Writes nothing, and spares partitions
-that are being worked on. If it fails, the database or the object store is away; nothing is lost,
-and the next run removes the rest.""",
-    executor_def=dg.in_process_executor,
-)
+@dg.job(executor_def=dg.in_process_executor)
 def housekeeping() -> None:
-    """Both, one after the other."""
+    """Removes what has passed its age, and what nothing refers to.
+
+    Reads rows and lists objects; removes records of model calls and kept answers that are older
+    than VIDEOMOMENTS_MODEL_LOG_DAYS, and objects that no row names. Writes nothing, and spares
+    partitions that are being worked on. If it fails, the database or the object store is away;
+    nothing is lost, and the next run removes the rest.
+    """
     remove_old_model_calls()
     collect_garbage()
 
@@ -99,12 +90,8 @@ def abandoned_runs(
     context: dg.SensorEvaluationContext, database: DatabaseResource
 ) -> dg.SkipReason:
     """Look at all runs that are under way, and remember which of them seem dead."""
-    watch = watch_runs(
-        context.instance,
-        database.database,
-        silent_since=_cursor(context.cursor),
-        now=time.time(),
-    )
+    before = _cursor(context.cursor)
+    watch = watch_runs(context.instance, database.database, silent_since=before, now=time.time())
     context.update_cursor(json.dumps(dict(watch.silent_since)))
     said = f"{len(watch.silent_since)} runs that are under way seem dead, and are watched."
     for run_id in watch.closed:

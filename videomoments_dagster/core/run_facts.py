@@ -62,11 +62,6 @@ class RunFacts:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def recorded_events(instance: DagsterInstance, run_id: str) -> list[DagsterEvent]:
-    """The events of a run that its facts are read from, in order."""
-    return events_of_run(instance, run_id, RECORDED_EVENTS)
-
-
 def run_facts(
     instance: DagsterInstance,
     record: RunRecord,
@@ -91,15 +86,16 @@ def run_facts(
     refused: dict[str | None, str] = {}
     failed_step: str | None = None
     failure: str | None = None
-    for event in recorded_events(instance, run.run_id) if events is None else events:
+    if events is None:
+        events = events_of_run(instance, run.run_id, RECORDED_EVENTS)
+    for event in events:
         if event.is_step_materialization:
             # Another code location may have an asset `other/moments`, which is not ours.
             asset = find_registered(event.asset_key) if event.asset_key else None
             if asset is not None and asset.system is system:
                 materialised[asset.name] = metadata_of(event)
         elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
-            sentence = blocking_sentence(event)
-            if sentence is not None:
+            if (sentence := blocking_sentence(event)) is not None:
                 refused.setdefault(event.step_key, sentence)
         elif event.is_step_failure and failed_step is None:
             failed_step = event.step_key

@@ -8,7 +8,7 @@ place in the queue.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
@@ -46,12 +46,8 @@ def assets_of(run: DagsterRun) -> list[RegisteredAsset]:
 
 def systems_of(run: DagsterRun) -> list[System]:
     """The systems whose partitions a run works on or looks at."""
-    names = {asset.system.name for asset in assets_of(run)}
-    return [
-        system
-        for system in all_systems()
-        if system.name in names or system.check_job == run.job_name
-    ]
+    selected = {asset.system for asset in assets_of(run)}
+    return [one for one in all_systems() if one in selected or one.check_job == run.job_name]
 
 
 def run_in_flight(instance: DagsterInstance, key: str) -> str | None:
@@ -85,12 +81,7 @@ class Watch:
 
 
 def watch_runs(
-    instance: DagsterInstance,
-    database: Database,
-    *,
-    silent_since: Mapping[str, float],
-    now: float,
-    patience_seconds: float = PATIENCE_SECONDS,
+    instance: DagsterInstance, database: Database, *, silent_since: Mapping[str, float], now: float
 ) -> Watch:
     """Look at all runs of partitions that are under way, and fail those that are long dead.
 
@@ -99,16 +90,12 @@ def watch_runs(
         database: Our database.
         silent_since: What the look before found.
         now: Seconds since 1970.
-        patience_seconds: How long a run may seem dead.
     """
-    silent = _silent(database, _started(instance))
+    silent = _silent(instance, database)
     since = {run.run_id: silent_since.get(run.run_id, now) for run in silent}
-    dead = [run for run in silent if now - since[run.run_id] >= patience_seconds]
+    dead = [run for run in silent if now - since[run.run_id] >= PATIENCE_SECONDS]
     closed = _fail(instance, dead)
-    return Watch(
-        silent_since={run_id: at for run_id, at in since.items() if run_id not in closed},
-        closed=closed,
-    )
+    return Watch({run_id: at for run_id, at in since.items() if run_id not in closed}, closed)
 
 
 def close_abandoned_runs(instance: DagsterInstance, database: Database) -> tuple[str, ...]:
@@ -120,39 +107,26 @@ def close_abandoned_runs(instance: DagsterInstance, database: Database) -> tuple
     Returns:
         Ids of the runs that were failed.
     """
-    silent = _silent(database, _started(instance))
+    silent = {run.run_id for run in _silent(instance, database)}
     if not silent:
         return ()
     time.sleep(_ONE_LOOK_SECONDS)
-    started = {run.run_id for run in _started(instance)}
-    still = _silent(database, [run for run in silent if run.run_id in started])
-    return _fail(instance, still)
+    return _fail(instance, [run for run in _silent(instance, database) if run.run_id in silent])
 
 
-def _started(instance: DagsterInstance) -> list[DagsterRun]:
-    """Runs of partitions through our assets that are under way."""
+def _silent(instance: DagsterInstance, database: Database) -> list[DagsterRun]:
+    """Runs of partitions through our assets that are under way, and whose process seems gone."""
     records = instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.STARTED]))
-    return [
-        record.dagster_run
-        for record in records
-        if PARTITION_TAG in record.dagster_run.tags
-        and assets_of(record.dagster_run)
-        and _is_ours(record.dagster_run)
+    runs = [
+        run
+        for run in (record.dagster_run for record in records)
+        # Another project's job may be called the same. Those of the command line have no location.
+        if PARTITION_TAG in run.tags
+        and assets_of(run)
+        and code_location_of(run) in (None, CODE_LOCATION)
     ]
-
-
-def _is_ours(run: DagsterRun) -> bool:
-    """Whether a run is one of this project; another's job may be called the same.
-
-    Runs of the command line were launched from no code location.
-    """
-    return code_location_of(run) in (None, CODE_LOCATION)
-
-
-def _silent(database: Database, runs: Iterable[DagsterRun]) -> list[DagsterRun]:
-    found = list(runs)
-    living = living_runs(database, [run.run_id for run in found])
-    return [run for run in found if run.run_id not in living]
+    living = living_runs(database, [run.run_id for run in runs])
+    return [run for run in runs if run.run_id not in living]
 
 
 def _fail(instance: DagsterInstance, runs: Sequence[DagsterRun]) -> tuple[str, ...]:

@@ -1,11 +1,6 @@
 """Every setting of the project in one typed class, read from the environment.
 
-Belongs here: a field for each thing that an installation may want otherwise, with its default
-and its unit. Does not belong here: what changes from run to run (run config) or from video to
-video (`records.Source`), nor the parameters of moment finding (`profiles.yaml`).
-
-Example:
-    `VIDEOMOMENTS_OBJECT_STORE=gs://archive/moments videomoments run talk`
+What changes from run to run is run config; what changes from video to video is registered with it.
 """
 
 from __future__ import annotations
@@ -13,9 +8,9 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import AliasGenerator, Field, ValidationError, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from db.settings import DatabaseSettings
@@ -25,133 +20,110 @@ from videomoments_dagster.sources.limits import networks_in
 _CRON_FIELDS = 5
 
 
+def _variable(field: str) -> str:
+    """The environment variable of a field; the documented six have no prefix."""
+    return field.upper() if field.startswith("database_") else f"VIDEOMOMENTS_{field.upper()}"
+
+
 class Settings(DatabaseSettings):
     """The six database settings, and ours under the prefix `VIDEOMOMENTS_`.
+
+    A field for each thing that an installation may want otherwise, with its default and its unit.
 
     Raises:
         pydantic.ValidationError: If a variable holds something else than its field allows;
             `load_settings` turns that into a sentence.
     """
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        frozen=True, alias_generator=AliasGenerator(validation_alias=_variable)
+    )
 
-    home: Annotated[Path, Field(validation_alias="VIDEOMOMENTS_HOME")] = Path(".videomoments")
+    home: Path = Path(".videomoments")
     """Folder for everything embedded: database, objects, models, scratch, Dagster's instance."""
 
-    object_store: Annotated[str, Field(validation_alias="VIDEOMOMENTS_OBJECT_STORE")] = ""
+    object_store: str = ""
     """Root of the object store: `gs://bucket[/prefix]` or a folder; empty is `<home>/objects`."""
 
-    gcp_project: Annotated[str | None, Field(validation_alias="VIDEOMOMENTS_GCP_PROJECT")] = None
+    gcp_project: str | None = None
     """Google Cloud project to bill; unset leaves it to the credentials."""
 
-    dagster_database_url: Annotated[
-        str | None, Field(validation_alias="VIDEOMOMENTS_DAGSTER_DATABASE_URL")
-    ] = None
+    dagster_database_url: str | None = None
     """Database for Dagster's own storage; unset is `<our database>_dagster` on the same server."""
 
-    scratch: Annotated[Path | None, Field(validation_alias="VIDEOMOMENTS_SCRATCH")] = None
+    scratch: Path | None = None
     """Folder for temporary files; unset is `<home>/scratch`."""
 
-    inbox: Annotated[str, Field(validation_alias="VIDEOMOMENTS_INBOX")] = ""
+    inbox: str = ""
     """Where new videos come in: a folder or `gs://bucket/prefix`; empty is `<home>/inbox`."""
 
-    inbox_manifest: Annotated[str, Field(validation_alias="VIDEOMOMENTS_INBOX_MANIFEST")] = ""
+    inbox_manifest: str = ""
     """CSV or JSONL file of sources, a path or `gs://` URL; empty is none."""
 
-    inbox_settle_seconds: Annotated[
-        float, Field(validation_alias="VIDEOMOMENTS_INBOX_SETTLE_SECONDS", ge=0, le=86_400)
-    ] = 10.0
+    inbox_settle_seconds: float = Field(10.0, ge=0, le=86_400)
     """Seconds for which nobody has written to a file in the inbox before it is taken in."""
 
-    backlog_cron: Annotated[str, Field(validation_alias="VIDEOMOMENTS_BACKLOG_CRON")] = "0 * * * *"
+    backlog_cron: str = "0 * * * *"
     """When the schedule `unfinished_videos` requests runs, UTC."""
 
-    backlog_runs: Annotated[
-        int, Field(validation_alias="VIDEOMOMENTS_BACKLOG_RUNS", ge=1, le=1000)
-    ] = 25
+    backlog_runs: int = Field(25, ge=1, le=1000)
     """Most runs that one tick of `unfinished_videos` requests."""
 
-    backlog_retry_hours: Annotated[
-        float, Field(validation_alias="VIDEOMOMENTS_BACKLOG_RETRY_HOURS", ge=0, le=10_000)
-    ] = 20.0
+    backlog_retry_hours: float = Field(20.0, ge=0, le=10_000)
     """Hours after which a video whose run failed or was cancelled is tried again."""
 
-    housekeeping_cron: Annotated[str, Field(validation_alias="VIDEOMOMENTS_HOUSEKEEPING_CRON")] = (
-        "30 4 * * *"
-    )
+    housekeeping_cron: str = "30 4 * * *"
     """When the schedule `nightly_housekeeping` runs, UTC."""
 
-    profiles: Annotated[Path | None, Field(validation_alias="VIDEOMOMENTS_PROFILES")] = None
+    profiles: Path | None = None
     """File of generation profiles; unset is the one that the project ships."""
 
-    models: Annotated[Path | None, Field(validation_alias="VIDEOMOMENTS_MODELS")] = None
+    models: Path | None = None
     """File of language models; unset is the one that the project ships."""
 
-    model_log_days: Annotated[
-        float, Field(validation_alias="VIDEOMOMENTS_MODEL_LOG_DAYS", gt=0, le=36_500)
-    ] = 30.0
+    model_log_days: float = Field(30.0, gt=0, le=36_500)
     """Days after which records of model calls, and answers kept for resuming, are removed."""
 
-    gc_grace_hours: Annotated[
-        float, Field(validation_alias="VIDEOMOMENTS_GC_GRACE_HOURS", ge=1, le=100_000)
-    ] = 24.0
+    gc_grace_hours: float = Field(24.0, ge=1, le=100_000)
     """Hours for which an object stays that no row refers to; longer than any run takes."""
 
-    busy_wait_minutes: Annotated[
-        float, Field(validation_alias="VIDEOMOMENTS_BUSY_WAIT_MINUTES", ge=0, le=10_000)
-    ] = 10.0
+    busy_wait_minutes: float = Field(10.0, ge=0, le=10_000)
     """Minutes that a run waits for another run of its video, before it fails."""
 
-    transcription_engine: Annotated[
-        str, Field(validation_alias="VIDEOMOMENTS_TRANSCRIPTION_ENGINE")
-    ] = "faster-whisper"
+    transcription_engine: str = "faster-whisper"
     """Engine for videos that name none: `faster-whisper`, `captions` or `pocketsphinx`."""
 
-    whisper_model: Annotated[str, Field(validation_alias="VIDEOMOMENTS_WHISPER_MODEL")] = "small"
+    whisper_model: str = "small"
     """Name of a Whisper model, or the folder that holds one."""
 
-    whisper_device: Annotated[
-        Literal["auto", "cpu", "cuda"], Field(validation_alias="VIDEOMOMENTS_WHISPER_DEVICE")
-    ] = "auto"
+    whisper_device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the model runs."""
 
-    whisper_compute_type: Annotated[
-        str, Field(validation_alias="VIDEOMOMENTS_WHISPER_COMPUTE_TYPE")
-    ] = "default"
+    whisper_compute_type: str = "default"
     """CTranslate2's compute type, such as `int8` or `float16`."""
 
-    whisper_vad: Annotated[bool, Field(validation_alias="VIDEOMOMENTS_WHISPER_VAD")] = True
+    whisper_vad: bool = True
     """Whether silence is cut out before the model sees the audio."""
 
-    whisper_batch_size: Annotated[
-        int, Field(validation_alias="VIDEOMOMENTS_WHISPER_BATCH_SIZE", ge=0, le=256)
-    ] = 0
+    whisper_batch_size: int = Field(0, ge=0, le=256)
     """Stretches of speech decoded at once; 0 decodes one after the other."""
 
-    language: Annotated[str | None, Field(validation_alias="VIDEOMOMENTS_LANGUAGE")] = None
+    language: str | None = None
     """ISO 639-1 code of the speech; unset lets the engine find out."""
 
-    clip_padding_left: Annotated[
-        float, Field(validation_alias="VIDEOMOMENTS_CLIP_PADDING_LEFT", ge=0, le=3600)
-    ] = 15.0
+    clip_padding_left: float = Field(15.0, ge=0, le=3600)
     """Seconds shown before a moment."""
 
-    clip_padding_right: Annotated[
-        float, Field(validation_alias="VIDEOMOMENTS_CLIP_PADDING_RIGHT", ge=0, le=3600)
-    ] = 30.0
+    clip_padding_right: float = Field(30.0, ge=0, le=3600)
     """Seconds shown after a moment."""
 
-    clip_method: Annotated[
-        Literal["auto", "copy", "encode"], Field(validation_alias="VIDEOMOMENTS_CLIP_METHOD")
-    ] = "auto"
+    clip_method: Literal["auto", "copy", "encode"] = "auto"
     """`copy` cuts without re-encoding, `encode` always re-encodes, `auto` copies where it can."""
 
-    max_source_gib: Annotated[
-        float, Field(validation_alias="VIDEOMOMENTS_MAX_SOURCE_GIB", gt=0)
-    ] = 64.0
+    max_source_gib: float = Field(64.0, gt=0)
     """Largest source that is downloaded, in GiB."""
 
-    allowed_networks: Annotated[str, Field(validation_alias="VIDEOMOMENTS_ALLOWED_NETWORKS")] = ""
+    allowed_networks: str = ""
     """Networks that URLs may lead to although they are not public, such as `10.0.0.0/8,::1/128`."""
 
     @field_validator("backlog_cron", "housekeeping_cron")
@@ -167,11 +139,6 @@ class Settings(DatabaseSettings):
     def _are_networks(cls, value: str) -> str:
         networks_in(value)
         return value
-
-    @field_validator("scratch", "profiles", "models", mode="before")
-    @classmethod
-    def _empty_is_unset(cls, value: object) -> object:
-        return None if value == "" else value
 
     @property
     def home_folder(self) -> Path:
@@ -217,10 +184,10 @@ def load_settings() -> Settings:
         return _settings_of(frozenset(os.environ.items()))
     except ValidationError as error:
         first = error.errors()[0]
-        field = str(first["loc"][0])
+        name, why = first["loc"][0], first["msg"].removeprefix("Value error, ")
         raise SettingsRejected(
-            f"the setting {field.upper()} is invalid: {first['msg'].removeprefix('Value error, ')}",
-            remedy=f"Set or unset the environment variable {field.upper()}",
+            f"the setting {name} is invalid: {why}",
+            remedy=f"Set or unset the environment variable {name}",
         ) from None
 
 

@@ -11,7 +11,12 @@ from typing import Any, TypeVar
 import dagster as dg
 
 from videomoments_dagster.base.failures import ObjectMissing, ResultMissing
-from videomoments_dagster.core.asset_checks import ERROR, CheckOutcome, previews_accepted
+from videomoments_dagster.core.asset_checks import (
+    ERROR,
+    CheckOutcome,
+    StoredCheck,
+    previews_accepted,
+)
 from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.core.objects.store import ObjectStat
 from videomoments_dagster.core.partition import Partition
@@ -68,59 +73,48 @@ class StoredPartition:
 
 def stored_checks(system: System) -> list[dg.AssetChecksDefinition]:
     """A check of each asset that has a rule for what is stored of it."""
-    return [_check(asset) for asset in _checked(system).values()]
+    return [
+        _check(asset, check)
+        for asset in system.assets.values()
+        if (check := asset.stored_check) is not None
+    ]
 
 
-def _checked(system: System) -> dict[str, RegisteredAsset]:
-    return {name: one for name, one in system.assets.items() if one.stored_check is not None}
-
-
-def _check(asset: RegisteredAsset) -> dg.AssetChecksDefinition:
+def _check(asset: RegisteredAsset, stored_check: StoredCheck) -> dg.AssetChecksDefinition:
     def check(
-        context: dg.AssetCheckExecutionContext,
-        results: StoredResultsResource,
-        media: MediaResource,
+        context: dg.AssetCheckExecutionContext, results: StoredResultsResource, media: MediaResource
     ) -> dg.AssetCheckResult:
+        system = asset.system
         if not context.has_partition_key:
             raise dg.Failure(
-                description=f"This check is about one {asset.system.noun}, and the run has none. "
-                f"Run the job `{asset.system.check_job}` for a partition instead.",
+                description=f"This check is about one {system.noun}, and the run has none. "
+                f"Run the job `{system.check_job}` for a partition instead.",
                 allow_retries=False,
             )
-        partition = asset.system.partition(context.partition_key)
-        stored = StoredPartition(asset.system, partition, results, media)
+        partition = system.partition(context.partition_key)
         with failures_reported(partition, step=f"{STORED_CHECK} of {asset.name}"):
-            return _result(asset, stored)
+            outcome = stored_check.rule(StoredPartition(system, partition, results, media))
+            return outcome.result(severity=ERROR)
 
     with previews_accepted():
         return dg.asset_check(
             asset=asset.key,
             name=STORED_CHECK,
-            description=asset.stored_check.description if asset.stored_check else None,
+            description=stored_check.description,
             partitions_def=asset.system.partitions,
             retry_policy=RETRY_OUTSIDE,
             pool=asset.pool if asset.pool == ENCODING else None,
         )(check)
 
 
-def _result(asset: RegisteredAsset, stored: StoredPartition) -> dg.AssetCheckResult:
-    if asset.stored_check is None:
-        raise ValueError(f"the asset '{asset.name}' has no check of what is stored")
-    outcome: CheckOutcome = asset.stored_check.rule(stored)
-    return outcome.result(severity=ERROR)
-
-
-def _result_if_stored(asset: RegisteredAsset, stored: StoredPartition) -> Any:
-    if stored.find(asset.name) is None:
+def _outcome_if_stored(asset: RegisteredAsset, stored: StoredPartition) -> CheckOutcome | None:
+    if asset.stored_check is None or stored.find(asset.name) is None:
         return None
     try:
-        return _result(asset, stored)
+        return asset.stored_check.rule(stored)
     except ResultMissing as missing:
         # An asset upstream of it, which its rule needs.
-        outcome = CheckOutcome(
-            [missing.reason], holds="", remedy=missing.remedy or "Materialise it"
-        )
-        return outcome.result(severity=ERROR)
+        return CheckOutcome([missing.reason], holds="", remedy=missing.remedy or "Materialise it")
 
 
 def check_job(system: System) -> dg.JobDefinition:
@@ -140,12 +134,15 @@ def check_job(system: System) -> dg.JobDefinition:
     ) -> None:
         partition = system.partition(context.partition_key)
         stored = StoredPartition(system, partition, results, media)
-        for asset in _checked(system).values():
+        for asset in system.assets.values():
+            if asset.stored_check is None:
+                continue
             with failures_reported(partition, step=f"{STORED_CHECK} of {asset.name}"):
-                result = _result_if_stored(asset, stored)
-            if result is None:
+                outcome = _outcome_if_stored(asset, stored)
+            if outcome is None:
                 context.log.info("The asset '%s' is not materialised.", asset.name)
                 continue
+            result = outcome.result(severity=ERROR)
             (context.log.info if result.passed else context.log.error)(
                 "%s: %s", asset.name, result.description
             )

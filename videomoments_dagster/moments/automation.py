@@ -3,7 +3,8 @@
 import dagster as dg
 from dagster import RunsFilter
 
-from videomoments_dagster.moments.resources import BacklogResource, InboxResource
+from videomoments_dagster.moments.backlog import BacklogResource
+from videomoments_dagster.moments.intake.intake import InboxResource
 
 BACKLOG_TAG = "videomoments/requested_by"
 ARRIVALS_PER_TICK = 100

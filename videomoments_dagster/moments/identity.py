@@ -1,8 +1,6 @@
-"""Hashes and derived identifiers: what makes two things the same.
+"""What makes two things the same: hashes, derived identifiers, and data versions of values.
 
-Belongs here: pure functions from values to hexadecimal digests, and the rule for video
-identifiers. Does not belong here: rows, objects, or making an identifier from a file name or URL
-(`videomoments_dagster.sources`).
+What varies without meaning (how long an engine took, when a score was given) stays out.
 
 All digests are SHA-256 (FIPS 180-4) over one canonical serialisation: the JSON text of a list,
 with sorted keys, no spaces, and non-ASCII characters as UTF-8. JSON quotes and separates its
@@ -13,16 +11,23 @@ equally: 90 and 90.0 are both `90.0` wherever a field is a float.
 from __future__ import annotations
 
 from videomoments_dagster.base.fingerprints import digest
-from videomoments_dagster.moments.records import GenerationConfig, Prompt
+from videomoments_dagster.moments.records import (
+    Clips,
+    FetchedVideo,
+    GenerationConfig,
+    Moments,
+    Prompt,
+    ScoringConfig,
+    SelectedConfigs,
+    Thumbnails,
+    Video,
+)
+from videomoments_dagster.speech.transcript import Transcript
 
 
 def prompt_hash(prompt: Prompt) -> str:
     """Identity of a prompt: over `[user_prompt, system_prompt]`, 64 hexadecimal characters."""
     return digest([prompt.user_prompt, prompt.system_prompt])
-
-
-def _float(value: float | None) -> float | None:
-    return None if value is None else float(value)
 
 
 def config_hash(config: GenerationConfig) -> str:
@@ -50,6 +55,10 @@ def config_hash(config: GenerationConfig) -> str:
     )
 
 
+def _float(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
 def moment_identifier(
     *,
     video: str,
@@ -70,3 +79,62 @@ def moment_identifier(
     return digest(
         [video, config_hash(config), parent, round(start_time * 1000), round(end_time * 1000)]
     )[:16]
+
+
+def video_version(video: Video | FetchedVideo) -> str:
+    """Over the bytes, the title and where they came from."""
+    return digest([video.content_hash, video.title, video.source_url])
+
+
+def transcript_version(transcript: Transcript) -> str:
+    """Over the words, segments, language and service."""
+    return digest(
+        [
+            [[word.text, word.start, word.end] for word in transcript.words],
+            [[segment.text, segment.start, segment.end] for segment in transcript.segments],
+            transcript.language,
+            transcript.transcription_service,
+        ]
+    )
+
+
+def configs_version(configs: SelectedConfigs) -> str:
+    """Over the three configs, the profile's name and the shift that refinement may use."""
+    return digest(
+        [
+            configs.profile,
+            config_hash(configs.generation),
+            config_hash(configs.refinement),
+            scoring_version(configs.scoring),
+            configs.max_shift_seconds,
+        ]
+    )
+
+
+def scoring_version(scoring: ScoringConfig) -> str:
+    """Over the criteria, the model and its sampling."""
+    sampling = [scoring.temperature, scoring.top_p, scoring.top_k]
+    return digest([prompt_hash(scoring.prompt), scoring.model, *sampling])
+
+
+def moments_version(moments: Moments) -> str:
+    """Over identifiers, which stand for the times, and over parents, titles and scores."""
+    ordered = sorted(moments.moments, key=lambda one: one.identifier)
+    return digest(
+        [
+            [one.identifier, one.parent_identifier, one.title, one.score, one.scoring_model]
+            for one in ordered
+        ]
+    )
+
+
+def clips_version(clips: Clips) -> str:
+    """Over the addresses of the objects, which contain their bytes' hashes."""
+    return digest(sorted([clip.moment_identifier, clip.cloud_url] for clip in clips.clips))
+
+
+def thumbnails_version(thumbnails: Thumbnails) -> str:
+    """Likewise."""
+    return digest(
+        sorted([thumb.clip_of_moment or "", thumb.cloud_url] for thumb in thumbnails.thumbnails)
+    )

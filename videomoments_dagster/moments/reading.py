@@ -26,13 +26,14 @@ from videomoments_dagster.moments.records import (
     Thumbnails,
     Video,
 )
-from videomoments_dagster.moments.registered_sources import registered_source
-from videomoments_dagster.moments.storage.clip_rows import ClipRows
-from videomoments_dagster.moments.storage.generation_config_rows import GenerationConfigRows
-from videomoments_dagster.moments.storage.moment_rows import RefinedMomentRows, RootMomentRows
-from videomoments_dagster.moments.storage.thumbnail_rows import ThumbnailRows
-from videomoments_dagster.moments.storage.transcript_rows import TranscriptRows
-from videomoments_dagster.moments.storage.video_rows import VideoRows
+from videomoments_dagster.moments.registration import registered_source
+from videomoments_dagster.moments.storage.clip_rows import ClipRows, ThumbnailRows
+from videomoments_dagster.moments.storage.moment_rows import (
+    GenerationConfigRows,
+    RefinedMomentRows,
+    RootMomentRows,
+)
+from videomoments_dagster.moments.storage.video_rows import TranscriptRows, VideoRows
 from videomoments_dagster.moments.system import MOMENTS
 from videomoments_dagster.speech.transcript import Transcript
 

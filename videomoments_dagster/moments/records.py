@@ -1,23 +1,32 @@
 """The frozen values that flow between assets.
 
-Belongs here: what one asset hands to the next, with units and clocks. Does not belong here:
-how values are stored (`videomoments_dagster.io_managers`, `db.models`) or computed (the domain
-folders). No Dagster, no SQL, no files opened.
-
 Times are seconds as `float` on the *presented timeline* of the video: the first frame that a
 player shows is 0, whatever the container's start time or edit list says.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from videomoments_dagster.media.facts import MediaFacts
 
 OperationType = Literal["generation", "refinement"]
+Record = TypeVar("Record")
+
+
+def of_row(kind: type[Record], row: object, **more: Any) -> Record:
+    """The value of a row whose columns are called as the value's fields are.
+
+    Args:
+        kind: The value's class, a dataclass.
+        row: The row.
+        **more: Fields that are no columns of the row, or not as they stand there.
+    """
+    names = (field.name for field in fields(kind) if field.name not in more)  # type: ignore[arg-type]
+    return kind(**{name: getattr(row, name) for name in names}, **more)
 
 
 @dataclass(frozen=True, slots=True)

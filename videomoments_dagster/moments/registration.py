@@ -1,24 +1,23 @@
-"""Registering a source: from a path or URL to a partition that can be materialised.
-
-Belongs here: choosing the identifier, recognising a source that is known, and keeping
-`pipeline.sources` and Dagster's partition keys together. Does not belong here: fetching.
-"""
+"""Sources: registering one as a partition that can be materialised, looking it up, removing it."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from dagster import DagsterInstance
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
 
+from db import models
 from db.session import Database
 from videomoments_dagster.base.failures import IdentifierRejected, SourceRejected
 from videomoments_dagster.base.identifiers import MAX_IDENTIFIER_LENGTH, checked_identifier
+from videomoments_dagster.core.text_columns import TITLE_CHARACTERS, fitted, storable
 from videomoments_dagster.media.probe import probe
-from videomoments_dagster.moments.records import Source
-from videomoments_dagster.moments.registered_sources import register, registered_source, source_at
+from videomoments_dagster.moments.records import Source, of_row
 from videomoments_dagster.moments.system import VIDEO_PARTITIONS
 from videomoments_dagster.sources.locations import (
     SourceKind,
@@ -90,42 +89,24 @@ def add_source(
         if kind_of(captions) is SourceKind.LOCAL:
             checked_local_file(local_path_of(captions, cwd=working_directory))
         transcription_engine = transcription_engine or "captions"
-    wanted = Source(
-        identifier=identifier or "",
-        location=where,
-        title=title,
-        captions=captions,
-        transcription_engine=transcription_engine,
-        profile=profile,
-    )
+    wanted = Source(identifier or "", where, title, captions, transcription_engine, profile=profile)
     with database.transaction() as session:
         known = source_at(session, location=where)
-        if known is not None and identifier in (None, known.identifier):
-            source, is_new = _filled_up(wanted, known), False
+        is_new = known is None or identifier not in (None, known.identifier)
+        if known is None or is_new:
+            source = replace(wanted, identifier=_free_identifier(session, wanted))
         else:
-            taken = lambda name: registered_source(session, identifier=name)  # noqa: E731
-            source = replace(wanted, identifier=_free_identifier(wanted, taken))
-            is_new = True
+            # What is given this time takes the place of what was given then.
+            given = {name: value for name, value in asdict(wanted).items() if value}
+            source = replace(known, **given)
         register(session, source)
     instance.add_dynamic_partitions(VIDEO_PARTITIONS, [source.identifier])
     return Registration(source=source, is_new=is_new)
 
 
-def _filled_up(wanted: Source, known: Source) -> Source:
-    """The known source, with what was given this time in place of what was given then."""
-    return Source(
-        identifier=known.identifier,
-        location=known.location,
-        title=wanted.title or known.title,
-        captions=wanted.captions or known.captions,
-        transcription_engine=wanted.transcription_engine or known.transcription_engine,
-        profile=wanted.profile or known.profile,
-    )
-
-
-def _free_identifier(wanted: Source, taken: Callable[[str], Source | None]) -> str:
+def _free_identifier(session: Session, wanted: Source) -> str:
     if wanted.identifier:
-        other = taken(wanted.identifier)
+        other = registered_source(session, identifier=wanted.identifier)
         if other is not None and other.location != wanted.location:
             raise IdentifierRejected(
                 f"the identifier '{wanted.identifier}' belongs to another source, "
@@ -134,7 +115,7 @@ def _free_identifier(wanted: Source, taken: Callable[[str], Source | None]) -> s
             )
         return wanted.identifier
     suggested = suggest_identifier(wanted.location)
-    if taken(suggested) is None:
+    if registered_source(session, identifier=suggested) is None:
         return suggested
     mark = hashlib.sha256(wanted.location.encode(errors="surrogatepass")).hexdigest()
     room = MAX_IDENTIFIER_LENGTH - _SUFFIX_LENGTH - 1
@@ -156,6 +137,66 @@ def registered(instance: DagsterInstance, database: Database, identifier: str) -
             remedy=f"Run `videomoments add SOURCE --identifier {identifier}`, or look it up with "
             "`videomoments list`",
         )
-    if not instance.has_dynamic_partition(VIDEO_PARTITIONS, identifier):
-        instance.add_dynamic_partitions(VIDEO_PARTITIONS, [identifier])
+    instance.add_dynamic_partitions(VIDEO_PARTITIONS, [identifier])
     return source
+
+
+def registered_source(session: Session, *, identifier: str) -> Source | None:
+    """The source registered under `identifier`, or None."""
+    row = session.get(models.Source, identifier)
+    return None if row is None else of_row(Source, row)
+
+
+def source_at(session: Session, *, location: str) -> Source | None:
+    """The first registered source with this location, or None: the same source, same video."""
+    row = session.scalar(
+        select(models.Source)
+        .where(models.Source.location == location)
+        .order_by(models.Source.created_at, models.Source.identifier)
+        .limit(1)
+    )
+    return None if row is None else of_row(Source, row)
+
+
+def register(session: Session, source: Source, *, replacing: bool = True) -> None:
+    """Insert a source.
+
+    Args:
+        session: A transaction.
+        source: The source.
+        replacing: Whether it takes the place of one that is registered under its identifier.
+
+    Raises:
+        SourceRejected: If its location is no text that the database can keep.
+    """
+    for location in (source.location, source.captions or ""):
+        if storable(location) != location:
+            raise SourceRejected(
+                f"the name of {storable(location)} is not valid UTF-8",
+                remedy="Rename the file, then add it again",
+            )
+    title = None if source.title is None else fitted(source.title, TITLE_CHARACTERS)
+    values = asdict(replace(source, title=title))
+    new = insert(models.Source).values(**values)
+    key = [models.Source.identifier]
+    session.execute(
+        new.on_conflict_do_update(index_elements=key, set_=values)
+        if replacing
+        else new.on_conflict_do_nothing(index_elements=key)
+    )
+
+
+def remove_video(session: Session, identifier: str) -> bool:
+    """Delete a video with all that belongs to it, and its registration.
+
+    Foreign keys and a trigger take the rest along: transcript, moments, clips, thumbnails,
+    history, and what the pipeline remembers. Prompts and configs stay, since others may share them.
+
+    Returns:
+        Whether there was anything of it.
+    """
+    gone = [
+        session.connection().execute(delete(table).where(table.identifier == identifier)).rowcount
+        for table in (models.Video, models.Source)
+    ]
+    return any(gone)

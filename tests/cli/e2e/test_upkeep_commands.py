@@ -16,8 +16,7 @@ from videomoments_dagster.base.failures import IdentifierRejected, ResultMissing
 from videomoments_dagster.cli.main import main
 from videomoments_dagster.cli.video_commands import deletable, delete_video
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
-from videomoments_dagster.moments.history.history_rows import run_history
-from videomoments_dagster.moments.history.recording import record_all
+from videomoments_dagster.moments.history.recording import record_all, run_history
 
 TABLES = (
     "videos",

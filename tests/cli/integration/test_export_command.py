@@ -19,7 +19,7 @@ from stored_records import Storage
 from db import models
 from videomoments_dagster.cli.main import main
 from videomoments_dagster.moments.records import Source
-from videomoments_dagster.moments.registered_sources import register_if_new
+from videomoments_dagster.moments.registration import register
 
 Export = Callable[..., Result]
 
@@ -120,7 +120,7 @@ def test_the_json_of_a_registered_video_is_this_to_the_letter(
     storage: Storage, export: Export
 ) -> None:
     with storage.database.transaction() as session:
-        register_if_new(session, Source("later", "https://me:hunter2@h/later.mp4", title="Soon"))
+        register(session, Source("later", "https://me:hunter2@h/later.mp4", title="Soon"))
 
     shown = json.loads(CliRunner().invoke(main, ["show", "later", "--json"]).stdout)
 
@@ -162,7 +162,7 @@ def test_credentials_stay_inside(storage: Storage, export: Export) -> None:
 def test_what_is_not_there_yet_is_said_with_what_to_do(storage: Storage, export: Export) -> None:
     storage.store("video", "talk", storage.video("talk"))
     with storage.database.transaction() as session:
-        register_if_new(session, Source(identifier="later", location="/in/later.mp4"))
+        register(session, Source(identifier="later", location="/in/later.mp4"))
 
     for arguments, sentence in {
         ("nobody", "json"): "there is no video 'nobody'. See `videomoments list`",

@@ -19,8 +19,8 @@ from videomoments_dagster.base.failures import ObjectStoreUnavailable, SourceRej
 from videomoments_dagster.core import storage as stored_asset
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
 from videomoments_dagster.moments.records import CutClips, MadeThumbnails, Moments, Prompt, Source
-from videomoments_dagster.moments.registered_sources import register
-from videomoments_dagster.moments.storage.generation_config_rows import config_id, prompt_id
+from videomoments_dagster.moments.registration import register
+from videomoments_dagster.moments.storage.moment_rows import config_id, prompt_id
 from videomoments_dagster.moments.storage.video_rows import locked_video
 from videomoments_dagster.moments.system import MOMENTS
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from db import schema_state
 from db.session import new_engine
-from videomoments_dagster.moments import unfinished_videos
+from videomoments_dagster.moments import backlog
 
 VIDEOS = 10_000
 LIBRARY = """
@@ -139,8 +139,8 @@ def test_every_documented_index_has_a_query(library: Connection) -> None:
 def test_the_search_for_unfinished_videos_reads_indexes_of_what_there_is(
     library: Connection, index: str
 ) -> None:
-    query = text(f"EXPLAIN {unfinished_videos._UNFINISHED.text}")
-    given = {"system": "moments", "assets": sorted(JOB_ASSETS["full"]), "failed": ["failed"]}
+    query = text(f"EXPLAIN {backlog._QUERIES['unfinished'].text}")
+    given = {"system": "moments", "assets": sorted(JOB_ASSETS["full"])}
     plan = "\n".join(library.scalars(query, given))
     assert index in plan, plan
     assert "Seq Scan on materialisations" not in plan, plan

@@ -42,7 +42,6 @@ PURE = (
     "moments.soundness",
     "moments.identity",
     "moments.profiles",
-    "moments.versions",
     "moments.records",
 )
 

@@ -21,9 +21,8 @@ from videomoments_dagster.base.failures import DatabaseRefused, SourceUnavailabl
 from videomoments_dagster.core.resources import DatabaseResource, ObjectStoreResource
 from videomoments_dagster.moments import automation as inbox_sensor
 from videomoments_dagster.moments.intake.arrivals import Arrival
-from videomoments_dagster.moments.intake.intake import take_in
-from videomoments_dagster.moments.registered_sources import registered_source
-from videomoments_dagster.moments.resources import InboxResource
+from videomoments_dagster.moments.intake.intake import InboxResource, take_in
+from videomoments_dagster.moments.registration import registered_source
 
 LONG_AGO = 1_700_000_000
 

@@ -13,9 +13,9 @@ from stored_records import Storage
 from videomoments_dagster.base.failures import SettingsRejected, SourceRejected, SourceUnavailable
 from videomoments_dagster.core import resources
 from videomoments_dagster.core.resources import DatabaseResource, ObjectStoreResource
-from videomoments_dagster.moments.intake import bucket as module
-from videomoments_dagster.moments.intake.bucket import list_bucket
-from videomoments_dagster.moments.resources import InboxResource
+from videomoments_dagster.moments.intake import arrivals as module
+from videomoments_dagster.moments.intake.arrivals import list_bucket
+from videomoments_dagster.moments.intake.intake import InboxResource
 from videomoments_dagster.sources.google_transfer import TransferLimits
 
 INBOX = f"gs://{BUCKET}/in"

@@ -1,24 +1,28 @@
-"""Which videos need a run: the short question and the long one have the same answer."""
+"""Which videos need a run: the queries say what their rows, looked at one by one, say."""
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
 from imitated_runs import JOB_ASSETS
 from sqlalchemy import text
 
 from db.session import Database
-from videomoments_dagster.moments.backlog import states_of, unfinished, videos_to_finish
+from videomoments_dagster.moments.backlog import Which, registered_videos
 
 ASSETS = sorted(JOB_ASSETS["full"])
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_schedule_finds_the_videos_that_the_states_say_are_unfinished(
+def test_the_videos_found_are_those_that_lack_something_or_whose_last_run_failed(
     migrated_database: Database, seed: int
 ) -> None:
     chance = random.Random(seed)  # noqa: S311
+    created: dict[str, str] = {}
+    whole: Counter[str] = Counter()
+    last: dict[str, tuple[str, int, str]] = {}
     with migrated_database.transaction() as session:
         session.execute(
             text(
@@ -41,6 +45,7 @@ def test_the_schedule_finds_the_videos_that_the_states_say_are_unfinished(
                 ),
                 given,
             )
+            created[name] = given["at"]
             if chance.random() < 0.2:
                 continue
             video = session.scalar(
@@ -51,6 +56,8 @@ def test_the_schedule_finds_the_videos_that_the_states_say_are_unfinished(
             )
             for asset in ASSETS:
                 if chance.random() < 0.95:
+                    made_from = "f" if chance.random() < 0.97 else ""
+                    whole[name] += bool(made_from)
                     session.execute(
                         text(
                             "INSERT INTO pipeline.materialisations "
@@ -58,13 +65,13 @@ def test_the_schedule_finds_the_videos_that_the_states_say_are_unfinished(
                             "SELECT 'moments', identifier, :asset, :made_from, 'd', '{}' "
                             "FROM videos WHERE id = :video"
                         ),
-                        {
-                            "video": video,
-                            "asset": asset,
-                            "made_from": "f" if chance.random() < 0.97 else "",
-                        },
+                        {"video": video, "asset": asset, "made_from": made_from},
                     )
             for run in range(chance.randrange(3)):
+                status = chance.choice(["completed", "failed", "partial", "running"])
+                at = f"2026-02-0{1 + chance.randrange(2)}"
+                # Of two that began at once, the later row is the later run.
+                last[name] = max(last.get(name, ("", 0, "")), (at, run, status))
                 session.execute(
                     text(
                         "INSERT INTO pipeline_history "
@@ -75,10 +82,20 @@ def test_the_schedule_finds_the_videos_that_the_states_say_are_unfinished(
                     {
                         "run": f"pipeline:{name}:{run}",
                         "video": video,
-                        "status": chance.choice(["completed", "failed", "partial", "running"]),
-                        "at": f"2026-02-0{1 + chance.randrange(2)}",
+                        "status": status,
+                        "at": at,
                     },
                 )
-    found = videos_to_finish(migrated_database, job="full")
-    assert found == unfinished(states_of(migrated_database, job="full"))
-    assert 5 < len(found) < 40
+    newest = sorted(sorted(created), key=lambda name: created[name], reverse=True)
+    missing = [name for name in newest if whole[name] < len(ASSETS)]
+    failed = [name for name in newest if name in last and last[name][2] in ("failed", "partial")]
+
+    def found(which: Which) -> list[str]:
+        return registered_videos(migrated_database, which, job="full")
+
+    assert found("all") == newest
+    assert found("missing") == missing
+    assert found("failed") == failed
+    unfinished = found("unfinished")
+    assert unfinished == [name for name in newest if name in missing or name in failed]
+    assert 5 < len(unfinished) < 40

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videomoments_dagster.moments.intake.arrivals import captions_beside, is_media_name
-from videomoments_dagster.moments.intake.manifest import read_manifest
+from videomoments_dagster.moments.intake.arrivals import (
+    captions_beside,
+    is_media_name,
+    read_manifest,
+)
 
 FOLDER = Path("/archive")
 

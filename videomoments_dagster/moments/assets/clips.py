@@ -23,6 +23,7 @@ from videomoments_dagster.core.progress_log import progress_logged
 from videomoments_dagster.core.resources import MediaResource, ScratchResource
 from videomoments_dagster.media.clip_cutting import CutClip, cut_clips
 from videomoments_dagster.media.clip_plan import ClipRequest, ClipWindow, CutMethod, clip_window
+from videomoments_dagster.moments.asset_resources import ClipSettings, ClipSettingsResource
 from videomoments_dagster.moments.checks import (
     every_moment_has_a_clip,
     require_places,
@@ -40,7 +41,6 @@ from videomoments_dagster.moments.records import (
     Moments,
     Video,
 )
-from videomoments_dagster.moments.resources import ClipSettings, ClipSettingsResource
 from videomoments_dagster.moments.storage.clip_rows import ClipRows
 from videomoments_dagster.moments.system import MOMENTS
 

@@ -13,15 +13,18 @@ from videomoments_dagster.core.asset import (
 )
 from videomoments_dagster.core.resources import LanguageModelsResource
 from videomoments_dagster.core.run_tags import PROFILE_TAG
-from videomoments_dagster.moments.identity import config_hash
+from videomoments_dagster.moments.asset_resources import (
+    ProfilesResource,
+    SourceRegistryResource,
+    check_names,
+    chosen_profile,
+)
+from videomoments_dagster.moments.identity import config_hash, configs_version, transcript_version
 from videomoments_dagster.moments.metadata.moments_metadata import configs_metadata
-from videomoments_dagster.moments.profile_choice import check_names, chosen_profile
 from videomoments_dagster.moments.profiles import DEFAULT_PROFILE
 from videomoments_dagster.moments.records import SelectedConfigs
-from videomoments_dagster.moments.resources import ProfilesResource, SourceRegistryResource
-from videomoments_dagster.moments.storage.generation_config_rows import GenerationConfigRows
+from videomoments_dagster.moments.storage.moment_rows import GenerationConfigRows
 from videomoments_dagster.moments.system import MOMENTS
-from videomoments_dagster.moments.versions import configs_version, transcript_version
 from videomoments_dagster.speech.transcript import Transcript
 
 

@@ -22,7 +22,12 @@ from videomoments_dagster.moments.engine_work import (
     work_metadata,
 )
 from videomoments_dagster.moments.finding.outcomes import Found, MomentDraft
-from videomoments_dagster.moments.identity import config_hash, moment_identifier
+from videomoments_dagster.moments.identity import (
+    config_hash,
+    moment_identifier,
+    scoring_version,
+    transcript_version,
+)
 from videomoments_dagster.moments.metadata.moments_metadata import moments_metadata
 from videomoments_dagster.moments.records import (
     GenerationConfig,
@@ -33,7 +38,6 @@ from videomoments_dagster.moments.records import (
 )
 from videomoments_dagster.moments.storage.moment_rows import RootMomentRows
 from videomoments_dagster.moments.system import MOMENTS
-from videomoments_dagster.moments.versions import scoring_version, transcript_version
 from videomoments_dagster.speech.transcript import Transcript
 
 CODE_VERSION = "2"

@@ -23,7 +23,12 @@ from videomoments_dagster.moments.engine_work import (
     work_metadata,
 )
 from videomoments_dagster.moments.finding.outcomes import Boundaries, Refined
-from videomoments_dagster.moments.identity import config_hash, moment_identifier
+from videomoments_dagster.moments.identity import (
+    config_hash,
+    moment_identifier,
+    scoring_version,
+    transcript_version,
+)
 from videomoments_dagster.moments.metadata.moments_metadata import moments_metadata
 from videomoments_dagster.moments.records import (
     GenerationConfig,
@@ -34,7 +39,6 @@ from videomoments_dagster.moments.records import (
 )
 from videomoments_dagster.moments.storage.moment_rows import RefinedMomentRows
 from videomoments_dagster.moments.system import MOMENTS
-from videomoments_dagster.moments.versions import scoring_version, transcript_version
 from videomoments_dagster.speech.transcript import Transcript
 
 CODE_VERSION = "2"

@@ -45,7 +45,7 @@ from videomoments_dagster.moments.records import (
     Video,
 )
 from videomoments_dagster.moments.soundness import picture_problem
-from videomoments_dagster.moments.storage.thumbnail_rows import ThumbnailRows
+from videomoments_dagster.moments.storage.clip_rows import ThumbnailRows
 from videomoments_dagster.moments.system import MOMENTS
 
 CODE_VERSION = "2"

@@ -26,16 +26,19 @@ from videomoments_dagster.core.resources import (
     TranscriptionResource,
 )
 from videomoments_dagster.core.run_tags import TRANSCRIPTION_TAG
+from videomoments_dagster.moments.asset_resources import (
+    ProfilesResource,
+    SourceRegistryResource,
+    check_models_before_work,
+)
 from videomoments_dagster.moments.checks import (
     speech_share_is_plausible,
     stored_transcript,
     word_times_are_in_order,
 )
 from videomoments_dagster.moments.metadata.video_metadata import transcript_metadata
-from videomoments_dagster.moments.profile_choice import check_models_before_work
 from videomoments_dagster.moments.records import Source, Video
-from videomoments_dagster.moments.resources import ProfilesResource, SourceRegistryResource
-from videomoments_dagster.moments.storage.transcript_rows import TranscriptRows
+from videomoments_dagster.moments.storage.video_rows import TranscriptRows
 from videomoments_dagster.moments.system import MOMENTS
 from videomoments_dagster.sources.fetching import fetch_source
 from videomoments_dagster.sources.locations import SourceKind, kind_of, local_path_of

@@ -23,18 +23,21 @@ from videomoments_dagster.core.resources import (
 )
 from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.probe import probe
+from videomoments_dagster.moments.asset_resources import (
+    ProfilesResource,
+    SourceRegistryResource,
+    check_models_before_work,
+)
 from videomoments_dagster.moments.checks import stored_video
+from videomoments_dagster.moments.identity import video_version
 from videomoments_dagster.moments.metadata.video_metadata import (
     PICTURES,
     frame_pictures,
     video_metadata,
 )
-from videomoments_dagster.moments.profile_choice import check_models_before_work
 from videomoments_dagster.moments.records import FetchedVideo, Source, Video
-from videomoments_dagster.moments.resources import ProfilesResource, SourceRegistryResource
 from videomoments_dagster.moments.storage.video_rows import VideoRows
 from videomoments_dagster.moments.system import MOMENTS
-from videomoments_dagster.moments.versions import video_version
 from videomoments_dagster.sources.fetching import fetch_source
 from videomoments_dagster.sources.locations import (
     SourceKind,

@@ -65,11 +65,9 @@ def pipeline_type(
     `<asset>_only` for a single asset; else the assets' names joined by `+` in alphabetical order,
     or `custom` where that is too long.
     """
-    if jobs.get(job) == assets:
-        return job
-    for name, of_job in jobs.items():
-        if assets == of_job:
-            return name
+    same = [name for name, of_job in jobs.items() if of_job == assets]
+    if same:
+        return job if job in same else same[0]
     if len(assets) == 1:
         return f"{next(iter(assets))}_only"[:MAX_PIPELINE_TYPE_LENGTH]
     joined = "+".join(sorted(assets))
@@ -85,10 +83,9 @@ def history_row(facts: RunFacts, *, identifier: str | None = None) -> HistoryRow
     """
     if facts.status in WAITING_STATUSES:
         return None
-    status = _status(facts)
-    began = facts.started_at if facts.started_at is not None else facts.created_at
-    ended = facts.ended_at if status != "running" else None
-    stage, message = _error(facts, status)
+    status, stage, message = _outcome(facts)
+    began = facts.created_at if facts.started_at is None else facts.started_at
+    ended = None if status == "running" else facts.ended_at
     return HistoryRow(
         identifier=identifier
         or own_identifier(facts)
@@ -105,39 +102,24 @@ def history_row(facts: RunFacts, *, identifier: str | None = None) -> HistoryRow
     )
 
 
-def _status(facts: RunFacts) -> HistoryStatus:
+def _outcome(facts: RunFacts) -> tuple[HistoryStatus, str | None, str | None]:
+    """Status, and where and why a run did not do all."""
     if facts.status in _RUNNING:
-        return "running"
-    if facts.status == "SUCCESS":
-        return "partial" if _missing(facts) else "completed"
-    return "failed"
-
-
-def _error(facts: RunFacts, status: HistoryStatus) -> tuple[str | None, str | None]:
-    if status == "partial":
-        return _what_is_missing(facts)
-    if status != "failed":
-        return None, None
+        return "running", None, None
     if facts.status == "CANCELED":
-        return facts.failed_step, "The run was cancelled."
-    return facts.failed_step, facts.failure or "The run failed without saying why."
-
-
-def _what_is_missing(facts: RunFacts) -> tuple[str, str]:
-    """The first asset that is incomplete, and a sentence about all that are."""
-    missing = _missing(facts)
-    return next(iter(missing)), f"{', '.join(missing.values())}; the run's log says why."
-
-
-def _missing(facts: RunFacts) -> dict[str, str]:
-    """What this run could not do, by asset."""
+        return "failed", facts.failed_step, "The run was cancelled."
+    if facts.status != "SUCCESS":
+        return "failed", facts.failed_step, facts.failure or "The run failed without saying why."
     missing = {
         asset: f"{count} parts of {asset} could not be done"
         for asset in sorted(facts.materialised)
         if (count := _number(facts, asset, FAILED_PARTS_KEY))
     }
-    clips = _number(facts, "clips", "failed")
-    return missing | ({"clips": f"{clips} clips could not be cut"} if clips else {})
+    if clips := _number(facts, "clips", "failed"):
+        missing["clips"] = f"{clips} clips could not be cut"
+    if not missing:
+        return "completed", None, None
+    return "partial", next(iter(missing)), f"{', '.join(missing.values())}; the run's log says why."
 
 
 def changes_row(metadata: Mapping[str, Any]) -> bool:
@@ -147,7 +129,7 @@ def changes_row(metadata: Mapping[str, Any]) -> bool:
 
 def config_hash_of(facts: RunFacts) -> str | None:
     """Generation config that the run's `generation_config` came to, if it has."""
-    found = _value(facts, "generation_config", "config_hash")
+    found = facts.materialised.get("generation_config", {}).get("config_hash")
     return found if isinstance(found, str) else None
 
 
@@ -163,12 +145,8 @@ def own_identifier(facts: RunFacts) -> str | None:
 
 
 def _number(facts: RunFacts, asset: str, key: str) -> int | None:
-    value = _value(facts, asset, key)
+    value = facts.materialised.get(asset, {}).get(key)
     return int(value) if isinstance(value, int | float) else None
-
-
-def _value(facts: RunFacts, asset: str, key: str) -> Any:
-    return facts.materialised.get(asset, {}).get(key)
 
 
 def _utc(epoch_seconds: float) -> datetime:

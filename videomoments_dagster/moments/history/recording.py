@@ -1,18 +1,16 @@
-"""Writes runs into `pipeline_history`.
-
-Belongs here: the one function that everything calls which keeps the table current: the sensor,
-the command line, and a rebuild. Does not belong here: what a row says (`run_facts`).
-"""
+"""Writing runs into `pipeline_history`, and reading that table across videos."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 
 from dagster import DagsterEvent, DagsterInstance, RunRecord, RunsFilter
-from sqlalchemy import or_, select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -80,24 +78,24 @@ def record_runs(
     written: set[str] = set()
     failures: dict[str, Exception] = {}
 
-    def attempt(record: RunRecord) -> _Outcome:
+    def is_first_of_video(record: RunRecord) -> bool:
         run_id = record.dagster_run.run_id
         try:
-            outcome = _record(instance, database, record, events.get(run_id))
+            first = _record(instance, database, record, events.get(run_id))
         except DatabaseProblem:
             raise
         except Exception as error:
             _logger.exception("The run %s could not be written into pipeline_history.", run_id)
             failures[run_id] = error
-            return _Outcome()
-        if outcome.written:
+            return False
+        if first is not None:
             written.add(run_id)
-        return outcome
+        return bool(first)
 
     for record in records:
-        if attempt(record).first_of_video:
+        if is_first_of_video(record):
             for other in _others_of_video(instance, record):
-                attempt(other)
+                is_first_of_video(other)
     return Recorded(runs=len(written), failures=failures)
 
 
@@ -139,10 +137,12 @@ def record_all(instance: DagsterInstance, database: Database) -> Recorded:
     """
     runs = 0
     failures: dict[str, Exception] = {}
-    for page in _pages(instance, RunsFilter()):
+    cursor: str | None = None
+    while page := instance.get_run_records(limit=RUNS_PER_PAGE, cursor=cursor, ascending=True):
         recorded = record_runs(instance, database, page)
         runs += recorded.runs
         failures.update(recorded.failures)
+        cursor = page[-1].dagster_run.run_id
     return Recorded(runs=runs, failures=failures)
 
 
@@ -158,46 +158,35 @@ def _others_of_video(instance: DagsterInstance, record: RunRecord) -> list[RunRe
     return [other for other in reversed(newest) if other.dagster_run.run_id != run.run_id]
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    written: bool = False
-    first_of_video: bool = False
-
-
 def _record(
     instance: DagsterInstance,
     database: Database,
     record: RunRecord,
     events: Sequence[DagsterEvent] | None,
-) -> _Outcome:
+) -> bool | None:
+    """Whether it is the first row of its video; None where the run gets no row yet."""
     if record.dagster_run.status.name in WAITING_STATUSES:
         # Thousands of these wait while a backfill runs; their events need not be read.
-        return _Outcome()
+        return None
     facts = run_facts(instance, record, MOMENTS, events=events)
     if facts is None:
-        return _Outcome()
+        return None
     row = history_row(facts, identifier=own_identifier(facts) or _free_identifier(instance, facts))
     if row is None:
-        return _Outcome()
+        return None
     with database.transaction() as session:
         target = _target(session, facts)
         if target is None:
-            return _Outcome()
+            return None
         video_id, config_id, config_hash = target
-        first = (
-            session.scalar(
-                select(models.PipelineHistory.id)
-                .where(models.PipelineHistory.video_id == video_id)
-                .limit(1)
-            )
-            is None
-        )
+        rows = exists().where(models.PipelineHistory.video_id == video_id)
+        first = not session.scalar(select(rows))
         _upsert(session, row, video_id=video_id, config_id=config_id)
     tags = {PIPELINE_TAG: row.identifier, CONFIG_TAG: config_hash}
     new = {key: value for key, value in tags.items() if facts.tags.get(key) != value}
     if new:
         add_run_tags(instance, facts.run_id, new)
-    return _Outcome(written=True, first_of_video=first)
+    return first
 
 
 def _free_identifier(instance: DagsterInstance, facts: RunFacts) -> str:
@@ -217,29 +206,19 @@ def _target(session: Session, facts: RunFacts) -> tuple[int, int, str] | None:
     The config is the one that the run itself chose, else the one that it is tagged with, which
     is the one that the video used when the run was first recorded.
     """
-    video_id = session.scalar(
-        select(models.Video.id).where(models.Video.identifier == facts.partition)
-    )
+    video, config, choice = models.Video, models.GenerationConfig, models.SelectedConfig
+    video_id = session.scalar(select(video.id).where(video.identifier == facts.partition))
     if video_id is None:
         return None
-    hashed = config_hash_of(facts) or facts.tags.get(CONFIG_TAG)
-    config = None
-    if hashed is not None:
-        config = session.execute(
-            select(models.GenerationConfig.id, models.GenerationConfig.config_hash).where(
-                models.GenerationConfig.config_hash == hashed
-            )
-        ).one_or_none()
-    if config is None:
-        config = session.execute(
-            select(models.GenerationConfig.id, models.GenerationConfig.config_hash)
-            .join(
-                models.SelectedConfig,
-                models.SelectedConfig.generation_config_id == models.GenerationConfig.id,
-            )
-            .where(models.SelectedConfig.video_id == video_id)
-        ).one_or_none()
-    return None if config is None else (video_id, config.id, config.config_hash)
+    configs = select(config.id, config.config_hash)
+    its_own = configs.where(
+        config.config_hash == (config_hash_of(facts) or facts.tags.get(CONFIG_TAG))
+    )
+    selected = configs.join(choice, choice.generation_config_id == config.id).where(
+        choice.video_id == video_id
+    )
+    found = session.execute(its_own).one_or_none() or session.execute(selected).one_or_none()
+    return None if found is None else (video_id, found.id, found.config_hash)
 
 
 def _upsert(session: Session, row: HistoryRow, *, video_id: int, config_id: int) -> None:
@@ -257,15 +236,37 @@ def _upsert(session: Session, row: HistoryRow, *, video_id: int, config_id: int)
     )
 
 
-def _pages(instance: DagsterInstance, filters: RunsFilter) -> Iterator[list[RunRecord]]:
-    """All runs of a filter, oldest first, a page at a time."""
-    cursor: str | None = None
-    while True:
-        page = list(
-            instance.get_run_records(filters, limit=RUNS_PER_PAGE, cursor=cursor, ascending=True)
-        )
-        if page:
-            yield page
-        if len(page) < RUNS_PER_PAGE:
-            return
-        cursor = page[-1].dagster_run.run_id
+def run_history(
+    session: Session, *, video: str | None = None, status: str | None = None, limit: int
+) -> list[dict[str, Any]]:
+    """Runs, the newest first.
+
+    Args:
+        session: A session.
+        video: Identifier of one video; None for all.
+        status: Only runs of this status; None for all.
+        limit: How many at most.
+
+    Returns:
+        A document a run, with times as ISO 8601 in UTC.
+    """
+    columns = (getattr(models.PipelineHistory, column.name) for column in fields(HistoryRow))
+    wanted = (
+        select(models.Video.identifier.label("video"), *columns)
+        .join(models.Video, models.Video.id == models.PipelineHistory.video_id)
+        .order_by(models.PipelineHistory.started_at.desc(), models.PipelineHistory.id.desc())
+        .limit(limit)
+    )
+    if video is not None:
+        wanted = wanted.where(models.Video.identifier == video)
+    if status is not None:
+        wanted = wanted.where(models.PipelineHistory.status == status)
+    return [
+        {
+            name: f"{value.isoformat(timespec='milliseconds')}Z"
+            if isinstance(value, datetime)
+            else value
+            for name, value in row.items()
+        }
+        for row in session.execute(wanted).mappings()
+    ]

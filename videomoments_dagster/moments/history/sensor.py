@@ -2,18 +2,16 @@
 
 # Dagster compares `updated_after` with the class in the caller's module; `import datetime` there
 # made it raise TypeError.
-import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 
 import dagster as dg
 from dagster import DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from videomoments_dagster.core.resources import DatabaseResource
-from videomoments_dagster.moments.history.recording import Recorded, record_runs
+from videomoments_dagster.moments.history.recording import record_runs
 
 RUNS_PER_TICK = 500
 _SECONDS_PER_TICK = 25.0
@@ -26,9 +24,8 @@ It is stamped before its transaction commits, by the clock of whatever machine c
 """
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryCursor:
-    """How far the table follows Dagster's runs.
+class HistoryCursor(BaseModel):
+    """How far the table follows Dagster's runs, as Dagster keeps it between ticks.
 
     Attributes:
         after: When the last run changed that was looked at; None for none.
@@ -37,47 +34,34 @@ class HistoryCursor:
         again: Ids of runs that could not be recorded, to be tried again.
     """
 
-    after: datetime | None = None
-    seen: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    model_config = ConfigDict(frozen=True)
+
+    after: AwareDatetime | None = None
+    seen: dict[str, int] = {}
     again: tuple[str, ...] = ()
 
     @classmethod
     def parsed(cls, text: str | None) -> "HistoryCursor":
         """Read what `text` wrote; anything else means to start from the first run again."""
         try:
-            body = json.loads(text or "{}")
-            after = body.get("after")
-            return cls(
-                after=None if after is None else _utc(datetime.fromisoformat(after)),
-                seen={str(run): int(at) for run, at in body.get("seen", {}).items()},
-                again=tuple(map(str, body.get("again", ()))),
-            )
-        except (ValueError, TypeError, AttributeError):
+            return cls.model_validate_json(text or "{}")
+        except ValidationError:
             return cls()
 
     def text(self) -> str:
         """Write it for Dagster to keep."""
-        return json.dumps(
-            {
-                "after": None if self.after is None else self.after.isoformat(),
-                "seen": dict(self.seen),
-                "again": list(self.again),
-            }
-        )
+        return self.model_dump_json()
 
     def advanced(self, looked_at: Iterable[RunRecord], *, again: Iterable[str]) -> "HistoryCursor":
         """The cursor after these runs were looked at."""
-        seen = {**self.seen, **{_id(record): _changed_at(record) for record in looked_at}}
-        latest = max(seen.values(), default=None)
-        if latest is None:
-            return HistoryCursor(after=self.after, again=tuple(again))
-        after = max(filter(None, (self.after, _EPOCH + timedelta(microseconds=latest))))
-        oldest = (after - _OVERLAP - _EPOCH) // _MICROSECOND
-        return HistoryCursor(
-            after=after,
-            seen={run: at for run, at in seen.items() if at > oldest},
-            again=tuple(again),
-        )
+        seen = self.seen | {_id(record): _changed_at(record) for record in looked_at}
+        after = self.after
+        if seen:
+            latest = _EPOCH + timedelta(microseconds=max(seen.values()))
+            after = latest if after is None else max(after, latest)
+            oldest = (after - _OVERLAP - _EPOCH) // _MICROSECOND
+            seen = {run: at for run, at in seen.items() if at > oldest}
+        return HistoryCursor(after=after, seen=seen, again=tuple(again))
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -102,33 +86,33 @@ def pipeline_history(
     cursor = HistoryCursor.parsed(context.cursor)
     deadline = time.monotonic() + _SECONDS_PER_TICK
     changed = _changed(context.instance, cursor)
-    others = [
-        *_runs(context.instance, statuses=[DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]),
-        *(_runs(context.instance, run_ids=list(cursor.again)) if cursor.again else ()),
-    ]
-    known = {_id(record) for record in changed}
-    recorded = Recorded()
+    records = {_id(record): record for record in changed}
+    others = [RunsFilter(statuses=[DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING])]
+    if cursor.again:
+        others.append(RunsFilter(run_ids=list(cursor.again)))
+    for runs in others:
+        for record in context.instance.get_run_records(runs):
+            records.setdefault(_id(record), record)
+    written = 0
     failures: dict[str, Exception] = {}
     looked_at: list[RunRecord] = []
-    for record in (*changed, *(one for one in others if _id(one) not in known)):
+    for record in records.values():
         if looked_at and time.monotonic() > deadline:
             break
-        one = record_runs(context.instance, database.database, [record])
-        recorded = replace(recorded, runs=recorded.runs + one.runs)
-        failures.update(one.failures)
+        recorded = record_runs(context.instance, database.database, [record])
+        written += recorded.runs
+        failures.update(recorded.failures)
         looked_at.append(record)
     if len(failures) > RUNS_PER_TICK:
         raise dg.DagsterInvariantViolationError(
             f"{len(failures)} runs could not be written into pipeline_history; the log "
             "says why. The cursor stays where it is."
         )
-    unfinished = [run for run in cursor.again if run not in {_id(one) for one in looked_at}]
+    not_tried = [run for run in cursor.again if run not in {_id(one) for one in looked_at}]
     # A run that is under way is looked at by its status; only its changes move the cursor.
-    advanced = [one for one in looked_at if _id(one) in known]
-    context.update_cursor(
-        cursor.advanced(advanced, again=dict.fromkeys([*failures, *unfinished])).text()
-    )
-    said = f"{recorded.runs} rows of pipeline_history are up to date."
+    again = dict.fromkeys([*failures, *not_tried])
+    context.update_cursor(cursor.advanced(looked_at[: len(changed)], again=again).text())
+    said = f"{written} rows of pipeline_history are up to date."
     for run_id, error in failures.items():
         said += f" The run {run_id} is tried again, since {type(error).__name__}: {error}."
     return dg.SkipReason(said)
@@ -156,17 +140,6 @@ def _id(record: RunRecord) -> str:
 
 def _changed_at(record: RunRecord) -> int:
     """Microseconds since 1970."""
-    return (_utc(record.update_timestamp) - _EPOCH) // _MICROSECOND
-
-
-def _runs(
-    instance: DagsterInstance,
-    *,
-    statuses: list[DagsterRunStatus] | None = None,
-    run_ids: list[str] | None = None,
-) -> Sequence[RunRecord]:
-    return instance.get_run_records(RunsFilter(statuses=statuses, run_ids=run_ids))
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    at = record.update_timestamp
+    # Dagster's own is UTC, with or without saying so.
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND

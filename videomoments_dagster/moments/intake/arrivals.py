@@ -1,18 +1,47 @@
-"""What lies in an inbox, as values.
+"""What lies in an inbox: in a folder, under a prefix of a bucket, or in a manifest.
 
-Belongs here: one arrival, and which file names count. Does not belong here: where they are listed.
+A manifest lists sources, one a line, as CSV or JSON Lines:
+
+    source,identifier,title,profile
+    https://example.org/talk.webm,talk-2026,A talk,highlights
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
-from collections.abc import Mapping
+import io
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-from videomoments_dagster.sources.locations import MEDIA_SUFFIXES
+from videomoments_dagster.base.failures import (
+    SettingsRejected,
+    SourceRejected,
+    SourceUnavailable,
+    VideoMomentsError,
+)
+from videomoments_dagster.sources.google_transfer import (
+    TransferLimits,
+    brief_reason,
+    google_problem,
+)
+from videomoments_dagster.sources.locations import (
+    MEDIA_SUFFIXES,
+    normalise_location,
+    parse_google_url,
+)
 
 CAPTION_SUFFIXES = (".srt", ".vtt")
+MANIFEST_FIELDS = ("source", "identifier", "title", "profile", "captions")
+
+_MANIFEST_BYTES = 64 * 1024**2
+_MANIFEST_LINES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +73,11 @@ class Arrival:
     @property
     def key(self) -> str:
         """Names the arrival in the database, where locations are too long for an index."""
-        return hashlib.sha256(self.location.encode(errors="surrogatepass")).hexdigest()
+        return _hashed(self.location)
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def is_media_name(path: str) -> bool:
@@ -52,9 +85,9 @@ def is_media_name(path: str) -> bool:
 
     Programs that copy write to hidden or otherwise named files first, and rename them at the end.
     """
-    parts = PurePosixPath(path)
-    hidden = any(part.startswith(".") for part in parts.parts)
-    return parts.suffix.lower() in MEDIA_SUFFIXES and not hidden
+    name = PurePosixPath(path)
+    hidden = any(part.startswith(".") for part in name.parts)
+    return name.suffix.lower() in MEDIA_SUFFIXES and not hidden
 
 
 def captions_beside(path: str, present: Mapping[str, object]) -> str | None:
@@ -64,5 +97,222 @@ def captions_beside(path: str, present: Mapping[str, object]) -> str | None:
         path: Path of a media file, relative to the inbox.
         present: All paths of the inbox.
     """
-    stem = path[: len(path) - len(PurePosixPath(path).suffix)]
+    stem = path.removesuffix(PurePosixPath(path).suffix)
     return next((stem + suffix for suffix in CAPTION_SUFFIXES if stem + suffix in present), None)
+
+
+def list_folder(root: Path, *, now: float, settle_seconds: float) -> list[Arrival]:
+    """List the media files in a folder and below it that are whole, in the order of their paths.
+
+    Symbolic links to folders are not followed. A file is left for later while it, or the caption
+    file beside it, was written to within the last `settle_seconds`, or is empty.
+
+    Args:
+        root: The folder.
+        now: Seconds since 1970, by the clock that files are stamped with.
+        settle_seconds: A file that nobody has written to for this long is taken to be whole.
+
+    Raises:
+        SourceUnavailable: A folder cannot be listed. That is not the same as an empty one.
+    """
+    found: dict[str, os.stat_result] = {}
+    for folder, below, names in os.walk(root, onerror=_refuse):
+        below[:] = [name for name in below if not name.startswith(".")]
+        for path in (Path(folder, name) for name in names):
+            try:
+                status = path.stat()
+            except OSError:
+                # Gone since it was listed, or a link that leads nowhere.
+                continue
+            if stat.S_ISREG(status.st_mode):
+                found[path.relative_to(root).as_posix()] = status
+    arrivals = []
+    for relative in filter(is_media_name, sorted(found)):
+        status, captions = found[relative], captions_beside(relative, found)
+        files = [status, found[captions]] if captions else [status]
+        if all(file.st_size and file.st_mtime <= now - settle_seconds for file in files):
+            arrivals.append(
+                Arrival(
+                    location=str((root / relative).resolve()),
+                    state=f"{status.st_size}|{status.st_mtime_ns}",
+                    size_bytes=status.st_size,
+                    captions=str((root / captions).resolve()) if captions else None,
+                )
+            )
+    return arrivals
+
+
+def _refuse(error: OSError) -> None:
+    raise SourceUnavailable(
+        f"the inbox {error.filename} cannot be listed: {error.strerror or error}",
+        remedy="Make the folder and let it be read, or set VIDEOMOMENTS_INBOX to another",
+    ) from error
+
+
+def list_bucket(url: str, *, client: Callable[[], Any]) -> list[Arrival]:
+    """List the media objects under a prefix, in the order of their names.
+
+    An object appears when it is whole, so that none has to be waited for.
+
+    Args:
+        url: `gs://bucket[/prefix]`; a prefix is a folder, so `videos` does not find `videos2/`.
+        client: Gives a client of Google Cloud Storage.
+
+    Raises:
+        SettingsRejected: The address is malformed.
+        SourceRejected: The bucket is missing, or it may not be listed.
+        SourceUnavailable: It could not be listed just now. That is not an empty bucket.
+    """
+    address = parse_google_url(url)
+    if address is None:
+        raise SettingsRejected(
+            f"the inbox {url} is no address of a bucket",
+            remedy="Set VIDEOMOMENTS_INBOX to gs://bucket/prefix, or to a folder",
+        )
+    prefix = f"{address.path.rstrip('/')}/" if address.path else ""
+    limits = TransferLimits()
+    try:
+        blobs = client().list_blobs(
+            address.bucket,
+            prefix=prefix or None,
+            fields="items(name,size,generation,crc32c),nextPageToken",
+            timeout=limits.timeout,
+            retry=limits.retry(),
+        )
+        found = {blob.name.removeprefix(prefix): blob for blob in blobs}
+    except Exception as error:
+        match google_problem(error):
+            case None:
+                raise
+            case "unavailable":
+                raise SourceUnavailable(
+                    f"the inbox {url} cannot be listed just now: {brief_reason(error)}"
+                ) from error
+        raise SourceRejected(
+            f"the inbox {url} cannot be listed: {brief_reason(error)}",
+            remedy="Check that the bucket exists and that the credentials may list it",
+        ) from error
+    return [
+        Arrival(
+            location=f"gs://{address.bucket}/{blob.name}",
+            state=str(blob.generation),
+            size_bytes=int(blob.size),
+            checksum=f"crc32c:{blob.crc32c}" if blob.crc32c else None,
+            captions=f"gs://{address.bucket}/{prefix}{captions}" if captions else None,
+        )
+        for relative, blob in sorted(found.items())
+        if is_media_name(relative) and blob.size
+        for captions in [captions_beside(relative, found)]
+    ]
+
+
+def manifest_text(location: str, *, client: Callable[[], Any]) -> str:
+    """Read the file of a manifest.
+
+    Args:
+        location: A path, or a `gs://` URL.
+        client: Gives a client of Google Cloud Storage.
+
+    Raises:
+        SourceUnavailable: It cannot be read just now, or is not there.
+        SourceRejected: It is too large.
+    """
+    address, limits = parse_google_url(location), TransferLimits()
+    try:
+        if address is None:
+            with Path(location).expanduser().open("rb") as file:
+                content = file.read(_MANIFEST_BYTES + 1)
+        else:
+            blob = client().bucket(address.bucket).blob(address.path)
+            content = blob.download_as_bytes(
+                end=_MANIFEST_BYTES, timeout=limits.timeout, retry=limits.retry()
+            )
+    except OSError as error:
+        raise SourceUnavailable(
+            f"the manifest {location} cannot be read: {error.strerror or error}",
+            remedy="Set VIDEOMOMENTS_INBOX_MANIFEST to a file that is there, or unset it",
+        ) from error
+    except Exception as error:
+        if google_problem(error) is None:
+            raise
+        raise SourceUnavailable(
+            f"the manifest {location} cannot be read: {brief_reason(error)}"
+        ) from error
+    if len(content) > _MANIFEST_BYTES:
+        raise SourceRejected(
+            f"the manifest {location} is larger than {_MANIFEST_BYTES // 1024**2} MiB",
+            remedy="Split it; lines that were taken in already can go",
+        )
+    return content.decode("utf-8", errors="replace")
+
+
+def read_manifest(text: str, *, name: str, folder: Path) -> list[Arrival]:
+    """Read a manifest; a line that cannot be read becomes an arrival with a problem.
+
+    A line counts as new when its source is new, or when what the line says of it has changed. Of
+    several with one source the last counts.
+
+    Args:
+        text: The file's text.
+        name: Its path or URL; `.jsonl` and `.ndjson` are JSON Lines, all else is CSV whose first
+            line names the columns.
+        folder: What relative paths in it are relative to.
+    """
+    as_json = name.lower().endswith((".jsonl", ".ndjson"))
+    lines = (_json_lines if as_json else _csv_lines)(text.removeprefix("\ufeff"))
+    arrivals = (
+        _arrival(line, where=f"{name}#line {number}", folder=folder) for number, line in lines
+    )
+    return list({one.location: one for one in islice(arrivals, _MANIFEST_LINES)}.values())
+
+
+def _csv_lines(text: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
+    reader = csv.DictReader(io.StringIO(text, newline=None), skipinitialspace=True)
+    try:
+        names = [(name or "").strip().lower() for name in reader.fieldnames or []]
+        if text.strip() and "source" not in names:
+            known = ", ".join(MANIFEST_FIELDS)
+            yield 1, f"its first line names no column 'source'; known are {known}"
+            return
+        reader.fieldnames = names
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        yield reader.line_num, f"it is no valid CSV from here on: {error}"
+
+
+def _json_lines(text: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                row = "it is no valid JSON"
+            else:
+                row = row if isinstance(row, dict) else "it is no JSON object"
+            yield number, row
+
+
+def _arrival(line: Mapping[str, Any] | str, *, where: str, folder: Path) -> Arrival:
+    if isinstance(line, str):
+        return Arrival(location=where, state=_hashed(line), problem=line)
+    values = {
+        field: str(value).strip()
+        for field in MANIFEST_FIELDS
+        if (value := line.get(field)) not in (None, "")
+    }
+    state = _hashed(json.dumps(values, sort_keys=True))
+    captions = values.get("captions")
+    if "source" not in values:
+        return Arrival(location=where, state=state, problem="it names no source")
+    try:
+        return Arrival(
+            location=normalise_location(values["source"], cwd=folder),
+            state=state,
+            captions=captions if captions is None else normalise_location(captions, cwd=folder),
+            identifier=values.get("identifier"),
+            title=values.get("title"),
+            profile=values.get("profile"),
+        )
+    except VideoMomentsError as error:
+        return Arrival(location=where, state=state, problem=str(error))

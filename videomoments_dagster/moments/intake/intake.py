@@ -1,38 +1,42 @@
 """Taking in what is new in the inbox: each arrival once.
 
-Belongs here: the decision what is new, known, or no video, and its record. Does not belong here:
-listing, or asking Dagster for runs.
-
 An arrival is registered before its run is asked for, and the record says that the run is still
 wanted until it has been seen. So a crash anywhere in between loses no arrival and doubles none.
 """
 
-from __future__ import annotations
-
+import filecmp
 import hashlib
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
+import dagster as dg
+from sqlalchemy import func, null, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from db.models import InboxEntry, Video, VideoFile
 from db.session import Database
-from videomoments_dagster.base.failures import DatabaseProblem, VideoMomentsError
+from videomoments_dagster.base.failures import DatabaseProblem, SourceUnavailable, VideoMomentsError
+from videomoments_dagster.base.files import content_hash
 from videomoments_dagster.core.objects.store import ObjectStore
-from videomoments_dagster.moments.intake.arrivals import Arrival
-from videomoments_dagster.moments.intake.inbox_entries import (
-    LikelySame,
-    Outcome,
-    known_of_sizes,
-    known_states,
-    note_entry,
-    note_requested,
-    waiting_entries,
+from videomoments_dagster.core.resources import DatabaseResource, ObjectStoreResource
+from videomoments_dagster.moments.intake.arrivals import (
+    Arrival,
+    list_bucket,
+    list_folder,
+    manifest_text,
+    read_manifest,
 )
-from videomoments_dagster.moments.intake.same_content import same_bytes
+from videomoments_dagster.moments.registration import add_source
 from videomoments_dagster.sources.locations import redact
 
-_HASHED_WHOLE = 1024**3
+_READ_WHOLE = 1024**3
+"""Files up to 1 GiB are compared byte by byte; a sensor has no time for a whole day's recording."""
+_SAMPLES = 64
+_SAMPLE_BYTES = 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +44,10 @@ class WantedRun:
     """A run that an arrival needs.
 
     Attributes:
-        key: Of the entry in the database.
         run_key: By which Dagster knows that it has it already.
         identifier: The video.
     """
 
-    key: str
     run_key: str
     identifier: str
 
@@ -61,10 +63,126 @@ class Intake:
         after: Location where the next look goes on; empty if all was looked at.
     """
 
-    registered: tuple[str, ...] = ()
-    duplicates: tuple[tuple[str, str], ...] = ()
-    rejected: tuple[tuple[str, str], ...] = ()
-    after: str = ""
+    registered: tuple[str, ...]
+    duplicates: tuple[tuple[str, str], ...]
+    rejected: tuple[tuple[str, str], ...]
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A known video that may have the same bytes as a new file.
+
+    Attributes:
+        identifier: The video.
+        size_bytes: Its size.
+        location: Where it came from; None where that is not known.
+        checksum: As a listing gave it; None where none did.
+        cloud_url: Where it is stored; None if it is not yet.
+        content_hash: SHA-256 of its bytes; None if it is not stored yet.
+    """
+
+    identifier: str
+    size_bytes: int
+    location: str | None
+    checksum: str | None = None
+    cloud_url: str | None = None
+    content_hash: str | None = None
+
+
+class InboxResource(dg.ConfigurableResource[Any]):
+    """Where new videos come from by themselves: a folder, a bucket's prefix, or a manifest.
+
+    Reads what lies there; writes which files it has seen, and registers new sources. If it fails,
+    the inbox cannot be listed: make the folder, or give the account the right to list the bucket.
+    Nothing is lost.
+    """
+
+    database: dg.ResourceDependency[DatabaseResource]
+    object_store: dg.ResourceDependency[ObjectStoreResource]
+    root: str
+    """A folder, or `gs://bucket/prefix`."""
+    required: bool = False
+    """Whether a folder that is not there is a failure, and not an inbox that nobody uses."""
+    manifest: str = ""
+    """CSV or JSONL file of sources, a path or `gs://` URL; empty is none."""
+    settle_seconds: float = 10.0
+    """A file that nobody has written to for this long is taken to be whole."""
+
+    def arrivals(self) -> list[Arrival]:
+        """All that lies there and is whole, and all lines of the manifest.
+
+        Raises:
+            SourceUnavailable: It cannot be listed just now.
+            SourceRejected: It cannot be listed at all.
+        """
+        found: list[Arrival] = []
+        root, client = Path(self.root), self.object_store.client
+        if self.root.lower().startswith("gs://"):
+            found += list_bucket(self.root, client=client)
+        elif self.required or root.is_dir():
+            found += list_folder(root, now=time.time(), settle_seconds=self.settle_seconds)
+        if self.manifest:
+            folder = root if "://" in self.manifest else Path(self.manifest).parent
+            text = manifest_text(self.manifest, client=client)
+            found += read_manifest(text, name=self.manifest, folder=folder)
+        return found
+
+    def take_in(
+        self, instance: dg.DagsterInstance, *, after: str, most: int, seconds: float
+    ) -> Intake:
+        """Register what is new, up to a number of arrivals and a time; see `take_in`."""
+
+        def register(arrival: Arrival) -> str:
+            return add_source(
+                instance,
+                self.database.database,
+                arrival.location,
+                identifier=arrival.identifier,
+                title=arrival.title,
+                captions=arrival.captions,
+                profile=arrival.profile,
+                working_directory=Path.cwd(),
+            ).source.identifier
+
+        return take_in(
+            self.database.database,
+            self.object_store.store,
+            self.arrivals(),
+            register=register,
+            after=after,
+            most=most,
+            seconds=seconds,
+        )
+
+    def wanted_runs(self, has_run: Callable[[str], bool], *, most: int) -> list[WantedRun]:
+        """Runs that arrivals need and that Dagster does not have yet, oldest first.
+
+        Args:
+            has_run: Whether Dagster has a run with this run key.
+            most: Most runs to give.
+        """
+        with self.database.read() as session:
+            waiting = {
+                entry.key: WantedRun(_run_key(entry), str(entry.identifier))
+                for entry in session.scalars(
+                    select(InboxEntry)
+                    .where(InboxEntry.outcome == "registered", InboxEntry.requested_at.is_(None))
+                    .order_by(InboxEntry.created_at, InboxEntry.key)
+                    # Those of the tick before are there by now, and still to be noted.
+                    .limit(2 * most)
+                )
+            }
+        seen = [key for key, run in waiting.items() if has_run(run.run_key)]
+        if seen:
+            noted = update(InboxEntry).where(InboxEntry.key.in_(seen))
+            with self.database.transaction() as session:
+                session.execute(noted.values(requested_at=func.now()))
+        return [run for key, run in waiting.items() if key not in seen][:most]
+
+
+def _run_key(entry: InboxEntry) -> str:
+    return f"inbox-{entry.key[:24]}-{hashlib.sha256(entry.state.encode()).hexdigest()[:16]}"
 
 
 def take_in(
@@ -82,39 +200,33 @@ def take_in(
     Args:
         database: Our database.
         store: The object store, for the bytes of stored videos.
-        arrivals: All that lies in the inbox, in the order of their locations.
+        arrivals: All that lies in the inbox.
         register: Registers an arrival and gives the video's identifier.
-        after: Location where the look before stopped; arrivals behind it come first.
+        after: Location where the look before stopped; arrivals behind it come first, so that none
+            starves behind those before it.
         most: Most new arrivals to deal with.
         seconds: After this time no further arrival is begun.
     """
     deadline = time.monotonic() + seconds
+    ordered = sorted(arrivals, key=lambda one: (one.location <= after, one.location))
     with database.read() as session:
-        states = known_states(session)
-    new = [
-        arrival for arrival in _from(arrivals, after) if states.get(arrival.key) != arrival.state
-    ]
-    chunk = new[:most]
-    with database.read() as session:
-        known = known_of_sizes(session, {one.size_bytes for one in chunk if one.size_bytes})
-    by_size: dict[int, list[LikelySame]] = defaultdict(list)
-    for one in known:
-        by_size[one.size_bytes].append(one)
+        states = dict(session.execute(select(InboxEntry.key, InboxEntry.state)).all())
+        new = [one for one in ordered if states.get(one.key) != one.state]
+        known = _of_sizes(session, {one.size_bytes for one in new[:most] if one.size_bytes})
     registered: list[str] = []
     duplicates: list[tuple[str, str]] = []
     rejected: list[tuple[str, str]] = []
     stopped = ""
-    for arrival in chunk:
+    done = 0
+    for arrival in new[:most]:
         if time.monotonic() > deadline:
             break
         shown = redact(arrival.location)
-        likely = by_size[arrival.size_bytes] if arrival.size_bytes else []
-        twin = _twin(arrival, likely, store)
-        outcome: Outcome
-        identifier, reason = twin, None
-        if twin is not None:
+        reason: str | None = None
+        identifier = _twin(arrival, known, store)
+        if identifier is not None:
             outcome = "duplicate"
-            duplicates.append((shown, twin))
+            duplicates.append((shown, identifier))
         else:
             identifier, reason = _attempt(register, arrival)
             if identifier is None:
@@ -123,29 +235,11 @@ def take_in(
             else:
                 outcome = "registered"
                 registered.append(identifier)
-                if arrival.size_bytes:
-                    by_size[arrival.size_bytes].append(
-                        LikelySame(
-                            identifier=identifier,
-                            size_bytes=arrival.size_bytes,
-                            checksum=arrival.checksum,
-                            location=arrival.location,
-                        )
-                    )
+                if size := arrival.size_bytes:
+                    known.append(_Known(identifier, size, arrival.location, arrival.checksum))
         with database.transaction() as session:
-            note_entry(
-                session,
-                key=arrival.key,
-                location=arrival.location,
-                state=arrival.state,
-                size_bytes=arrival.size_bytes,
-                checksum=arrival.checksum,
-                outcome=outcome,
-                identifier=identifier,
-                reason=reason,
-            )
-        stopped = arrival.location
-    done = len(registered) + len(duplicates) + len(rejected)
+            _note(session, arrival, outcome=outcome, identifier=identifier, reason=reason)
+        stopped, done = arrival.location, done + 1
     return Intake(
         registered=tuple(registered),
         duplicates=tuple(duplicates),
@@ -154,35 +248,46 @@ def take_in(
     )
 
 
-def wanted_runs(
-    database: Database, *, has_run: Callable[[str], bool], most: int
-) -> tuple[WantedRun, ...]:
-    """Runs that arrivals need and that Dagster does not have yet, oldest first.
-
-    Args:
-        database: Our database.
-        has_run: Whether Dagster has a run with this run key.
-        most: Most runs to give.
-    """
-    with database.read() as session:
-        waiting = [
-            WantedRun(key=entry.key, run_key=_run_key(entry.key, entry.state), identifier=name)
-            # Those of the tick before are there by now, and still to be noted.
-            for entry in waiting_entries(session, limit=2 * most)
-            if (name := entry.identifier) is not None
-        ]
-    seen = [run for run in waiting if has_run(run.run_key)]
-    with database.transaction() as session:
-        note_requested(session, [run.key for run in seen])
-    return tuple(run for run in waiting if run not in seen)[:most]
+def _of_sizes(session: Session, sizes: Collection[int]) -> list[_Known]:
+    """Videos of one of these sizes, in bytes: of the inbox, and stored ones."""
+    if not sizes:
+        return []
+    entries = session.execute(
+        select(
+            InboxEntry.identifier, InboxEntry.size_bytes, InboxEntry.location, InboxEntry.checksum
+        ).where(InboxEntry.outcome == "registered", InboxEntry.size_bytes.in_(sizes))
+    )
+    size = VideoFile.facts["size_bytes"].as_integer()
+    stored = session.execute(
+        select(
+            *(Video.identifier, size, Video.source_url, null()),
+            *(Video.cloud_url, VideoFile.content_hash),
+        )
+        .join(VideoFile, VideoFile.video_id == Video.id)
+        .where(size.in_(sizes))
+    )
+    return [_Known(*row) for rows in (entries, stored) for row in rows]
 
 
-def _from(arrivals: Sequence[Arrival], after: str) -> Iterable[Arrival]:
-    """All arrivals, beginning behind a location, so that none starves behind those before it."""
-    ordered = sorted(arrivals, key=lambda arrival: arrival.location)
-    yield from (arrival for arrival in ordered if arrival.location > after)
-    if after:
-        yield from (arrival for arrival in ordered if arrival.location <= after)
+def _note(
+    session: Session, arrival: Arrival, *, outcome: str, identifier: str | None, reason: str | None
+) -> None:
+    """Write what became of an arrival, in place of what became of it in an earlier state."""
+    values = {
+        "location": arrival.location,
+        "state": arrival.state,
+        "size_bytes": arrival.size_bytes,
+        "checksum": arrival.checksum,
+        "outcome": outcome,
+        "identifier": identifier,
+        "reason": reason,
+        "requested_at": None,
+    }
+    session.execute(
+        insert(InboxEntry)
+        .values(key=arrival.key, **values)
+        .on_conflict_do_update(index_elements=[InboxEntry.key], set_=values)
+    )
 
 
 def _attempt(register: Callable[[Arrival], str], arrival: Arrival) -> tuple[str | None, str | None]:
@@ -197,42 +302,68 @@ def _attempt(register: Callable[[Arrival], str], arrival: Arrival) -> tuple[str 
         return None, str(error)
 
 
-def _twin(arrival: Arrival, likely: Iterable[LikelySame], store: ObjectStore) -> str | None:
+def _twin(arrival: Arrival, known: Iterable[_Known], store: ObjectStore) -> str | None:
     """The video that has the same bytes as an arrival; None if there is none.
 
     A source that is known by its own location is no duplicate, but itself.
     """
-    others = [one for one in likely if one.location != arrival.location]
-    for other in others:
-        if arrival.checksum is not None:
-            if other.checksum == arrival.checksum or _stored_checksum(other, store) == (
-                arrival.checksum
-            ):
-                return other.identifier
-        elif _same_file(Path(arrival.location), arrival.size_bytes or 0, other, store):
+    for other in known:
+        if other.size_bytes != arrival.size_bytes or other.location == arrival.location:
+            continue
+        same = (
+            _same_file(Path(arrival.location), other, store)
+            if arrival.checksum is None
+            else arrival.checksum == other.checksum
+            or arrival.checksum == _stored_checksum(other, store)
+        )
+        if same:
             return other.identifier
     return None
 
 
-def _stored_checksum(other: LikelySame, store: ObjectStore) -> str | None:
+def _stored_checksum(other: _Known, store: ObjectStore) -> str | None:
     found = store.stat(other.cloud_url) if other.cloud_url else None
     return f"crc32c:{found.crc32c}" if found is not None and found.crc32c else None
 
 
-def _same_file(path: Path, size_bytes: int, other: LikelySame, store: ObjectStore) -> bool:
+def _same_file(path: Path, other: _Known, store: ObjectStore) -> bool:
     """Compare a new file with a known video's own file, its stored one, or its hash."""
     stored = store.local_path(other.cloud_url) if other.cloud_url else None
     if stored is not None:
         return same_bytes(path, stored)
-    if other.content_hash is not None and size_bytes <= _HASHED_WHOLE:
+    if other.content_hash is not None and other.size_bytes <= _READ_WHOLE:
         try:
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest() == other.content_hash
-        except OSError:
+            return content_hash(path) == other.content_hash
+        except SourceUnavailable:
             # Registering it will say what is wrong with it.
             return False
     return other.location is not None and same_bytes(path, Path(other.location))
 
 
-def _run_key(key: str, state: str) -> str:
-    return f"inbox-{key[:24]}-{hashlib.sha256(state.encode()).hexdigest()[:16]}"
+def same_bytes(one: Path, other: Path) -> bool:
+    """Whether two files hold the same bytes; False if one of them cannot be read.
+
+    Up to 1 GiB all bytes are compared. Larger files are the same if they have the same size and 64
+    mebibytes spread over them agree: encoded video differs everywhere if it differs at all.
+    """
+    try:
+        size = one.stat().st_size
+        if size != other.stat().st_size:
+            return False
+        if one.samefile(other):
+            return True
+        if size <= _READ_WHOLE:
+            return filecmp.cmp(one, other, shallow=False)
+        step = (size - _SAMPLE_BYTES) // (_SAMPLES - 1)
+        with one.open("rb") as first, other.open("rb") as second:
+            return all(
+                _sample(first, number * step) == _sample(second, number * step)
+                for number in range(_SAMPLES)
+            )
+    except OSError:
+        return False
+
+
+def _sample(file: BinaryIO, position: int) -> bytes:
+    file.seek(position)
+    return file.read(_SAMPLE_BYTES)

@@ -35,8 +35,7 @@ from videomoments_dagster.moments.page.page_addresses import Address, relative_a
 from videomoments_dagster.moments.reading import StoredVideo, read_video
 from videomoments_dagster.moments.storage.clip_rows import ClipRows
 from videomoments_dagster.moments.storage.moment_rows import RootMomentRows
-from videomoments_dagster.moments.storage.transcript_rows import TranscriptRows
-from videomoments_dagster.moments.storage.video_rows import VideoRows, locked_video
+from videomoments_dagster.moments.storage.video_rows import TranscriptRows, VideoRows, locked_video
 
 _SHOWN = (VideoRows.name, TranscriptRows.name, RootMomentRows.name, ClipRows.name)
 

@@ -1,4 +1,4 @@
-"""Storage of the `clips` asset: a row of `clips` per root moment, and its MP4 as an object."""
+"""Storage of `clips` and `thumbnails`: a row and an object for each clip and each picture."""
 
 from __future__ import annotations
 
@@ -18,12 +18,19 @@ from videomoments_dagster.core.storage import (
     recall,
 )
 from videomoments_dagster.core.text_columns import CODEC_CHARACTERS, fitted
-from videomoments_dagster.moments.object_keys import clip_key
-from videomoments_dagster.moments.records import Clip, ClipFile, Clips, CutClips
+from videomoments_dagster.moments.identity import clips_version, thumbnails_version
+from videomoments_dagster.moments.object_keys import clip_key, thumbnail_key
+from videomoments_dagster.moments.records import (
+    Clip,
+    ClipFile,
+    Clips,
+    CutClips,
+    MadeThumbnails,
+    Thumbnail,
+    Thumbnails,
+    of_row,
+)
 from videomoments_dagster.moments.storage.video_rows import kibibytes, locked_video
-from videomoments_dagster.moments.versions import clips_version
-
-CLIP_FORMAT = "mp4"
 
 
 class ClipRows(AssetStorage[CutClips, Clips]):
@@ -76,13 +83,8 @@ class ClipRows(AssetStorage[CutClips, Clips]):
             if old is None or any(getattr(old, name) != value for name, value in values.items()):
                 session.execute(delete(models.Clip).where(models.Clip.moment_id == moment_id))
                 session.add(models.Clip(video_id=video_id, moment_id=moment_id, **values))
-            note_origin(
-                session,
-                partition,
-                url=url,
-                fingerprint=clip.fingerprint,
-                details={"method": clip.method},
-            )
+            details = {"method": clip.method}
+            note_origin(session, partition, url=url, fingerprint=clip.fingerprint, details=details)
         session.flush()
 
     def read(self, session: Session, partition: Partition) -> Clips | None:
@@ -97,27 +99,15 @@ class ClipRows(AssetStorage[CutClips, Clips]):
         if not rows and recall(session, partition, self.name) is None:
             return None
         known = origins(session, [row.cloud_url for row, _ in rows])
-        return Clips(
-            clips=tuple(
-                Clip(
-                    moment_identifier=moment_identifier,
-                    cloud_url=row.cloud_url,
-                    start_time=row.start_time,
-                    end_time=row.end_time,
-                    padding_left=row.padding_left,
-                    padding_right=row.padding_right,
-                    file_size_kb=row.file_size_kb,
-                    format=row.format,
-                    video_codec=row.video_codec,
-                    audio_codec=row.audio_codec,
-                    resolution=row.resolution,
-                    fingerprint=origin.fingerprint if origin else "",
-                    method=str(origin.details.get("method", "")) if origin else "",
-                )
-                for row, moment_identifier in rows
-                for origin in (known.get(row.cloud_url),)
+        clips = []
+        for row, moment in rows:
+            made = known.get(row.cloud_url)
+            fingerprint, details = (made.fingerprint, made.details) if made else ("", {})
+            method = str(details.get("method", ""))
+            clips.append(
+                of_row(Clip, row, moment_identifier=moment, fingerprint=fingerprint, method=method)
             )
-        )
+        return Clips(tuple(clips))
 
     def version(self, stored: Clips) -> str:
         """Over the objects' addresses."""
@@ -137,8 +127,105 @@ def _values(clip: ClipFile, *, url: str) -> dict[str, object]:
         "padding_left": clip.padding_left,
         "padding_right": clip.padding_right,
         "file_size_kb": kibibytes(facts.size_bytes),
-        "format": CLIP_FORMAT,
+        "format": "mp4",
         "video_codec": fitted(facts.video.codec, CODEC_CHARACTERS) if facts.video else None,
         "audio_codec": fitted(facts.audio.codec, CODEC_CHARACTERS) if facts.audio else None,
         "resolution": facts.video.resolution if facts.video else None,
     }
+
+
+class ThumbnailRows(AssetStorage[MadeThumbnails, Thumbnails]):
+    """One row for the video itself and one for each clip."""
+
+    name = "thumbnails"
+    addresses = (models.Thumbnail.cloud_url,)
+
+    def files(self, partition: Partition, made: MadeThumbnails) -> list[FileToStore]:
+        """The new pictures, under keys with their hashes."""
+        return [
+            FileToStore(
+                one.path,
+                thumbnail_key(partition.key, one.clip_of_moment, content_hash(one.path)),
+                "image/jpeg",
+            )
+            for one in made.made
+        ]
+
+    def write(
+        self, session: Session, partition: Partition, made: MadeThumbnails, uploads: Uploads
+    ) -> None:
+        """Replace the rows whose pictures were made again and came out differently.
+
+        Raises:
+            ResultMissing: If a clip is no longer stored, because another run replaced it.
+        """
+        video_id = locked_video(session, partition, step=self.name)
+        clip_ids = dict(
+            session.execute(
+                select(models.Moment.identifier, models.Clip.id)
+                .join(models.Clip, models.Clip.moment_id == models.Moment.id)
+                .where(models.Clip.video_id == video_id)
+            ).all()
+        )
+        row = models.Thumbnail
+        owners = [one.clip_of_moment for one in made.kept] + [
+            one.clip_of_moment for one in made.made
+        ]
+        if None not in owners:
+            # The source has no picture any more. Those of clips went with their clips.
+            session.execute(delete(row).where(row.video_id == video_id))
+        for thumbnail in made.made:
+            uploaded = uploads[thumbnail.path]
+            values = {"cloud_url": uploaded.url, "file_size_kb": kibibytes(uploaded.size_bytes)}
+            moment = thumbnail.clip_of_moment
+            owner = {"video_id": video_id} if moment is None else {"clip_id": clip_ids.get(moment)}
+            if None in owner.values():
+                raise missing_result(partition, asset="clips", step=self.name)
+            old = session.scalar(select(row).filter_by(**owner))
+            if old is None or (old.cloud_url, old.file_size_kb) != tuple(values.values()):
+                session.execute(delete(row).filter_by(**owner))
+                session.add(row(**owner, **values))
+            note_origin(
+                session,
+                partition,
+                url=uploaded.url,
+                fingerprint=thumbnail.fingerprint,
+                details={"time_seconds": thumbnail.time_seconds},
+            )
+        session.flush()
+
+    def read(self, session: Session, partition: Partition) -> Thumbnails | None:
+        """The stored thumbnails, or None where there never were any."""
+        video, clip, row = models.Video, models.Clip, models.Thumbnail
+        rows = session.execute(
+            select(row, models.Moment.identifier)
+            .outerjoin(clip, clip.id == row.clip_id)
+            .outerjoin(models.Moment, models.Moment.id == clip.moment_id)
+            .join(video, (video.id == row.video_id) | (video.id == clip.video_id))
+            .where(video.identifier == partition.key)
+            .order_by(clip.start_time.asc().nulls_first(), models.Moment.identifier.nulls_first())
+        ).all()
+        if not rows and recall(session, partition, self.name) is None:
+            return None
+        known = origins(session, [found.cloud_url for found, _ in rows])
+        return Thumbnails(
+            tuple(
+                of_row(
+                    Thumbnail,
+                    found,
+                    clip_of_moment=moment,
+                    fingerprint=known[found.cloud_url].fingerprint
+                    if found.cloud_url in known
+                    else "",
+                )
+                for found, moment in rows
+            )
+        )
+
+    def version(self, stored: Thumbnails) -> str:
+        """Over the objects' addresses."""
+        return thumbnails_version(stored)
+
+    def object_urls(self, stored: Thumbnails) -> tuple[str, ...]:
+        """One object a thumbnail."""
+        return tuple(thumbnail.cloud_url for thumbnail in stored.thumbnails)

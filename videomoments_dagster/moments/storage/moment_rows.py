@@ -1,4 +1,7 @@
-"""Storage of `moments` and `refined_moments`: rows of `moments`, written as a difference.
+"""Storage of `generation_config`, `moments` and `refined_moments`.
+
+`prompts` and `generation_configs` are shared by all videos and found by their hashes; the row of
+`pipeline.selected_configs` says which two a video uses.
 
 A moment's identifier is derived from what it is, so the difference between two materialisations
 is one between two sets of identifiers: new ones are inserted, the same ones stay (with their
@@ -8,18 +11,149 @@ clip and thumbnail), and those that are gone are deleted.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, ClassVar
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session, aliased
 
 from db import models
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.storage import AssetStorage, Uploads, missing_result, recall
 from videomoments_dagster.core.text_columns import TITLE_CHARACTERS, fitted
-from videomoments_dagster.moments.records import Moment, Moments
+from videomoments_dagster.moments.identity import (
+    config_hash,
+    configs_version,
+    moments_version,
+    prompt_hash,
+)
+from videomoments_dagster.moments.records import (
+    GenerationConfig,
+    Moment,
+    Moments,
+    Prompt,
+    ScoringConfig,
+    SelectedConfigs,
+    of_row,
+)
 from videomoments_dagster.moments.storage.video_rows import locked_video
-from videomoments_dagster.moments.versions import moments_version
+
+
+def prompt_id(session: Session, prompt: Prompt) -> int:
+    """The id of the row for `prompt`, inserted if there is none yet; race-free."""
+    row, hashed = models.Prompt, prompt_hash(prompt)
+    session.execute(
+        postgresql.insert(row)
+        .values(**asdict(prompt), prompt_hash=hashed)
+        .on_conflict_do_nothing(index_elements=[row.prompt_hash])
+    )
+    return session.scalars(select(row.id).where(row.prompt_hash == hashed)).one()
+
+
+def is_stored(session: Session, config: GenerationConfig) -> bool:
+    """Whether there is a row for `config`."""
+    row = models.GenerationConfig
+    known = select(row.id).where(row.config_hash == config_hash(config))
+    return session.scalar(known) is not None
+
+
+def config_id(session: Session, config: GenerationConfig, *, transcript_id: int | None) -> int:
+    """The id of the row for `config`, inserted if there is none yet; race-free.
+
+    A row that names no transcript is given `transcript_id`; one that names another video's
+    keeps it, since the config is shared.
+    """
+    row, values = models.GenerationConfig, asdict(config)
+    del values["prompt"]
+    same = row.config_hash == config_hash(config)
+    session.execute(
+        postgresql.insert(row)
+        .values(
+            **values,
+            prompt_id=prompt_id(session, config.prompt),
+            transcript_id=transcript_id,
+            config_hash=config_hash(config),
+        )
+        .on_conflict_do_nothing(index_elements=[row.config_hash])
+    )
+    without = update(row).where(same, row.transcript_id.is_(None))
+    session.execute(without.values(transcript_id=transcript_id))
+    return session.scalars(select(row.id).where(same)).one()
+
+
+class GenerationConfigRows(AssetStorage[SelectedConfigs, SelectedConfigs]):
+    """Two shared configs, and the video's choice of them."""
+
+    name = "generation_config"
+
+    def write(
+        self,
+        session: Session,
+        partition: Partition,
+        made: SelectedConfigs,
+        uploads: Uploads,  # noqa: ARG002
+    ) -> None:
+        """Get or create both configs, and note that this video uses them."""
+        video_id = locked_video(session, partition, step=self.name)
+        transcript_id = session.scalar(
+            select(models.Transcript.id).where(models.Transcript.video_id == video_id)
+        )
+        # All videos take shared rows in the order of their hashes, prompts first, so that two that
+        # write at once never wait for each other.
+        both = sorted((made.generation, made.refinement), key=config_hash)
+        for prompt in sorted((config.prompt for config in both), key=prompt_hash):
+            prompt_id(session, prompt)
+        ids = {one: config_id(session, one, transcript_id=transcript_id) for one in both}
+        values = {
+            "generation_config_id": ids[made.generation],
+            "refinement_config_id": ids[made.refinement],
+            "profile": made.profile,
+            "max_shift_seconds": made.max_shift_seconds,
+            "scoring": asdict(made.scoring),
+        }
+        session.execute(
+            postgresql.insert(models.SelectedConfig)
+            .values(video_id=video_id, **values)
+            .on_conflict_do_update(index_elements=[models.SelectedConfig.video_id], set_=values)
+        )
+
+    def read(self, session: Session, partition: Partition) -> SelectedConfigs | None:
+        """The video's choice, or None."""
+        choice = session.scalar(
+            select(models.SelectedConfig)
+            .join(models.Video, models.Video.id == models.SelectedConfig.video_id)
+            .where(models.Video.identifier == partition.key)
+        )
+        if choice is None:
+            return None
+        return SelectedConfigs(
+            profile=choice.profile,
+            generation=_config(session, choice.generation_config_id),
+            refinement=_config(session, choice.refinement_config_id),
+            scoring=_scoring(choice),
+            max_shift_seconds=choice.max_shift_seconds,
+        )
+
+    def version(self, stored: SelectedConfigs) -> str:
+        """Over both configs and the shift."""
+        return configs_version(stored)
+
+
+def _scoring(choice: models.SelectedConfig) -> ScoringConfig:
+    if choice.scoring is None:
+        # Stored by a release that scored without a model and without a choice.
+        return ScoringConfig(prompt=Prompt(user_prompt="", system_prompt=""), model="extractive")
+    return ScoringConfig(**{**choice.scoring, "prompt": Prompt(**choice.scoring["prompt"])})
+
+
+def _config(session: Session, identity: int) -> GenerationConfig:
+    row, prompt = session.execute(
+        select(models.GenerationConfig, models.Prompt)
+        .join(models.Prompt, models.Prompt.id == models.GenerationConfig.prompt_id)
+        .where(models.GenerationConfig.id == identity)
+    ).one()
+    return of_row(GenerationConfig, row, prompt=of_row(Prompt, prompt))
 
 
 class _MomentRows(AssetStorage[Moments, Moments]):
@@ -96,7 +230,15 @@ class _MomentRows(AssetStorage[Moments, Moments]):
             )
             .order_by(models.Moment.start_time, models.Moment.end_time, models.Moment.identifier)
         )
-        moments = tuple(_moment(row, parent_identifier) for row, parent_identifier in rows)
+        moments = tuple(
+            of_row(
+                Moment,
+                row,
+                parent_identifier=parent_identifier,
+                generation_model=row.generation_model or "",
+            )
+            for row, parent_identifier in rows
+        )
         if note is None and not moments:
             return None
         return Moments(moments, why_fewer=str(note.details.get("why_fewer", "")) if note else "")
@@ -132,17 +274,3 @@ def _values(moment: Moment, roots: Mapping[str, int]) -> dict[str, Any]:
         "scoring_model": moment.scoring_model,
         "scored_at": moment.scored_at,
     }
-
-
-def _moment(row: models.Moment, parent_identifier: str | None) -> Moment:
-    return Moment(
-        identifier=row.identifier,
-        start_time=row.start_time,
-        end_time=row.end_time,
-        title=row.title,
-        generation_model=row.generation_model or "",
-        parent_identifier=parent_identifier,
-        score=row.score,
-        scoring_model=row.scoring_model,
-        scored_at=row.scored_at,
-    )

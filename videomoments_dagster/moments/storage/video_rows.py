@@ -1,11 +1,12 @@
-"""Storage of the `video` asset: a row of `videos`, and its bytes as one object."""
+"""Storage of `video` and `transcript`: rows of `videos` and `transcripts`, and a video's bytes."""
 
 from __future__ import annotations
 
 import mimetypes
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -22,14 +23,17 @@ from videomoments_dagster.core.text_columns import (
     TITLE_CHARACTERS,
     fitted,
     indexable_source_url,
+    storable,
 )
 from videomoments_dagster.media.facts import AudioStream, MediaFacts, SubtitleStream, VideoStream
+from videomoments_dagster.moments.identity import transcript_version, video_version
 from videomoments_dagster.moments.object_keys import video_key
 from videomoments_dagster.moments.records import FetchedVideo, Source, Video
-from videomoments_dagster.moments.registered_sources import register_if_new
-from videomoments_dagster.moments.versions import video_version
+from videomoments_dagster.moments.registration import register
+from videomoments_dagster.speech.transcript import Segment, Transcript, Word
 
-DEFAULT_EXTENSION = "bin"
+_LANGUAGE_CHARACTERS = 10
+_SERVICE_CHARACTERS = 50
 
 
 def kibibytes(size_bytes: int) -> int:
@@ -37,20 +41,15 @@ def kibibytes(size_bytes: int) -> int:
     return -(-size_bytes // 1024)
 
 
-def facts_from_json(document: dict[str, object]) -> MediaFacts:
+def _facts(document: dict[str, Any]) -> MediaFacts:
     """Rebuild `MediaFacts` from what `dataclasses.asdict` made of them."""
-    body = dict(document)
-    video, audio, subtitles = (body.pop(key, None) for key in ("video", "audio", "subtitles"))
-    return MediaFacts(
-        **body,  # type: ignore[arg-type]
-        video=VideoStream(**video) if isinstance(video, dict) else None,
-        audio=AudioStream(**audio) if isinstance(audio, dict) else None,
-        subtitles=tuple(
-            SubtitleStream(**stream) for stream in (subtitles or ()) if isinstance(stream, dict)
-        )
-        if isinstance(subtitles, list | tuple)
-        else (),
-    )
+    video, audio = document["video"], document["audio"]
+    rebuilt = {
+        "video": video and VideoStream(**video),
+        "audio": audio and AudioStream(**audio),
+        "subtitles": tuple(SubtitleStream(**one) for one in document.get("subtitles", ())),
+    }
+    return MediaFacts(**{**document, **rebuilt})
 
 
 class VideoRows(AssetStorage[FetchedVideo, Video]):
@@ -61,7 +60,7 @@ class VideoRows(AssetStorage[FetchedVideo, Video]):
 
     def files(self, partition: Partition, made: FetchedVideo) -> list[FileToStore]:
         """The bytes under a key with their hash; the same bytes are not sent again."""
-        extension = made.path.suffix.lstrip(".").lower() or DEFAULT_EXTENSION
+        extension = made.path.suffix.lstrip(".").lower() or "bin"
         key = video_key(partition.key, made.content_hash, extension)
         content_type = mimetypes.guess_type(f"x.{extension}")[0] or "application/octet-stream"
         # With its hash, since the source may have changed since it was hashed.
@@ -100,9 +99,8 @@ class VideoRows(AssetStorage[FetchedVideo, Video]):
             .values(video_id=video_id, **file)
             .on_conflict_do_update(index_elements=[models.VideoFile.video_id], set_=file)
         )
-        register_if_new(
-            session, Source(identifier=partition.key, location=made.source_url, title=made.title)
-        )
+        source = Source(identifier=partition.key, location=made.source_url, title=made.title)
+        register(session, source, replacing=False)
 
     def read(self, session: Session, partition: Partition) -> Video | None:
         """The stored video, or None."""
@@ -121,7 +119,7 @@ class VideoRows(AssetStorage[FetchedVideo, Video]):
             source_url=location if whole else row.source_url,
             cloud_url=row.cloud_url,
             content_hash=file.content_hash,
-            facts=facts_from_json(dict(file.facts)),
+            facts=_facts(file.facts),
             title=row.title,
         )
 
@@ -151,3 +149,93 @@ def locked_video(session: Session, partition: Partition, *, step: str) -> int:
     if found is None:
         raise missing_result(partition, asset="video", step=step)
     return found
+
+
+class TranscriptRows(AssetStorage[Transcript, Transcript]):
+    """Write-once: another transcript replaces the row, it never changes one."""
+
+    name = "transcript"
+
+    def write(
+        self,
+        session: Session,
+        partition: Partition,
+        made: Transcript,
+        uploads: Uploads,  # noqa: ARG002
+    ) -> None:
+        """Delete the old row and insert the new one; the very same transcript changes nothing.
+
+        The delete detaches or repoints configs that named the old row (a trigger); configs that
+        this video selected and that name no transcript any more are given the new one.
+        """
+        video_id = locked_video(session, partition, step=self.name)
+        made = _storable(made)
+        if self.read(session, partition) == made:
+            return
+        session.execute(delete(models.Transcript).where(models.Transcript.video_id == video_id))
+        row = models.Transcript(
+            video_id=video_id,
+            full_text=made.full_text,
+            word_timestamps=[
+                {"word": word.text, "start": word.start, "end": word.end} for word in made.words
+            ],
+            segment_timestamps=[asdict(segment) for segment in made.segments],
+            language=made.language,
+            number_of_words=len(made.words),
+            number_of_segments=len(made.segments),
+            transcription_service=made.transcription_service,
+            processing_time_seconds=made.processing_time_seconds,
+        )
+        session.add(row)
+        session.flush()
+        choice = session.get(models.SelectedConfig, video_id)
+        if choice is not None:
+            config = models.GenerationConfig
+            ids = [choice.generation_config_id, choice.refinement_config_id]
+            session.execute(
+                update(config)
+                .where(config.id.in_(ids), config.transcript_id.is_(None))
+                .values(transcript_id=row.id)
+            )
+
+    def read(self, session: Session, partition: Partition) -> Transcript | None:
+        """The stored transcript, or None. Its notes are remembered with the materialisation."""
+        row = session.scalar(
+            select(models.Transcript)
+            .join(models.Video, models.Video.id == models.Transcript.video_id)
+            .where(models.Video.identifier == partition.key)
+        )
+        if row is None:
+            return None
+        return Transcript(
+            full_text=row.full_text,
+            words=tuple(
+                Word(word["word"], float(word["start"]), float(word["end"]))
+                for word in row.word_timestamps
+            ),
+            segments=tuple(
+                Segment(segment["text"], float(segment["start"]), float(segment["end"]))
+                for segment in row.segment_timestamps
+            ),
+            language=row.language or "",
+            transcription_service=row.transcription_service or "",
+            processing_time_seconds=row.processing_time_seconds or 0.0,
+        )
+
+    def version(self, stored: Transcript) -> str:
+        """Over words, segments, language and service."""
+        return transcript_version(stored)
+
+
+def _storable(transcript: Transcript) -> Transcript:
+    return replace(
+        transcript,
+        full_text=storable(transcript.full_text),
+        words=tuple(replace(word, text=storable(word.text)) for word in transcript.words),
+        segments=tuple(
+            replace(segment, text=storable(segment.text)) for segment in transcript.segments
+        ),
+        language=fitted(transcript.language, _LANGUAGE_CHARACTERS),
+        transcription_service=fitted(transcript.transcription_service, _SERVICE_CHARACTERS),
+        notes=(),
+    )
