@@ -247,53 +247,32 @@ def model_folder(model: str, *, models_folder: Path) -> Path:
         EngineUnavailable: There is none or it is not whole; the remedy says where to put it and
             how to fetch it.
     """
-    named, placed = Path(model).expanduser(), models_folder / model
+    named = Path(model).expanduser()
     is_path = named.is_absolute() or model.startswith((".", "~"))
-    if is_path or named.is_dir():
-        return _whole(named.absolute(), model)
-    if placed.is_dir():
-        return _whole(placed, model)
-    # The cache that the hub's own client keeps; the hub is not asked.
-    cached = [
-        huggingface_hub.try_to_load_from_cache(repository_of(model), name)
-        for name in REQUIRED_FILES
-    ]
-    folder = Path(str(cached[0])).parent
-    if all(isinstance(path, str) for path in cached) and _has_vocabulary(folder):
-        return folder
-    raise EngineUnavailable(
-        f"The Whisper model '{model}' is not on this machine", remedy=_how_to_get(model, placed)
-    )
-
-
-def _has_vocabulary(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in _VOCABULARIES)
-
-
-def _how_to_get(model: str, place: Path) -> str:
-    if Path(model).is_absolute() or model.startswith((".", "~")):
-        return (
-            f"Put a model in CTranslate2's format into {place}, or name one in "
-            "VIDEOMOMENTS_WHISPER_MODEL"
-        )
-    return (
-        f"Put it into {place}, for instance with `hf download {repository_of(model)} --local-dir "
-        f"{place}` on a machine with a network, or choose another engine"
-    )
-
-
-def _whole(folder: Path, model: str) -> Path:
-    """Return the folder if it holds a model with all its files."""
+    folder = named.absolute() if is_path or named.is_dir() else models_folder / model
 
     def unusable(reason: str) -> EngineUnavailable:
-        return EngineUnavailable(reason, remedy=_how_to_get(model, folder))
+        if is_path:
+            remedy = (
+                f"Put a model in CTranslate2's format into {folder}, or name one in "
+                "VIDEOMOMENTS_WHISPER_MODEL"
+            )
+        else:
+            remedy = (
+                f"Put it into {folder}, for instance with `hf download {repository_of(model)} "
+                f"--local-dir {folder}` on a machine with a network, or choose another engine"
+            )
+        return EngineUnavailable(reason, remedy=remedy)
 
     if not folder.is_dir():
-        raise unusable(f"The Whisper model folder {folder} does not exist")
-    missing = [name for name in REQUIRED_FILES if not (folder / name).is_file()]
-    if not _has_vocabulary(folder):
-        missing.append(_VOCABULARIES[0])
-    if missing:
+        if is_path:
+            raise unusable(f"The Whisper model folder {folder} does not exist")
+        # The cache that the hub's own client keeps; the hub is not asked.
+        cached = huggingface_hub.try_to_load_from_cache(repository_of(model), REQUIRED_FILES[0])
+        if isinstance(cached, str) and not _missing(Path(cached).parent):
+            return Path(cached).parent
+        raise unusable(f"The Whisper model '{model}' is not on this machine")
+    if missing := _missing(folder):
         other = any(folder.glob("*.safetensors")) or (folder / "pytorch_model.bin").is_file()
         raise unusable(
             f"The Whisper model in {folder} lacks {', '.join(missing)}"
@@ -309,6 +288,12 @@ def _whole(folder: Path, model: str) -> Path:
     except ValueError as error:
         raise unusable(f"config.json in {folder} is not JSON: the model is damaged") from error
     return folder
+
+
+def _missing(folder: Path) -> list[str]:
+    missing = [name for name in REQUIRED_FILES if not (folder / name).is_file()]
+    has_vocabulary = any((folder / name).is_file() for name in _VOCABULARIES)
+    return missing if has_vocabulary else [*missing, _VOCABULARIES[0]]
 
 
 def _ctranslate2() -> Any:
