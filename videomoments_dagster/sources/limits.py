@@ -268,14 +268,13 @@ def _addresses(host: str, port: int) -> list[str]:
 
 
 def _require_distant(host: str, allowed: Networks) -> None:
-    address = address_of(host)
-    if address is not None:
-        if not is_allowed(address, allowed):
-            raise refusal(f"the address {address}")
-    elif is_local_name(host) and not (
-        host.rstrip(".").lower() == "localhost" and is_allowed("127.0.0.1", allowed)
-    ):
+    # A proxy on this machine may be asked for it, where this machine is allowed.
+    local = host.rstrip(".").lower() == "localhost"
+    address = "127.0.0.1" if local else address_of(host)
+    if address is None and is_local_name(host):
         raise refusal(f"the host {host}")
+    if address is not None and not is_allowed(address, allowed):
+        raise refusal(f"the address {address}")
 
 
 def _host_of(url: str) -> str:

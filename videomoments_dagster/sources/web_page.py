@@ -108,9 +108,7 @@ def download_page(
     with scratch_errors(to_stem):
         work = Path(tempfile.mkdtemp(prefix=PART_PREFIX, dir=to_stem.parent))
     try:
-        done, complaint = _run(_command(work, limits), url=url, limits=limits, progress=progress)
-        if done is None:
-            raise _failure(shown, complaint)
+        done = _run(_command(work, limits), location, limits=limits, progress=progress)
         found = Path(str(done.get("filepath") or ""))
         if not found.is_file() or found.stat().st_size == 0:
             raise SourceRejected(f"the page {shown} gave no video")
@@ -146,12 +144,12 @@ def _command(work: Path, limits: FetchLimits) -> list[str]:
 
 
 def _run(
-    command: list[str], *, url: str, limits: FetchLimits, progress: Progress
-) -> tuple[dict[str, object] | None, str]:
-    """Run yt-dlp; its result, or None and its last complaint."""
+    command: list[str], location: str, *, limits: FetchLimits, progress: Progress
+) -> dict[str, object]:
+    """Run yt-dlp, and give what it says of the file."""
     done: dict[str, object] | None = None
     with tempfile.TemporaryFile() as addresses, tempfile.TemporaryFile() as complaints:
-        addresses.write(url.encode(errors="replace"))
+        addresses.write(location.removeprefix(YTDLP_PREFIX).encode(errors="replace"))
         addresses.seek(0)
         started = time.monotonic()
         with subprocess.Popen(
@@ -181,13 +179,14 @@ def _run(
                 timer.join()
                 _kill(process)
         if time.monotonic() - started >= limits.total_seconds:
-            return None, f"timed out after {limits.total_seconds:g} seconds"
+            raise _failure(location, f"timed out after {limits.total_seconds:g} seconds")
         complaints.seek(0)
         # The last complaint; one about a download goes on in the next line.
         said = complaints.read().decode(errors="replace")
+    if status or done is None:
         _, *errors = re.split(r"^ERROR:", said, flags=re.MULTILINE)
-    last = folded(errors[-1]) if errors else ""
-    return (done if status == 0 else None), (last or f"exit status {status}")
+        raise _failure(location, folded(errors[-1]) if errors else f"exit status {status}")
+    return done
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
@@ -197,7 +196,8 @@ def _kill(process: subprocess.Popen[str]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _failure(shown: str, complaint: str) -> VideoMomentsError:
+def _failure(location: str, complaint: str) -> VideoMomentsError:
+    shown = redact(location)
     refused = _REFUSED.search(complaint)
     if refused:
         return refusal(f"the address {refused[1]}")

@@ -22,6 +22,7 @@ from typing import ClassVar
 import ffmpeg
 
 from videomoments_dagster.base.failures import EngineUnavailable, MediaFailed, SourceRejected
+from videomoments_dagster.base.files import removed_afterwards
 from videomoments_dagster.media.facts import MediaFacts, SubtitleStream
 from videomoments_dagster.media.ffmpeg import input_options, run_ffmpeg, safe_input
 from videomoments_dagster.speech.engine import (
@@ -30,6 +31,7 @@ from videomoments_dagster.speech.engine import (
     TranscriptionRequest,
     transcript_from,
     two_letter,
+    unreported,
 )
 from videomoments_dagster.speech.transcript import (
     Segment,
@@ -139,7 +141,7 @@ class CaptionsEngine:
         """Return always: reading captions needs nothing that the project does not bring."""
 
     def transcribe(
-        self, request: TranscriptionRequest, *, progress: Progress | None = None
+        self, request: TranscriptionRequest, *, progress: Progress = unreported
     ) -> Transcript:
         """Read the captions.
 
@@ -168,8 +170,7 @@ class CaptionsEngine:
             notes.append(f"{late} of {len(spoken)} cues start after the end and were left out")
         if captions.word_times_are_spread:
             notes.append("Word times are spread within each cue in proportion to length")
-        if progress:
-            progress(1.0)
+        progress(1.0)
         return transcript_from(
             spoken,
             duration=duration,
@@ -364,19 +365,18 @@ def _read_stream(request: TranscriptionRequest, stream: SubtitleStream) -> Capti
         format="srt",
         output_ts_offset=f"{_SHIFT_SECONDS - start:.6f}",
     )
-    try:
+    with removed_afterwards(extracted):
         run_ffmpeg(
             output,
             timeout_seconds=120.0 + facts.size_bytes / 10e6,
             what=f"extracting the subtitles of '{request.media.name}'",
         )
-        captions = read_captions(extracted.read_bytes())
-    except NotCaptions as error:
-        raise MediaFailed(
-            f"The {stream.codec} subtitle stream of '{request.media.name}' could not be read"
-        ) from error
-    finally:
-        extracted.unlink(missing_ok=True)
+        try:
+            captions = read_captions(extracted.read_bytes())
+        except NotCaptions as error:
+            raise MediaFailed(
+                f"The {stream.codec} subtitle stream of '{request.media.name}' could not be read"
+            ) from error
     return Captions(
         tuple(
             replace(cue, start=cue.start - _SHIFT_SECONDS, end=cue.end - _SHIFT_SECONDS)

@@ -35,6 +35,7 @@ from videomoments_dagster.speech.engine import (
     TranscriptionRequest,
     transcript_of_sound,
     two_letter,
+    unreported,
 )
 from videomoments_dagster.speech.pauses import loudness_db, sounding_stretches
 from videomoments_dagster.speech.transcript import Segment, SpokenSegment, Transcript, Word
@@ -114,7 +115,7 @@ class PocketsphinxEngine:
             )
 
     def transcribe(
-        self, request: TranscriptionRequest, *, progress: Progress | None = None
+        self, request: TranscriptionRequest, *, progress: Progress = unreported
     ) -> Transcript:
         """Recognise what is said, a segment per utterance.
 
@@ -133,7 +134,7 @@ class PocketsphinxEngine:
         self.check()
         return transcript_of_sound(
             request,
-            lambda audio: (self._recognised(audio, progress or (lambda _: None)), "en"),
+            lambda audio: (self._recognised(audio, progress), "en"),
             service=self.service,
             language="en",
             notes=("pocketsphinx is a fallback: expect many wrong words",),

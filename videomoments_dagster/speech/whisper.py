@@ -26,6 +26,7 @@ from videomoments_dagster.speech.engine import (
     TranscriptionOptions,
     TranscriptionRequest,
     transcript_of_sound,
+    unreported,
 )
 from videomoments_dagster.speech.pauses import loudness_db, pieces
 from videomoments_dagster.speech.transcript import Segment, SpokenSegment, Transcript, Word
@@ -64,16 +65,12 @@ class FasterWhisperEngine:
     @property
     def settings(self) -> Mapping[str, object]:
         """Model and decoding; where it runs and with how many threads changes nothing."""
-        options = self.options
+        names = ("compute_type", "language", "vad", "batch_size", "beam_size")
         return {
             "engine": self.name,
-            "model": options.whisper_model,
-            "compute_type": options.compute_type,
-            "language": options.language,
-            "vad": options.vad,
-            "batch_size": options.batch_size,
-            "beam_size": options.beam_size,
-            "temperatures": list(options.temperatures),
+            "model": self.options.whisper_model,
+            "temperatures": list(self.options.temperatures),
+            **{name: getattr(self.options, name) for name in names},
         }
 
     def check(self) -> None:
@@ -112,7 +109,7 @@ class FasterWhisperEngine:
             )
 
     def transcribe(
-        self, request: TranscriptionRequest, *, progress: Progress | None = None
+        self, request: TranscriptionRequest, *, progress: Progress = unreported
     ) -> Transcript:
         """Recognise what is said.
 
@@ -173,7 +170,7 @@ class FasterWhisperEngine:
         return model
 
     def _recognised(
-        self, audio: Path, model: Any, language: str | None, progress: Progress | None
+        self, audio: Path, model: Any, language: str | None, progress: Progress
     ) -> tuple[list[SpokenSegment], str | None]:
         # A higher temperature draws random samples; the same file must give the same words.
         _ctranslate2().set_random_seed(0)
@@ -190,8 +187,7 @@ class FasterWhisperEngine:
             options["batch_size"] = self.options.batch_size
         samples = speech_samples(audio)
         total = samples.size / SPEECH_RATE
-        report = progress or (lambda _: None)
-        report(0.0)
+        progress(0.0)
         spoken: list[SpokenSegment] = []
         said = ""
         for start, end in pieces(loudness_db(samples, rate=SPEECH_RATE), seconds=_PIECE_SECONDS):
@@ -204,7 +200,7 @@ class FasterWhisperEngine:
             )
             for segment in segments:
                 said = f"{said} {segment.text}"[-_PROMPT_CHARACTERS:]
-                report(min((start + segment.end) / total, 1.0))
+                progress(min((start + segment.end) / total, 1.0))
                 words = [
                     Word(word.word, word.start + start, word.end + start)
                     for word in segment.words or ()
@@ -214,7 +210,7 @@ class FasterWhisperEngine:
             # Of a piece without speech, the language is a guess about silence.
             if info.duration_after_vad > 0:
                 language = language or info.language
-            report(min(end / total, 1.0))
+            progress(min(end / total, 1.0))
         return spoken, language
 
 
