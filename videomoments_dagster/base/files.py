@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from videomoments_dagster.base.failures import ScratchExhausted, SourceUnavailable
 
@@ -92,6 +93,28 @@ def scratch_errors(path: Path) -> Iterator[None]:
             f"the scratch folder {path.parent} cannot be written: {error.strerror}",
             remedy=f"Make it writable: mkdir -p '{path.parent}' && chmod u+rwx '{path.parent}'",
         ) from error
+
+
+@contextmanager
+def scratch_file(target: Path) -> Iterator[IO[bytes]]:
+    """A file to write that becomes `target` when the block ends without an exception.
+
+    Args:
+        target: The file below scratch that appears complete or not at all.
+
+    Raises:
+        ScratchExhausted: It could not be opened, closed or put into place. What is raised inside
+            the block is left as it is: failures of the network are `OSError` as well.
+    """
+    with removed_afterwards(part_path(target)) as part:
+        with scratch_errors(target):
+            file = part.open("xb")
+        with file:
+            yield file
+            with scratch_errors(target):
+                file.flush()
+        with scratch_errors(target):
+            part.replace(target)
 
 
 def sync_folder(folder: Path) -> None:

@@ -21,8 +21,8 @@ from videomoments_dagster.sources.locations import (
     safe_extension,
     title_of,
 )
-from videomoments_dagster.sources.page import download_page
 from videomoments_dagster.sources.web import download
+from videomoments_dagster.sources.web_page import download_page
 
 
 @dataclass(frozen=True, slots=True)

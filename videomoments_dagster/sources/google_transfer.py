@@ -12,7 +12,7 @@ import io
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -20,7 +20,7 @@ from typing import IO, Any, Literal
 import google_crc32c
 
 from videomoments_dagster.base.failures import SourceRejected, SourceUnavailable, VideoMomentsError
-from videomoments_dagster.base.files import blocks_of, part_path, removed_afterwards, scratch_errors
+from videomoments_dagster.base.files import blocks_of, scratch_errors, scratch_file
 from videomoments_dagster.sources.limits import FetchLimits, Progress
 from videomoments_dagster.sources.locations import parse_google_url
 
@@ -68,12 +68,12 @@ class TransferLimits:
         )
 
 
-class DamagedDownload(Exception):
-    """What arrived does not have the checksum that the server keeps."""
+class DownloadFailed(Exception):
+    """A download took longer than its limit, or arrived with another checksum than the server's."""
 
 
-class DownloadTimedOut(Exception):
-    """A download took longer than its total limit."""
+class _Damaged(Exception):
+    """An attempt arrived with another checksum."""
 
 
 class Checksums:
@@ -134,33 +134,25 @@ def download_blob(
     was written: Google's client checks none after it has resumed.
 
     Raises:
-        DamagedDownload: The checksum was wrong twice.
-        DownloadTimedOut: The total limit passed.
+        DownloadFailed: The checksum was wrong twice, or the total limit passed.
         ScratchExhausted: The local disk is full or not writable.
         Exception: What Google's client raises; see `google_problem`.
     """
     deadline = time.monotonic() + limits.total_seconds
     for _ in range(2):
-        with removed_afterwards(part_path(to)) as part:
-            with scratch_errors(to):
-                file = part.open("xb")
-            with file:
-                sink = _VerifyingSink(file, to, deadline, blob.size, progress)
-                blob.download_to_file(
-                    sink,
-                    raw_download=True,
-                    checksum=None,
-                    timeout=limits.timeout,
-                    retry=limits.retry(),
-                )
-                sums = sink.sums
-                with scratch_errors(to):
-                    file.flush()
-            if sums.crc32c == blob.crc32c:
-                with scratch_errors(to):
-                    part.replace(to)
-                return sums
-    raise DamagedDownload("the bytes arrived damaged twice")
+        with suppress(_Damaged), scratch_file(to) as file:
+            sink = _VerifyingSink(file, to, deadline, blob.size, progress)
+            blob.download_to_file(
+                sink,
+                raw_download=True,
+                checksum=None,
+                timeout=limits.timeout,
+                retry=limits.retry(),
+            )
+            if sink.sums.crc32c != blob.crc32c:
+                raise _Damaged
+            return sink.sums
+    raise DownloadFailed("the bytes arrived damaged twice")
 
 
 def download_object(
@@ -194,10 +186,8 @@ def download_object(
         total_seconds=limits.total_seconds,
     )
     with _source_failures(url, address.bucket):
-        bucket = gcs_client().bucket(address.bucket)
-        blob = bucket.get_blob(address.path, timeout=bounds.timeout, retry=bounds.retry())
-        if blob is None:
-            raise _missing(url)
+        blob = gcs_client().bucket(address.bucket).blob(address.path)
+        blob.reload(timeout=bounds.timeout, retry=bounds.retry())
         if not blob.size:
             raise SourceRejected(f"the source {url} is empty (0 bytes)")
         if blob.size > limits.max_bytes:
@@ -206,12 +196,6 @@ def download_object(
                 remedy="Raise the limit for downloads",
             )
         return download_blob(blob, to=to, limits=bounds, progress=progress).sha256
-
-
-def _missing(url: str) -> SourceRejected:
-    return SourceRejected(
-        f"the source {url} does not exist", remedy="Check the bucket and the name"
-    )
 
 
 @contextmanager
@@ -226,7 +210,9 @@ def _source_failures(url: str, bucket: str) -> Iterator[None]:
             case None:
                 raise
             case "missing":
-                raise _missing(url) from error
+                raise SourceRejected(
+                    f"the source {url} does not exist", remedy="Check the bucket and the name"
+                ) from error
             case "forbidden":
                 raise SourceRejected(
                     f"the source {url} may not be read by the account in use",
@@ -259,7 +245,7 @@ def google_problem(error: BaseException) -> GoogleProblem | None:
     if isinstance(error, api.GoogleAPICallError | InvalidResponse):
         return _PROBLEMS.get(_status_of(error), "unavailable")
     passing_kinds = (
-        *(api.RetryError, DataCorruption, DamagedDownload, DownloadTimedOut),
+        *(api.RetryError, DataCorruption, DownloadFailed),
         *(RequestException, HTTPError, ConnectionError, TimeoutError),
     )
     return "unavailable" if isinstance(error, passing_kinds) else None
@@ -267,7 +253,7 @@ def google_problem(error: BaseException) -> GoogleProblem | None:
 
 def brief_reason(error: BaseException) -> str:
     """Say in a few words why something was unavailable, without addresses or tokens."""
-    if isinstance(error, DamagedDownload | DownloadTimedOut):
+    if isinstance(error, DownloadFailed):
         return str(error)
     status = _status_of(error) or _status_of(error.__cause__)
     return f"HTTP {status}" if status else f"no connection ({type(error).__name__})"
@@ -293,7 +279,7 @@ class _VerifyingSink:
 
     def write(self, block: bytes) -> int:
         if time.monotonic() > self.deadline:
-            raise DownloadTimedOut("the download took too long")
+            raise DownloadFailed("the download took too long")
         with scratch_errors(self.path):
             self.file.write(block)
         self.sums.update(block)

@@ -39,13 +39,13 @@ _PAGE_HOSTS = (
 )
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _FORMS = "Give a file, an http(s):// address, gs://bucket/object, or ytdlp:https://page"
-_NO_FILES = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
+_NO_FILES = {
+    "d": "a folder",
+    "p": "a named pipe",
+    "s": "a socket",
+    "c": "a device",
+    "b": "a device",
+}
 _MAX_IDENTIFIER = 100  # of 255, to leave room for suffixes and for readers
 _MAX_TITLE = 500
 
@@ -156,9 +156,8 @@ def checked_local_file(path: Path) -> os.stat_result:
     """
     try:
         found = path.stat()
-        for is_kind, kind in _NO_FILES:
-            if is_kind(found.st_mode):
-                raise SourceRejected(f"the source {path} is {kind}, not a file")
+        if kind := _NO_FILES.get(stat.filemode(found.st_mode)[0]):
+            raise SourceRejected(f"the source {path} is {kind}, not a file")
         if found.st_size == 0:
             raise SourceRejected(
                 f"the source {path} is empty (0 bytes)", remedy="Copy or download it again"

@@ -24,9 +24,13 @@ import requests
 import urllib3
 
 from videomoments_dagster.base.failures import SourceRejected, SourceUnavailable
-from videomoments_dagster.base.files import part_path, removed_afterwards, scratch_errors
-from videomoments_dagster.sources.connections import NO_SUCH_HOST, checked_session
-from videomoments_dagster.sources.limits import FetchLimits, Progress
+from videomoments_dagster.base.files import scratch_errors, scratch_file
+from videomoments_dagster.sources.limits import (
+    NO_SUCH_HOST,
+    FetchLimits,
+    Progress,
+    checked_session,
+)
 from videomoments_dagster.sources.locations import redact
 
 _READ_BYTES = 64 * 1024
@@ -73,18 +77,11 @@ def download(
         SourceUnavailable: All attempts failed, or the time limit passed.
         ScratchExhausted: The local disk is full or not writable.
     """
-    with removed_afterwards(part_path(to)) as part:
-        with scratch_errors(to):
-            file = part.open("xb")
-        with file, checked_session(limits.allowed_networks) as session:
-            transfer = _Transfer(url, to, file, session, limits, progress)
-            transfer.complete()
-            with scratch_errors(to):
-                file.flush()
+    with scratch_file(to) as file, checked_session(limits.allowed_networks) as session:
+        transfer = _Transfer(url, to, file, session, limits, progress)
+        transfer.complete()
         if transfer.received == 0:
             raise SourceRejected(f"the source {redact(url)} is empty (0 bytes)")
-        with scratch_errors(to):
-            part.replace(to)
     return transfer.digest.hexdigest(), transfer.file_name
 
 

@@ -13,13 +13,16 @@ import itertools
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import ClassVar
 
 import ffmpeg
 
 from videomoments_dagster.base.failures import EngineUnavailable, MediaFailed, SourceRejected
+from videomoments_dagster.base.files import removed_afterwards
 from videomoments_dagster.media.facts import MediaFacts, SubtitleStream
 from videomoments_dagster.media.ffmpeg import input_options, run_ffmpeg, safe_input
 from videomoments_dagster.speech.engine import (
@@ -28,6 +31,7 @@ from videomoments_dagster.speech.engine import (
     TranscriptionRequest,
     transcript_from,
     two_letter,
+    unreported,
 )
 from videomoments_dagster.speech.transcript import (
     Segment,
@@ -39,7 +43,8 @@ from videomoments_dagster.speech.transcript import (
 )
 
 _STAMP = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
-_TIMING = re.compile(rf"^\s*{_STAMP}\s*-->\s*{_STAMP}(?:\s.*)?$")
+_TIMING = re.compile(rf"^[^\S\n]*{_STAMP}[^\S\n]*-->[^\S\n]*{_STAMP}(?:[^\S\n].*)?$", re.MULTILINE)
+_LAST_NUMBER = re.compile(r"\n[^\S\n]*\d+[^\S\n]*\Z")
 _INLINE_STAMP = re.compile(rf"<{_STAMP}>")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|\{\\[^{}]*\}")
 _SOUND_DESCRIPTION = re.compile(r"\[[^\[\]]*\]|[♩♪♫♬]")
@@ -50,6 +55,8 @@ _BESIDE = re.compile(
     r"(?:\.(?P<language>[a-z]{2,3}(?:[-_][a-z0-9]+)*))?(?:\.(?:sdh|cc|hi|auto))?\.(?:srt|vtt)",
     re.IGNORECASE,
 )
+
+_times = attrgetter("start", "end")
 
 _ROLLING_SHARE = 0.2
 _ROLLING_GAP_SECONDS = 0.1
@@ -63,31 +70,23 @@ class NotCaptions(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class TimedText:
-    """A piece of one line, and the time stamp in front of it if it has one, seconds."""
-
-    text: str
-    start: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class CaptionCue:
     """One caption as it was read, tags and sound descriptions removed.
 
     Attributes:
         start: Seconds at which it appears.
         end: Seconds at which it disappears; not always after `start`.
-        lines: The lines that are not empty, each as its timed pieces.
+        lines: The lines that are not empty, with the time stamps inside them.
     """
 
     start: float
     end: float
-    lines: tuple[tuple[TimedText, ...], ...]
+    lines: tuple[str, ...]
 
     @property
     def texts(self) -> tuple[str, ...]:
         """The lines without their time stamps."""
-        return tuple(clean_text("".join(piece.text for piece in line)) for line in self.lines)
+        return tuple(clean_text(_INLINE_STAMP.sub("", line)) for line in self.lines)
 
     @property
     def text(self) -> str:
@@ -116,8 +115,7 @@ class Captions:
     def word_times_are_spread(self) -> bool:
         """Whether times of words were worked out, rather than given by the file."""
         return any(
-            len(cue.text.split()) > 1
-            and all(piece.start is None for line in cue.lines for piece in line)
+            len(cue.text.split()) > 1 and not _INLINE_STAMP.search(" ".join(cue.lines))
             for cue in self.cues
         )
 
@@ -143,7 +141,7 @@ class CaptionsEngine:
         """Return always: reading captions needs nothing that the project does not bring."""
 
     def transcribe(
-        self, request: TranscriptionRequest, *, progress: Progress | None = None
+        self, request: TranscriptionRequest, *, progress: Progress = unreported
     ) -> Transcript:
         """Read the captions.
 
@@ -172,8 +170,7 @@ class CaptionsEngine:
             notes.append(f"{late} of {len(spoken)} cues start after the end and were left out")
         if captions.word_times_are_spread:
             notes.append("Word times are spread within each cue in proportion to length")
-        if progress:
-            progress(1.0)
+        progress(1.0)
         return transcript_from(
             spoken,
             duration=duration,
@@ -192,16 +189,14 @@ def captions_beside(source_path: Path) -> Path | None:
     """
     stem = source_path.stem
     found: list[tuple[int, bool, str]] = []
-    try:
-        names = [entry.name for entry in source_path.parent.iterdir() if entry.is_file()]
-    except OSError:
-        return None
-    for name in names:
-        match = _BESIDE.fullmatch(name[len(stem) :]) if name.startswith(stem) else None
-        if match:
-            language = re.split("[-_]", (match["language"] or "").lower())[0]
-            rank = {"": 0, "en": 1, "eng": 1}.get(language, 2)
-            found.append((rank, not name.lower().endswith(".srt"), name))
+    with suppress(OSError):
+        for entry in source_path.parent.iterdir():
+            name = entry.name
+            match = _BESIDE.fullmatch(name[len(stem) :]) if name.startswith(stem) else None
+            if match and entry.is_file():
+                language = re.split("[-_]", (match["language"] or "").lower())[0]
+                rank = {"": 0, "en": 1, "eng": 1}.get(language, 2)
+                found.append((rank, not name.lower().endswith(".srt"), name))
     return source_path.parent / min(found)[2] if found else None
 
 
@@ -216,11 +211,13 @@ def read_captions(data: bytes) -> Captions:
         data: The file's bytes, as UTF-8, UTF-16 or Windows-1252.
 
     Raises:
-        NotCaptions: There is text but no cue and no WebVTT header.
+        NotCaptions: There is text but no cue and no WebVTT header, or it is too large.
     """
+    if len(data) > _LARGEST_BYTES:
+        raise NotCaptions(f"it is larger than {_LARGEST_BYTES // 1024**2} MiB")
     text = _decoded(data).replace("\r\n", "\n").replace("\r", "\n")
     webvtt = text.lstrip().startswith("WEBVTT")
-    cues = dict.fromkeys(_cues(text.split("\n"), webvtt=webvtt))
+    cues = dict.fromkeys(_cues(text, webvtt=webvtt))
     if not cues and not webvtt and text.strip():
         raise NotCaptions("it holds no line of the form '00:00:01,000 --> 00:00:02,000'")
     ordered = sorted(cues, key=_times)
@@ -251,52 +248,31 @@ def _decoded(data: bytes) -> str:
         return data.decode("cp1252", errors="replace")
 
 
-def _cues(lines: Sequence[str], *, webvtt: bool) -> Iterator[CaptionCue]:
+def _cues(text: str, *, webvtt: bool) -> Iterator[CaptionCue]:
     """Give a cue per timing line, also for one without text."""
-    timings = [
-        (number, match)
-        for number, line in enumerate(lines)
-        # The cheap test first: few lines are timing lines.
-        if "-->" in line and (match := _TIMING.match(line))
-    ]
-    ends = [number for number, _ in timings[1:]]
-    for (number, match), end in itertools.zip_longest(timings, ends):
-        body = list(lines[number + 1 : end])
+    timings = list(_TIMING.finditer(text))
+    ends = [following.start() - 1 for following in timings[1:]]
+    for timing, end in itertools.zip_longest(timings, ends):
+        body = text[timing.end() : end]
         if webvtt:
             # Identifiers, comments and styles of what follows come after a blank line.
-            body = list(itertools.takewhile(len, body))
-        elif end is not None and body and body[-1].strip().isdecimal():
-            body.pop()
+            body = body.partition("\n\n")[0]
+        elif end is not None and (number := _LAST_NUMBER.search(body)):
+            body = body[: number.start()]
         # Tags go before entities: `&lt;b&gt;` is text.
-        text = html.unescape(_TAG.sub("", "\n".join(body).replace("\\N", "\n")))
+        said = html.unescape(_TAG.sub("", body.replace("\\N", "\n")))
         # A description of a sound can run over two lines, a line break inside it means nothing.
-        text = _SOUND_DESCRIPTION.sub(" ", _INVISIBLE.sub("", text))
-        pieces = (_pieces(_SPEAKER_MARK.sub("", line)) for line in text.split("\n"))
-        stamps = match.groups()
-        yield CaptionCue(
-            _seconds(stamps[:4]), _seconds(stamps[4:]), lines=tuple(line for line in pieces if line)
-        )
+        said = _SOUND_DESCRIPTION.sub(" ", _INVISIBLE.sub("", said))
+        lines = (_SPEAKER_MARK.sub("", line) for line in said.split("\n"))
+        kept = tuple(line for line in lines if clean_text(_INLINE_STAMP.sub("", line)))
+        stamps = timing.groups()
+        yield CaptionCue(_seconds(stamps[:4]), _seconds(stamps[4:]), kept)
 
 
 def _seconds(groups: Sequence[str | None]) -> float:
     hours, minutes, seconds, fraction = (group or "0" for group in groups)
     whole = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
     return whole + float(f"0.{fraction}")
-
-
-def _pieces(line: str) -> tuple[TimedText, ...]:
-    pieces: list[TimedText] = []
-    start: float | None = None
-    position = 0
-    for stamp in _INLINE_STAMP.finditer(line):
-        pieces.append(TimedText(line[position : stamp.start()], start))
-        start, position = _seconds(stamp.groups()), stamp.end()
-    pieces.append(TimedText(line[position:], start))
-    return tuple(piece for piece in pieces if clean_text(piece.text))
-
-
-def _times(cue: CaptionCue) -> tuple[float, float]:
-    return cue.start, cue.end
 
 
 def _are_rolling(cues: Sequence[CaptionCue]) -> bool:
@@ -328,15 +304,11 @@ def _unrolled(cues: Sequence[CaptionCue]) -> Iterator[CaptionCue]:
 
 def _words_of(cue: CaptionCue) -> tuple[Word, ...]:
     """Give the words times: from stamps inside the text, and spread between them."""
-    groups: list[tuple[float, str]] = []
-    for line in cue.lines:
-        for position, piece in enumerate(line):
-            if piece.start is None and groups:
-                # A stamp can stand inside a word, a line break cannot.
-                joint = " " if position == 0 else ""
-                groups[-1] = (groups[-1][0], groups[-1][1] + joint + piece.text)
-            else:
-                groups.append((cue.start if piece.start is None else piece.start, piece.text))
+    said = " ".join(cue.lines)
+    starts = [cue.start, *(_seconds(stamp.groups()) for stamp in _INLINE_STAMP.finditer(said))]
+    # The four numbers of a stamp lie between two texts.
+    parts = zip(starts, _INLINE_STAMP.split(said)[::5], strict=True)
+    groups = [(start, text) for start, text in parts if clean_text(text)]
     last = max(cue.end, cue.start)
     edges = [*(min(max(start, cue.start), last) for start, _ in groups), last]
     return tuple(
@@ -347,16 +319,9 @@ def _words_of(cue: CaptionCue) -> tuple[Word, ...]:
 
 
 def _read_file(path: Path) -> Captions:
-    remedy = "Give the captions as SRT or WebVTT"
     try:
-        size = path.stat().st_size
-        if size > _LARGEST_BYTES:
-            raise SourceRejected(
-                f"The caption file '{path}' is {size / 1024**2:.0f} MiB large, which no SRT or "
-                "VTT file is",
-                remedy=remedy,
-            )
-        return read_captions(path.read_bytes())
+        with path.open("rb") as file:
+            return read_captions(file.read(_LARGEST_BYTES + 1))
     except OSError as error:
         raise SourceRejected(
             f"The caption file '{path}' could not be read: {error.strerror or error}",
@@ -364,7 +329,8 @@ def _read_file(path: Path) -> Captions:
         ) from error
     except NotCaptions as error:
         raise SourceRejected(
-            f"'{path}' is not an SRT or WebVTT file: {error}", remedy=remedy
+            f"'{path}' is not an SRT or WebVTT file: {error}",
+            remedy="Give the captions as SRT or WebVTT",
         ) from error
 
 
@@ -399,19 +365,18 @@ def _read_stream(request: TranscriptionRequest, stream: SubtitleStream) -> Capti
         format="srt",
         output_ts_offset=f"{_SHIFT_SECONDS - start:.6f}",
     )
-    try:
+    with removed_afterwards(extracted):
         run_ffmpeg(
             output,
             timeout_seconds=120.0 + facts.size_bytes / 10e6,
             what=f"extracting the subtitles of '{request.media.name}'",
         )
-        captions = read_captions(extracted.read_bytes())
-    except NotCaptions as error:
-        raise MediaFailed(
-            f"The {stream.codec} subtitle stream of '{request.media.name}' could not be read"
-        ) from error
-    finally:
-        extracted.unlink(missing_ok=True)
+        try:
+            captions = read_captions(extracted.read_bytes())
+        except NotCaptions as error:
+            raise MediaFailed(
+                f"The {stream.codec} subtitle stream of '{request.media.name}' could not be read"
+            ) from error
     return Captions(
         tuple(
             replace(cue, start=cue.start - _SHIFT_SECONDS, end=cue.end - _SHIFT_SECONDS)

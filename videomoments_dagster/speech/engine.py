@@ -11,12 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from videomoments_dagster.base.files import removed_afterwards
 from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.speech_audio import extract_speech_audio
 from videomoments_dagster.speech.transcript import SpokenSegment, Transcript, well_formed
 
 Progress = Callable[[float], None]
 """Called now and then with the share of the audio that is done, 0 to 1."""
+
+
+def unreported(_share: float) -> None:
+    """Progress that nobody wants to hear of."""
+
 
 # Of ISO 639-2, also the other codes where a language has two, to ISO 639-1.
 _CODES = """
@@ -84,17 +90,14 @@ class TranscriptionEngine(Protocol):
     @property
     def name(self) -> str:
         """Name by which configuration chooses the engine."""
-        ...
 
     @property
     def service(self) -> str:
         """Engine and model as stored in `transcripts.transcription_service`, at most 50."""
-        ...
 
     @property
     def settings(self) -> Mapping[str, object]:
         """Everything beside the media that determines the result, as JSON values."""
-        ...
 
     def check(self) -> None:
         """Return if the engine can be used here; needs no network and no long time.
@@ -104,10 +107,9 @@ class TranscriptionEngine(Protocol):
                 to put it.
             SettingsRejected: Options contradict each other.
         """
-        ...
 
     def transcribe(
-        self, request: TranscriptionRequest, *, progress: Progress | None = None
+        self, request: TranscriptionRequest, *, progress: Progress = unreported
     ) -> Transcript:
         """Transcribe one file. No sound or no speech is an empty transcript.
 
@@ -117,7 +119,6 @@ class TranscriptionEngine(Protocol):
             TranscriptionFailed: The engine ran and gave no usable result.
             MediaFailed: The sound could not be decoded.
         """
-        ...
 
 
 def transcript_from(
@@ -183,12 +184,9 @@ def transcript_of_sound(
     if audio is None:
         notes = ("The file has no sound, so there is nothing to transcribe",)
     else:
-        try:
+        with removed_afterwards(audio):
             spoken, language = recognise(audio)
-        finally:
-            audio.unlink(missing_ok=True)
-        if not spoken:
-            notes = ("No speech was found in the sound",)
+        notes = notes if spoken else ("No speech was found in the sound",)
     return transcript_from(
         spoken,
         duration=facts.duration_seconds,

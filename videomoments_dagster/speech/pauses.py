@@ -6,7 +6,6 @@ Loudness is energy and not speech: music counts as sound.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,11 +68,9 @@ def sounding_stretches(
         threshold = max(quiet + _THRESHOLD_SHARE * (loud - quiet), loud - _THRESHOLD_BELOW_PEAK_DB)
         runs = _runs(loudness > threshold)
     longest = max(round(longest_seconds * FRAMES_PER_SECOND), 2 * _CUT_WIDTH)
-    return [
-        (first / FRAMES_PER_SECOND, last / FRAMES_PER_SECOND)
-        for run in runs
-        for first, last in _divided(loudness, run, longest)
-    ]
+    # The second half of what fits, so that no piece is very short.
+    earliest = longest // 2
+    return [part for run in runs for part in _divided(loudness, *run, earliest, longest)]
 
 
 def quietest_frame(loudness: NDArray[np.float32], first: int, last: int) -> int:
@@ -97,12 +94,7 @@ def pieces(loudness: NDArray[np.float32], *, seconds: float) -> list[tuple[float
     The pieces follow each other without gaps. Each cut lies in the last tenth of its piece.
     """
     longest = max(round(seconds * FRAMES_PER_SECOND), 10 * _CUT_WIDTH)
-    edges = [0]
-    while loudness.size - edges[-1] > longest:
-        edges.append(quietest_frame(loudness, edges[-1] + longest * 9 // 10, edges[-1] + longest))
-    if loudness.size:
-        edges.append(loudness.size)
-    return [(a / FRAMES_PER_SECOND, b / FRAMES_PER_SECOND) for a, b in itertools.pairwise(edges)]
+    return _divided(loudness, 0, loudness.size, longest * 9 // 10, longest)
 
 
 def _runs(sounding: NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -118,12 +110,12 @@ def _runs(sounding: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def _divided(
-    loudness: NDArray[np.float32], run: tuple[int, int], longest: int
-) -> Iterator[tuple[int, int]]:
-    first, last = run
-    while last - first > longest:
-        # The second half of what fits, so that no piece is very short.
-        cut = quietest_frame(loudness, first + longest // 2, min(first + longest, last))
-        yield first, cut
-        first = cut
-    yield first, last
+    loudness: NDArray[np.float32], first: int, last: int, earliest: int, longest: int
+) -> list[tuple[float, float]]:
+    """Cut frames into pieces of `earliest` to `longest` where it is quietest, as seconds."""
+    edges = [first]
+    while last - edges[-1] > longest:
+        edges.append(quietest_frame(loudness, edges[-1] + earliest, edges[-1] + longest))
+    edges.append(last)
+    seconds = [edge / FRAMES_PER_SECOND for edge in edges]
+    return list(itertools.pairwise(seconds)) if last > first else []

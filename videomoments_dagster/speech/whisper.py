@@ -26,6 +26,7 @@ from videomoments_dagster.speech.engine import (
     TranscriptionOptions,
     TranscriptionRequest,
     transcript_of_sound,
+    unreported,
 )
 from videomoments_dagster.speech.pauses import loudness_db, pieces
 from videomoments_dagster.speech.transcript import Segment, SpokenSegment, Transcript, Word
@@ -64,16 +65,12 @@ class FasterWhisperEngine:
     @property
     def settings(self) -> Mapping[str, object]:
         """Model and decoding; where it runs and with how many threads changes nothing."""
-        options = self.options
+        names = ("compute_type", "language", "vad", "batch_size", "beam_size")
         return {
             "engine": self.name,
-            "model": options.whisper_model,
-            "compute_type": options.compute_type,
-            "language": options.language,
-            "vad": options.vad,
-            "batch_size": options.batch_size,
-            "beam_size": options.beam_size,
-            "temperatures": list(options.temperatures),
+            "model": self.options.whisper_model,
+            "temperatures": list(self.options.temperatures),
+            **{name: getattr(self.options, name) for name in names},
         }
 
     def check(self) -> None:
@@ -112,7 +109,7 @@ class FasterWhisperEngine:
             )
 
     def transcribe(
-        self, request: TranscriptionRequest, *, progress: Progress | None = None
+        self, request: TranscriptionRequest, *, progress: Progress = unreported
     ) -> Transcript:
         """Recognise what is said.
 
@@ -173,7 +170,7 @@ class FasterWhisperEngine:
         return model
 
     def _recognised(
-        self, audio: Path, model: Any, language: str | None, progress: Progress | None
+        self, audio: Path, model: Any, language: str | None, progress: Progress
     ) -> tuple[list[SpokenSegment], str | None]:
         # A higher temperature draws random samples; the same file must give the same words.
         _ctranslate2().set_random_seed(0)
@@ -190,8 +187,7 @@ class FasterWhisperEngine:
             options["batch_size"] = self.options.batch_size
         samples = speech_samples(audio)
         total = samples.size / SPEECH_RATE
-        report = progress or (lambda _: None)
-        report(0.0)
+        progress(0.0)
         spoken: list[SpokenSegment] = []
         said = ""
         for start, end in pieces(loudness_db(samples, rate=SPEECH_RATE), seconds=_PIECE_SECONDS):
@@ -204,7 +200,7 @@ class FasterWhisperEngine:
             )
             for segment in segments:
                 said = f"{said} {segment.text}"[-_PROMPT_CHARACTERS:]
-                report(min((start + segment.end) / total, 1.0))
+                progress(min((start + segment.end) / total, 1.0))
                 words = [
                     Word(word.word, word.start + start, word.end + start)
                     for word in segment.words or ()
@@ -214,7 +210,7 @@ class FasterWhisperEngine:
             # Of a piece without speech, the language is a guess about silence.
             if info.duration_after_vad > 0:
                 language = language or info.language
-            report(min(end / total, 1.0))
+            progress(min(end / total, 1.0))
         return spoken, language
 
 
@@ -247,53 +243,32 @@ def model_folder(model: str, *, models_folder: Path) -> Path:
         EngineUnavailable: There is none or it is not whole; the remedy says where to put it and
             how to fetch it.
     """
-    named, placed = Path(model).expanduser(), models_folder / model
+    named = Path(model).expanduser()
     is_path = named.is_absolute() or model.startswith((".", "~"))
-    if is_path or named.is_dir():
-        return _whole(named.absolute(), model)
-    if placed.is_dir():
-        return _whole(placed, model)
-    # The cache that the hub's own client keeps; the hub is not asked.
-    cached = [
-        huggingface_hub.try_to_load_from_cache(repository_of(model), name)
-        for name in REQUIRED_FILES
-    ]
-    folder = Path(str(cached[0])).parent
-    if all(isinstance(path, str) for path in cached) and _has_vocabulary(folder):
-        return folder
-    raise EngineUnavailable(
-        f"The Whisper model '{model}' is not on this machine", remedy=_how_to_get(model, placed)
-    )
-
-
-def _has_vocabulary(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in _VOCABULARIES)
-
-
-def _how_to_get(model: str, place: Path) -> str:
-    if Path(model).is_absolute() or model.startswith((".", "~")):
-        return (
-            f"Put a model in CTranslate2's format into {place}, or name one in "
-            "VIDEOMOMENTS_WHISPER_MODEL"
-        )
-    return (
-        f"Put it into {place}, for instance with `hf download {repository_of(model)} --local-dir "
-        f"{place}` on a machine with a network, or choose another engine"
-    )
-
-
-def _whole(folder: Path, model: str) -> Path:
-    """Return the folder if it holds a model with all its files."""
+    folder = named.absolute() if is_path or named.is_dir() else models_folder / model
 
     def unusable(reason: str) -> EngineUnavailable:
-        return EngineUnavailable(reason, remedy=_how_to_get(model, folder))
+        if is_path:
+            remedy = (
+                f"Put a model in CTranslate2's format into {folder}, or name one in "
+                "VIDEOMOMENTS_WHISPER_MODEL"
+            )
+        else:
+            remedy = (
+                f"Put it into {folder}, for instance with `hf download {repository_of(model)} "
+                f"--local-dir {folder}` on a machine with a network, or choose another engine"
+            )
+        return EngineUnavailable(reason, remedy=remedy)
 
     if not folder.is_dir():
-        raise unusable(f"The Whisper model folder {folder} does not exist")
-    missing = [name for name in REQUIRED_FILES if not (folder / name).is_file()]
-    if not _has_vocabulary(folder):
-        missing.append(_VOCABULARIES[0])
-    if missing:
+        if is_path:
+            raise unusable(f"The Whisper model folder {folder} does not exist")
+        # The cache that the hub's own client keeps; the hub is not asked.
+        cached = huggingface_hub.try_to_load_from_cache(repository_of(model), REQUIRED_FILES[0])
+        if isinstance(cached, str) and not _missing(Path(cached).parent):
+            return Path(cached).parent
+        raise unusable(f"The Whisper model '{model}' is not on this machine")
+    if missing := _missing(folder):
         other = any(folder.glob("*.safetensors")) or (folder / "pytorch_model.bin").is_file()
         raise unusable(
             f"The Whisper model in {folder} lacks {', '.join(missing)}"
@@ -309,6 +284,12 @@ def _whole(folder: Path, model: str) -> Path:
     except ValueError as error:
         raise unusable(f"config.json in {folder} is not JSON: the model is damaged") from error
     return folder
+
+
+def _missing(folder: Path) -> list[str]:
+    missing = [name for name in REQUIRED_FILES if not (folder / name).is_file()]
+    has_vocabulary = any((folder / name).is_file() for name in _VOCABULARIES)
+    return missing if has_vocabulary else [*missing, _VOCABULARIES[0]]
 
 
 def _ctranslate2() -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from videomoments_dagster.base.failures import EngineUnavailable, SourceRejected, SourceUnavailable
-from videomoments_dagster.sources import page
+from videomoments_dagster.sources import web_page
 from videomoments_dagster.sources.fetching import LocalSource, fetch_source
 from videomoments_dagster.sources.limits import FetchLimits, networks_in
 
@@ -127,7 +127,7 @@ def test_a_fetch_that_takes_too_long_is_ended_with_its_children(
         f"open({str(scratch.parent / 'pid')!r}, 'w').write(str(p.pid)); p.wait()"
     )
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: True)
-    monkeypatch.setattr(page, "_command", lambda *_: [sys.executable, "-c", parent])
+    monkeypatch.setattr(web_page, "_command", lambda *_: [sys.executable, "-c", parent])
     started = time.monotonic()
     with pytest.raises(SourceUnavailable, match="timed out after 1 seconds"):
         fetch("ytdlp:http://127.0.0.1/", scratch, replace(LIMITS, total_seconds=1))

@@ -17,7 +17,6 @@ from videomoments_dagster.speech.engines import (
 from videomoments_dagster.speech.pocketsphinx_engine import (
     PocketsphinxEngine,
     grouped,
-    shared_out,
     spoken_words,
 )
 from videomoments_dagster.speech.transcript import Word
@@ -112,16 +111,6 @@ def test_groups_hold_every_utterance_once_and_in_order(seconds):
     assert [i for group in groups for i in group] == list(range(len(seconds)))
     for group in groups[:-1]:
         assert 30 <= sum(seconds[i] for i in group) < 50
-
-
-@given(lengths, st.integers(1, 8))
-def test_work_is_shared_out_evenly_and_each_piece_once(seconds, processes):
-    shares = shared_out(seconds, processes)
-    assert sorted(i for share in shares for i in share) == list(range(len(seconds)))
-    assert all(shares)
-    loads = [sum(seconds[i] for i in share) for share in shares]
-    if len(loads) > 1:
-        assert max(loads) - min(loads) <= max(seconds)
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,33 @@
 """Sources that are web pages with a video in them, fetched by yt-dlp in a process of its own.
 
-yt-dlp is optional and never imported: it can hang, and a process can be ended. The page's host is
-looked up and checked first, and every connection that yt-dlp makes through Python is checked in
-its process (`page_process`, which says what that leaves open).
+yt-dlp is optional and never imported here: it can hang, and a process can be ended. That process
+runs this module. The page's host is looked up and checked first, and then every connection that
+yt-dlp makes through Python, whatever page or redirect named it. Not covered is what is not Python:
+ffmpeg connects by itself for the live streams and the few formats that yt-dlp leaves to it, and so
+does curl_cffi where somebody has installed it.
 """
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
 import re
+import runpy
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import time
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from videomoments_dagster.base.failures import (
     EngineUnavailable,
@@ -30,20 +38,28 @@ from videomoments_dagster.base.failures import (
 )
 from videomoments_dagster.base.files import PART_PREFIX, scratch_errors
 from videomoments_dagster.base.text import folded
-from videomoments_dagster.sources import page_process
-from videomoments_dagster.sources.connections import NO_SUCH_HOST, refusal, require_allowed_host
-from videomoments_dagster.sources.limits import FetchLimits, Progress
+from videomoments_dagster.sources.limits import (
+    NO_SUCH_HOST,
+    FetchLimits,
+    Networks,
+    Progress,
+    is_allowed,
+    networks_in,
+    refusal,
+    require_allowed_host,
+)
 from videomoments_dagster.sources.locations import YTDLP_PREFIX, redact
 
 _PROGRESS = "VM-PROGRESS"
 _DONE = "VM-DONE"
+_REFUSAL = "VM-REFUSED"
 _PASSING = re.compile(
     r"timed? ?out|temporary failure|connection|network|unreachable|HTTP Error (5\d\d|429)|"
     r"IncompleteRead|name resolution|bytes read",
     re.IGNORECASE,
 )
 _DISK_FULL = re.compile(r"No space left|Disk quota", re.IGNORECASE)
-_REFUSED = re.compile(rf"{page_process.REFUSED} ([0-9a-fA-F.:%]+)")
+_REFUSED = re.compile(rf"{_REFUSAL} ([0-9a-fA-F.:%]+)")
 # "[generic] talk: ", where the end of the address serves as identifier, with parts of its query.
 _IDENTIFIER = re.compile(r"^\[[^\]]*\] .*?: ")
 _URL = re.compile(r"https?://[^\s'\"]+")
@@ -92,9 +108,7 @@ def download_page(
     with scratch_errors(to_stem):
         work = Path(tempfile.mkdtemp(prefix=PART_PREFIX, dir=to_stem.parent))
     try:
-        done, complaint = _run(_command(work, limits), url=url, limits=limits, progress=progress)
-        if done is None:
-            raise _failure(shown, complaint)
+        done = _run(_command(work, limits), location, limits=limits, progress=progress)
         found = Path(str(done.get("filepath") or ""))
         if not found.is_file() or found.stat().st_size == 0:
             raise SourceRejected(f"the page {shown} gave no video")
@@ -115,7 +129,7 @@ def _command(work: Path, limits: FetchLimits) -> list[str]:
     fields = "%(progress.downloaded_bytes)s %(progress.total_bytes)s"
     return [
         sys.executable,
-        *("-m", page_process.__name__, ",".join(map(str, limits.allowed_networks))),
+        *("-m", __name__, ",".join(map(str, limits.allowed_networks))),
         *("--ignore-config", "--no-playlist", "--no-cache-dir", "--no-simulate"),
         *("--quiet", "--progress", "--newline", "--color", "never"),
         *("--progress-template", f"download:{_PROGRESS} {fields}"),
@@ -130,14 +144,15 @@ def _command(work: Path, limits: FetchLimits) -> list[str]:
 
 
 def _run(
-    command: list[str], *, url: str, limits: FetchLimits, progress: Progress
-) -> tuple[dict[str, object] | None, str]:
-    """Run yt-dlp; its result, or None and its last complaint."""
+    command: list[str], location: str, *, limits: FetchLimits, progress: Progress
+) -> dict[str, object]:
+    """Run yt-dlp, and give what it says of the file."""
     done: dict[str, object] | None = None
     with tempfile.TemporaryFile() as addresses, tempfile.TemporaryFile() as complaints:
-        addresses.write(url.encode(errors="replace"))
+        addresses.write(location.removeprefix(YTDLP_PREFIX).encode(errors="replace"))
         addresses.seek(0)
-        process = subprocess.Popen(
+        started = time.monotonic()
+        with subprocess.Popen(
             command,
             stdin=addresses,
             stdout=subprocess.PIPE,
@@ -147,55 +162,42 @@ def _run(
             errors="replace",
             env={**os.environ, "PYTHONIOENCODING": "utf-8"},
             start_new_session=True,
-        )
-        with _ended_after(process, limits.total_seconds) as ended:
-            for line in process.stdout or ():
-                match line.split():
-                    case [first, *_] if first == _DONE:
-                        done = json.loads(line.removeprefix(_DONE))
-                    case [first, received, total] if first == _PROGRESS and received.isdigit():
-                        progress(int(received), int(total) if total.isdigit() else None)
-            status = process.wait()
-        if ended.is_set():
-            return None, f"timed out after {limits.total_seconds:g} seconds"
+        ) as process:
+            timer = threading.Timer(limits.total_seconds, _kill, [process])
+            timer.daemon = True
+            timer.start()
+            try:
+                for line in process.stdout or ():
+                    match line.split():
+                        case [first, *_] if first == _DONE:
+                            done = json.loads(line.removeprefix(_DONE))
+                        case [first, received, total] if first == _PROGRESS and received.isdigit():
+                            progress(int(received), int(total) if total.isdigit() else None)
+                status = process.wait()
+            finally:
+                timer.cancel()
+                timer.join()
+                _kill(process)
+        if time.monotonic() - started >= limits.total_seconds:
+            raise _failure(location, f"timed out after {limits.total_seconds:g} seconds")
         complaints.seek(0)
         # The last complaint; one about a download goes on in the next line.
         said = complaints.read().decode(errors="replace")
+    if status or done is None:
         _, *errors = re.split(r"^ERROR:", said, flags=re.MULTILINE)
-    last = folded(errors[-1]) if errors else ""
-    return (done if status == 0 else None), (last or f"exit status {status}")
-
-
-@contextmanager
-def _ended_after(process: subprocess.Popen[str], seconds: float) -> Iterator[threading.Event]:
-    """End a process and its children after a time, or when the block is left early."""
-    ended = threading.Event()
-
-    def end() -> None:
-        ended.set()
-        _kill(process)
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield ended
-    finally:
-        timer.cancel()
-        timer.join()
-        if process.poll() is None:
-            _kill(process)
-        if process.stdout is not None:
-            process.stdout.close()
-        process.wait()
+        raise _failure(location, folded(errors[-1]) if errors else f"exit status {status}")
+    return done
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    """End a process that is still running, and its children."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
-def _failure(shown: str, complaint: str) -> VideoMomentsError:
+def _failure(location: str, complaint: str) -> VideoMomentsError:
+    shown = redact(location)
     refused = _REFUSED.search(complaint)
     if refused:
         return refusal(f"the address {refused[1]}")
@@ -215,3 +217,40 @@ def _failure(shown: str, complaint: str) -> VideoMomentsError:
         f"the page {shown} gave no video: {reason}",
         remedy='Check the address; sites change, so try: pip install -U "yt-dlp"',
     )
+
+
+def main() -> None:
+    """Run yt-dlp; the first argument names the networks that are allowed, the rest is its own."""
+    networks, *arguments = sys.argv[1:]
+    _refuse_connections(networks_in(networks), trusted=_proxies())
+    sys.argv = ["yt-dlp", *arguments]
+    runpy.run_module("yt_dlp", run_name="__main__", alter_sys=True)
+
+
+def _refuse_connections(allowed: Networks, *, trusted: frozenset[str]) -> None:
+    def check(event: str, details: tuple[Any, ...]) -> None:
+        if event != "socket.connect" or details[0].family not in {socket.AF_INET, socket.AF_INET6}:
+            return
+        address = str(details[1][0])
+        if address not in trusted and not is_allowed(address, allowed):
+            raise PermissionError(errno.EACCES, f"{_REFUSAL} {address}")
+
+    # A hook cannot be taken out again, and is asked with the address that is connected to.
+    sys.addaudithook(check)
+
+
+def _proxies() -> frozenset[str]:
+    """Addresses of the proxies that the environment names."""
+    found: set[str] = set()
+    for url in urllib.request.getproxies().values():
+        try:
+            host = urlsplit(url if "://" in url else f"http://{url}").hostname
+            entries = socket.getaddrinfo(host, None) if host else []
+        except (OSError, ValueError):
+            continue
+        found.update(str(entry[4][0]) for entry in entries)
+    return frozenset(found)
+
+
+if __name__ == "__main__":
+    main()
