@@ -18,19 +18,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from dagster import DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
+from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from db.session import Database
 from videomoments_dagster.base.failures import SourceRejected, VideoMomentsError
 from videomoments_dagster.base.text import folded
 from videomoments_dagster.cli.dagster_instance import write_workspace
-from videomoments_dagster.cli.running import Reporter, run_job, took
-from videomoments_dagster.core.run_facts import run_facts
+from videomoments_dagster.cli.running import Reporter, row_of, run_job, took
+from videomoments_dagster.core.dagster_internals import heartbeat
 from videomoments_dagster.core.run_tags import CODE_LOCATION, PROFILE_TAG
 from videomoments_dagster.core.runs import PARTITION_TAG
 from videomoments_dagster.moments.backlog import registered_videos, videos_in_flight
-from videomoments_dagster.moments.history.history_row import HistoryRow, history_row
-from videomoments_dagster.moments.system import MOMENTS, VIDEO_PARTITIONS
+from videomoments_dagster.moments.history.history_row import HistoryRow
+from videomoments_dagster.moments.system import VIDEO_PARTITIONS
 
 _HEARTBEAT_SECONDS = 90.0
 _SUBMIT_SECONDS = 300.0
@@ -173,8 +173,7 @@ def _named_in(path: Path, registered: set[str]) -> list[str]:
 
 def daemon_is_there(instance: DagsterInstance) -> bool:
     """Whether Dagster's daemon, which works on backfills, has shown itself lately."""
-    beat = instance.get_daemon_heartbeats().get("BACKFILL")
-    return beat is not None and beat.timestamp > time.time() - _HEARTBEAT_SECONDS
+    return (heartbeat(instance, "BACKFILL") or 0.0) > time.time() - _HEARTBEAT_SECONDS
 
 
 def launch(plan: Plan) -> str:
@@ -187,6 +186,7 @@ def launch(plan: Plan) -> str:
     Raises:
         BackfillRefused: Dagster did not take it, or did not answer in time.
     """
+    command = [sys.executable, "-c", "from dagster_graphql.cli import main; main()"]
     with tempfile.TemporaryDirectory(prefix="videomoments-backfill-") as folder:
         workspace, mutation, answer, log = (Path(folder, name) for name in "wmal")
         write_workspace(workspace)
@@ -195,8 +195,10 @@ def launch(plan: Plan) -> str:
             with log.open("w") as output:
                 subprocess.run(
                     [
-                        *(sys.executable, "-c", "from dagster_graphql.cli import main; main()"),
-                        *(f"--workspace={workspace}", f"--file={mutation}", f"--output={answer}"),
+                        *command,
+                        f"--workspace={workspace}",
+                        f"--file={mutation}",
+                        f"--output={answer}",
                     ],
                     env={**os.environ, "PYTHONSAFEPATH": "1"},
                     stdin=subprocess.DEVNULL,
@@ -273,7 +275,7 @@ def followed(
         if not goes_on or ended == len(plan.videos):
             over = {v: one for v, one in runs.items() if one.dagster_run.status in _ENDED}
             return _summary(
-                {video: _row(instance, record) for video, record in over.items()},
+                {video: row_of(instance, record) for video, record in over.items()},
                 left=tuple(video for video in plan.videos if video not in over),
             )
         time.sleep(_LOOK_SECONDS)
@@ -298,11 +300,6 @@ def run_here(
     summary = _summary(rows)
     reporter.counted(Count(len(plan.videos), len(summary.failed), under_way=0, waiting=0))
     return summary
-
-
-def _row(instance: DagsterInstance, record: RunRecord) -> HistoryRow | None:
-    facts = run_facts(instance, record, MOMENTS)
-    return None if facts is None else history_row(facts)
 
 
 def _summary(rows: Mapping[str, HistoryRow | None], *, left: tuple[str, ...] = ()) -> Summary:

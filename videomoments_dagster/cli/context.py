@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
+from types import FrameType
 from typing import Any, TypeVar
 
 import click
@@ -11,6 +14,7 @@ from dagster import DagsterInstance
 
 from db.session import Database
 from videomoments_dagster.cli.dagster_instance import opened_instance
+from videomoments_dagster.core.configured_database import ready_database
 from videomoments_dagster.core.objects.store import ObjectStore
 from videomoments_dagster.core.settings import Settings, load_settings
 from videomoments_dagster.moments.profiles import load_profiles, profile_named
@@ -50,14 +54,13 @@ class CommandContext:
     @property
     def database(self) -> Database:
         """Our database, with its schema current."""
-        database: Database = self.resources["database"].database
-        return database
+        return ready_database(self.settings)
 
     @cached_property
     def instance(self) -> DagsterInstance:
-        """Dagster's instance."""
+        """Dagster's instance, with our assets known, by which a run is one of ours."""
         # Ours first: where the server is away, its sentence says more than Dagster's.
-        _ = self.database
+        _ = self.database, self.resources
         return self._root.with_resource(opened_instance(self.settings))
 
 
@@ -76,14 +79,27 @@ def _checked_profile(_ctx: click.Context, _option: click.Parameter, name: str | 
 
 def engine_option(explanation: str) -> Callable[[Command], Command]:
     """The option `--transcription`."""
-    return click.option(
-        "--transcription",
-        "transcription_engine",
-        type=click.Choice(ENGINE_NAMES),
-        help=explanation,
-    )
+    engines = click.Choice(ENGINE_NAMES)
+    return click.option("--transcription", "transcription_engine", type=engines, help=explanation)
 
 
 def profile_option(explanation: str) -> Callable[[Command], Command]:
     """The option `--profile`, whose profile is there."""
     return click.option("--profile", callback=_checked_profile, help=explanation)
+
+
+@contextmanager
+def interrupted_by(*signals: signal.Signals) -> Iterator[None]:
+    """Let polite requests to end arrive as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    # What is ignored already stays so: `nohup` means it.
+    heeded = [one for one in signals if signal.getsignal(one) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

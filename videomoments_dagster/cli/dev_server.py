@@ -12,18 +12,19 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import click
 from filelock import FileLock, Timeout
 
 from db.schema_state import upgrade
 from videomoments_dagster.base.failures import SettingsRejected, VideoMomentsError
+from videomoments_dagster.cli.context import interrupted_by
 from videomoments_dagster.cli.dagster_instance import prepare_instance, write_workspace
 from videomoments_dagster.cli.tied_process import TiedProcess, kill_marked
 from videomoments_dagster.core.configured_database import database_url
 from videomoments_dagster.core.settings import Settings
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _START_SECONDS = 180.0
 _POLL_SECONDS = 0.2
 
@@ -61,7 +62,7 @@ def serve(settings: Settings, *, host: str = "127.0.0.1", port: int = 3000) -> i
         DatabaseProblem: The database cannot be started, reached or migrated.
     """
     folder = settings.home_folder / "dev"
-    with _signals_interrupt(), contextlib.suppress(KeyboardInterrupt), _only_one(folder):
+    with interrupted_by(*_SIGNALS), contextlib.suppress(KeyboardInterrupt), _only_one(folder):
         port = _checked_port(host, port)
         _write_note(folder, host=host, port=port)
         inbox = _inbox(settings)
@@ -221,23 +222,3 @@ def _note(folder: Path) -> str:
         return f" at {note['address']} (process {note['process']})"
     except (OSError, ValueError, KeyError):
         return ""
-
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """Let every polite request to end arrive as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    # What is ignored already stays so: `nohup` means it.
-    heeded = [one for one in _SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupt) for number in heeded}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

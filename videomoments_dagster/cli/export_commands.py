@@ -25,7 +25,7 @@ from videomoments_dagster.base.failures import (
 from videomoments_dagster.base.files import replaced_whole
 from videomoments_dagster.base.identifiers import checked_identifier
 from videomoments_dagster.cli.context import CommandContext
-from videomoments_dagster.cli.documents import known_video
+from videomoments_dagster.cli.video_commands import known_video
 from videomoments_dagster.core.objects.store import ObjectStat, ObjectStore
 from videomoments_dagster.media.stills import LONGEST_SMALL_SIDE, small_jpeg
 from videomoments_dagster.moments.exports.formats import FORMATS

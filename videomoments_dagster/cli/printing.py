@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -25,6 +25,7 @@ from videomoments_dagster.moments.exports.json_document import Document, json_te
 # Wider than any line, so that nothing is wrapped for a reader who isn't a terminal.
 _UNBOUNDED_WIDTH = 1_000_000
 _RUNS_SHOWN = 5
+_NUMERIC = {"time", "to", "duration", "seconds", "score", "moments", "clips"}
 
 STYLES = {
     "completed": "green",
@@ -42,35 +43,34 @@ def print_json(document: Any) -> None:
     sys.stdout.write(json_text(document) + "\n")
 
 
+def print_either(document: Any, print_for_people: Callable[[Any], None], *, as_json: bool) -> None:
+    """Print a document for programs or for people."""
+    (print_json if as_json else print_for_people)(document)
+
+
 def print_list(videos: Sequence[Document], *, is_all: bool) -> None:
     """Print a line for each video, and whether there are more."""
-    if not videos:
-        line("There are no videos yet. Register one with `videomoments add SOURCE`.")
-        return
     print_table(
-        ["identifier", "title", "duration", "moments", "clips", "last run"],
         (
-            [
-                video["identifier"],
-                video["title"],
-                clock(video["duration_seconds"]),
-                *((video["moments"], video["clips"]) if is_stored else (None, None)),
-                _status(video["last_status"] or (None if is_stored else "not yet run")),
-            ]
+            {
+                "identifier": video["identifier"],
+                "title": video["title"],
+                "duration": clock(video["duration_seconds"]),
+                "moments": video["moments"] if is_stored else None,
+                "clips": video["clips"] if is_stored else None,
+                "last run": _status(video["last_status"] or (None if is_stored else "not yet run")),
+            }
             for video in videos
             for is_stored in [video["state"] == "materialised"]
         ),
-        numeric={"duration", "moments", "clips"},
+        if_none="There are no videos yet. Register one with `videomoments add SOURCE`.",
     )
     if not is_all:
         line(f"There are more than these {len(videos)}: --limit shows more.")
 
 
-def print_video(document: Document, *, as_json: bool) -> None:
+def print_video(document: Document) -> None:
     """Print all that is stored of one video."""
-    if as_json:
-        print_json(document)
-        return
     title = document["title"]
     line((document["identifier"], "bold"), f"  {title}" if title else "")
     if document["source_url"]:
@@ -83,19 +83,15 @@ def print_video(document: Document, *, as_json: bool) -> None:
     _print_facts(document)
     if _title("moments", document["moments"]):
         print_table(
-            ["time", "to", "seconds", "score", "refined", "title"],
-            (
-                [
-                    clock(moment["start_time"]),
-                    clock(moment["end_time"]),
-                    f"{moment['end_time'] - moment['start_time']:.0f}",
-                    moment["score"],
-                    _span(moment["refined"]),
-                    moment["title"],
-                ]
-                for moment in document["moments"]
-            ),
-            numeric={"time", "to", "seconds", "score"},
+            {
+                "time": clock(moment["start_time"]),
+                "to": clock(moment["end_time"]),
+                "seconds": f"{moment['end_time'] - moment['start_time']:.0f}",
+                "score": moment["score"],
+                "refined": _span(moment["refined"]),
+                "title": moment["title"],
+            }
+            for moment in document["moments"]
         )
     if _title("clips", document["clips"]):
         for clip in document["clips"]:
@@ -104,7 +100,8 @@ def print_video(document: Document, *, as_json: bool) -> None:
     if _title("thumbnails", document["thumbnails"]):
         for thumbnail in document["thumbnails"]:
             line(f"    {place(thumbnail['cloud_url'])}")
-    _print_last_runs(document["history"])
+    if document["history"]:
+        _print_last_runs(document["history"])
 
 
 def _print_facts(document: Document) -> None:
@@ -118,82 +115,73 @@ def _print_facts(document: Document) -> None:
     )
     line(f"  stored   {place(document['cloud_url'])}")
     line(f"  video    {facts}")
-    line(
-        "  speech   not transcribed yet"
-        if speech is None
-        else f"  speech   {speech['number_of_words']} words in {speech['number_of_segments']}"
-        f" segments, language {speech['language']}, by {speech['transcription_service']}"
+    said = speech and (
+        f"{speech['number_of_words']} words in {speech['number_of_segments']} segments, "
+        f"language {speech['language']}, by {speech['transcription_service']}"
     )
+    line(f"  speech   {said or 'not transcribed yet'}")
     if config is not None:
         line(f"  profile  {config['profile']} ({config['model']})")
 
 
 def _print_last_runs(history: Sequence[Document]) -> None:
-    if not history:
-        return
     _title("last runs", history)
     for run in history[:_RUNS_SHOWN]:
-        took = run["duration_seconds"]
-        line(
-            f"  {run['started_at']}  ",
-            (run["status"], STYLES.get(run["status"], "")),
-            f"  {run['pipeline_type']}",
-            "" if took is None else f"  {took:.1f} s",
-        )
+        status, seconds, stage = (run[k] for k in ("status", "duration_seconds", "error_stage"))
+        took = "" if seconds is None else f"  {seconds:.1f} s"
+        styled = (status, STYLES.get(status, ""))
+        line(f"  {run['started_at']}  ", styled, f"  {run['pipeline_type']}{took}")
         if run["error_message"]:
-            stage = run["error_stage"]
             line(f"    {stage}: " if stage else "    ", run["error_message"])
     if len(history) > _RUNS_SHOWN:
         line(f"  and {len(history) - _RUNS_SHOWN} earlier ones")
 
 
-def print_hits(hits: Sequence[Document], *, as_json: bool) -> None:
+def print_hits(hits: Sequence[Document]) -> None:
     """Print where something is said: video, time and sentence."""
-    if as_json:
-        print_json(hits)
-    elif not hits:
-        line("Nothing found.")
-    else:
-        rows = ([hit["video"], clock(hit["start_seconds"]), hit["text"]] for hit in hits)
-        print_table(["video", "time", "sentence"], rows, numeric={"time"})
+    print_table(
+        (
+            {"video": one["video"], "time": clock(one["start_seconds"]), "sentence": one["text"]}
+            for one in hits
+        ),
+        if_none="Nothing found.",
+    )
 
 
-def print_history(runs: Sequence[Document], *, as_json: bool) -> None:
-    """Print runs, the newest first, as a table or as JSON."""
-    if as_json:
-        print_json(runs)
-    elif not runs:
-        line("No runs.")
-    else:
-        print_table(
-            ["started", "video", "what", "status", "seconds", "moments", "clips", "why"],
-            (
-                [
-                    run["started_at"],
-                    run["video"],
-                    run["pipeline_type"],
-                    _status(run["status"]),
-                    "" if run["duration_seconds"] is None else f"{run['duration_seconds']:.1f}",
-                    run["total_moments_generated"],
-                    run["total_clips_created"],
-                    run["error_message"],
-                ]
-                for run in runs
-            ),
-            numeric={"seconds", "moments", "clips"},
-        )
+def print_history(runs: Sequence[Document]) -> None:
+    """Print runs, the newest first."""
+    print_table(
+        (
+            {
+                "started": run["started_at"],
+                "video": run["video"],
+                "what": run["pipeline_type"],
+                "status": _status(run["status"]),
+                "seconds": "" if seconds is None else f"{seconds:.1f}",
+                "moments": run["total_moments_generated"],
+                "clips": run["total_clips_created"],
+                "why": run["error_message"],
+            }
+            for run in runs
+            for seconds in [run["duration_seconds"]]
+        ),
+        if_none="No runs.",
+    )
 
 
-def print_table(
-    header: Sequence[str], rows: Iterable[Sequence[object]], *, numeric: Collection[str]
-) -> None:
-    """Print a table, the `numeric` columns to the right."""
+def print_table(rows: Iterable[Mapping[str, object]], *, if_none: str = "") -> None:
+    """Print a table of rows, whose keys are its columns; or a line where there are no rows."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
-    for name in header:
-        table.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else _text(cell) for cell in row))
-    _console().print(table)
+        if not table.columns:
+            for name in row:
+                right = name in _NUMERIC
+                table.add_column(name, justify="right" if right else "left", overflow="fold")
+        table.add_row(*(one if isinstance(one, Text) else _text(one) for one in row.values()))
+    if table.columns:
+        _console().print(table)
+    else:
+        line(if_none)
 
 
 def line(*parts: str | tuple[str, str]) -> None:

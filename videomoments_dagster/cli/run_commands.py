@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import click
 from videomoments_dagster.base.failures import EngineUnavailable, ResultMissing
 from videomoments_dagster.base.identifiers import checked_identifier
 from videomoments_dagster.cli import backfill as backfills
-from videomoments_dagster.cli import documents, printing
+from videomoments_dagster.cli import printing
 from videomoments_dagster.cli.context import (
     CommandContext,
     engine_option,
@@ -19,22 +20,21 @@ from videomoments_dagster.cli.context import (
     profile_option,
 )
 from videomoments_dagster.cli.running import RunReporter, run_job
+from videomoments_dagster.cli.video_commands import show_document
 from videomoments_dagster.core.resources import TranscriptionResource
+from videomoments_dagster.moments import definitions  # noqa: F401 - jobs register themselves
 from videomoments_dagster.moments.history.recording import record_all, run_history
 from videomoments_dagster.moments.registration import add_source, registered
 from videomoments_dagster.moments.system import MOMENTS
-
-JOB_NAMES = ["full", "moments_only", "scores_only", "clips_only"]
 
 EXIT_FAILED = 1
 EXIT_PARTIAL = 3
 
 _DEMO = "demo"
-_VIDEOS_SHOWN = 20
 
 _job_option = click.option(
     "--job",
-    type=click.Choice(JOB_NAMES),
+    type=click.Choice(list(MOMENTS.jobs)),
     default="full",
     show_default=True,
     help="What to materialise.",
@@ -67,7 +67,8 @@ def run(context: CommandContext, /, identifier: str, **options: Any) -> None:
 def _run(context: CommandContext, video: str, **options: Any) -> int:
     instance, database = context.instance, context.database
     registered(instance, database, video)
-    reporter = RunReporter()
+    in_place = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    reporter = RunReporter(in_place=in_place)
     row = run_job(instance, database, video=video, reporter=reporter, **options).row
     reporter.run_finished(row, video=video)
     return {"completed": 0, "partial": EXIT_PARTIAL}.get(row.status, EXIT_FAILED)
@@ -137,7 +138,7 @@ def _print_plan(plan: backfills.Plan, *, through_daemon: bool, in_full: bool) ->
     profile = f" with the profile {plan.profile}" if plan.profile else ""
     where = "through Dagster's daemon" if through_daemon else "in this process, one by one"
     click.echo(f"{plan.job}{profile} for {len(plan.videos)} videos, {where}.")
-    shown = plan.videos if in_full else plan.videos[:_VIDEOS_SHOWN]
+    shown = plan.videos if in_full else plan.videos[:20]
     for video in shown:
         click.echo(f"  {video}")
     if len(shown) < len(plan.videos):
@@ -147,10 +148,8 @@ def _print_plan(plan: backfills.Plan, *, through_daemon: bool, in_full: bool) ->
 
 
 def _print_summary(summary: backfills.Summary) -> None:
-    click.echo(
-        f"{summary.completed} completed, {len(summary.partial)} in part, "
-        f"{len(summary.failed)} failed."
-    )
+    partial, failed = len(summary.partial), len(summary.failed)
+    click.echo(f"{summary.completed} completed, {partial} in part, {failed} failed.")
     for name, videos in (("In part", summary.partial), ("Failed", summary.failed)):
         for video, why in videos.items():
             click.echo(f"{name}: {video}: {why}")
@@ -177,12 +176,12 @@ def _print_summary(summary: backfills.Summary) -> None:
 @click.pass_obj
 def history(
     context: CommandContext,
+    /,
     identifier: str | None,
     video: str | None,
-    status: str | None,
-    limit: int,
     *,
     as_json: bool,
+    **filters: Any,
 ) -> None:
     """Show the last runs, of all videos or of IDENTIFIER; or write the table anew.
 
@@ -203,48 +202,41 @@ def history(
     if name is not None:
         checked_identifier(name)
     with context.database.read() as session:
-        runs = run_history(session, video=name, status=status, limit=limit)
-    printing.print_history(runs, as_json=as_json)
+        runs = run_history(session, video=name, **filters)
+    printing.print_either(runs, printing.print_history, as_json=as_json)
 
 
 @click.command()
 @click.pass_obj
 def demo(context: CommandContext) -> None:
     """Run a short talk through everything, and show what comes out."""
-    instance, database, resources = context.instance, context.database, context.resources
-    stored = MOMENTS.partition(_DEMO)
+    database, resources = context.database, context.resources
+    results, demo = resources["results"], MOMENTS.partition(_DEMO)
     status = 0
-    if all(
-        resources["results"].of(stored, asset.storage).is_intact
-        for asset in MOMENTS.assets.values()
-    ):
+    if all(results.of(demo, asset.storage).is_intact for asset in MOMENTS.assets.values()):
         click.echo("The demo is materialised already, and whole; nothing is left to do.")
     else:
         engine, sentence = _demo_engine(resources["transcription"])
         click.echo(sentence)
+        talk = Path(__file__).parents[2] / "demo" / "talk.mp4"
+        if not talk.is_file():
+            raise ResultMissing(
+                f"the demo talk {talk} is not there",
+                remedy="Run the demo from a checkout of the project",
+            )
+        options = {"title": "Four everyday wonders", "transcription_engine": engine}
         add_source(
-            instance,
+            context.instance,
             database,
-            str(_demo_talk()),
+            str(talk),
+            working_directory=talk.parent,
             identifier=_DEMO,
-            title="Four everyday wonders",
-            transcription_engine=engine,
-            working_directory=Path.cwd(),
+            **options,
         )
         status = _run(context, _DEMO, job="full")
-    printing.print_video(documents.show_document(database, _DEMO), as_json=False)
+    printing.print_video(show_document(database, _DEMO))
     click.echo("Open the UI with `make dev`, then go to http://127.0.0.1:3000/assets")
     sys.exit(status)
-
-
-def _demo_talk() -> Path:
-    talk = Path(__file__).parents[2] / "demo" / "talk.mp4"
-    if not talk.is_file():
-        raise ResultMissing(
-            f"the demo talk {talk} is not there",
-            remedy="Run the demo from a checkout of the project",
-        )
-    return talk
 
 
 def _demo_engine(transcription: TranscriptionResource) -> tuple[str, str]:

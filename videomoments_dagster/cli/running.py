@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 import click
-from dagster import DagsterEvent, DagsterEventType, DagsterInstance, EventLogEntry
+from dagster import DagsterEvent, DagsterEventType, DagsterInstance, EventLogEntry, RunRecord
 
 from db.session import Database
 from videomoments_dagster.base.failures import DatabaseProblem
 from videomoments_dagster.base.progress import is_progress
-from videomoments_dagster.core.dagster_internals import events_of_run
+from videomoments_dagster.cli.context import interrupted_by
+from videomoments_dagster.core.dagster_internals import events_of_run, follow_run
 from videomoments_dagster.core.run_facts import (
     RECORDED_EVENTS,
     blocking_sentence,
@@ -60,14 +57,8 @@ class RunReporter(Reporter):
     step is takes the place of how far it was; elsewhere every sentence is a line.
     """
 
-    def __init__(self, *, in_place: bool | None = None) -> None:
-        """Prepare to print.
-
-        Args:
-            in_place: Whether progress is replaced; None asks the terminal.
-        """
-        if in_place is None:
-            in_place = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    def __init__(self, *, in_place: bool = False) -> None:
+        """Prepare to print; `in_place` on a terminal that can erase what is on it."""
         self._in_place = in_place
         self._progress_is_last = False
 
@@ -96,10 +87,8 @@ class RunReporter(Reporter):
     def run_finished(self, row: HistoryRow, *, video: str) -> None:
         """Print the run's outcome in one sentence."""
         counted = {"moments": row.total_moments_generated, "clips": row.total_clips_created}
-        counts = ", ".join(
-            f"{count} {name}" for name, count in counted.items() if count is not None
-        )
-        made = f": {counts}" if counts and row.status != "failed" else ""
+        counts = [f"{count} {name}" for name, count in counted.items() if count is not None]
+        made = f": {', '.join(counts)}" if counts and row.status != "failed" else ""
         self._say(f"{row.pipeline_type} of '{video}' {row.status}{took(row)}{made}.")
         # A failed step has said why already.
         if row.error_message and (row.error_stage is None or row.status == "partial"):
@@ -107,13 +96,10 @@ class RunReporter(Reporter):
 
     def _say(self, text: str, *, instead: bool = False) -> None:
         """Print a line, `instead` of the last one."""
-        printable = "".join(
-            character if character.isprintable() else "?" for character in text.replace("\n", " ")
-        )
+        printable = "".join(c if c.isprintable() else "?" for c in text.replace("\n", " "))
         # Only a terminal is given the marks; elsewhere click would take them out.
         click.echo(f"{_LINE_ABOVE_ERASED if instead else ''}{printable}", err=True, color=True)
         self._progress_is_last = False
-        sys.stderr.flush()
 
 
 def took(row: HistoryRow) -> str:
@@ -161,53 +147,57 @@ def run_job(
         current_definitions,
     )
 
-    # Dagster's console log is for its daemons; the reporter speaks here.
-    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    forced = {
-        "ops": {asset: {"config": {"force": True}} for asset in sorted(MOMENTS.jobs[job].assets)}
-    }
+    definition = current_definitions().resolve_job_def(job)
+    chosen = MOMENTS.jobs[job]
+    forced = {"ops": {name: {"config": {"force": True}} for name in chosen.assets}}
     tags = {PROFILE_TAG: profile, TRANSCRIPTION_TAG: transcription_engine}
     for dead in close_abandoned_runs(instance, database):
         record_run(instance, database, dead)
     run_id = str(uuid.uuid4())
-    instance.add_event_listener(run_id, _Follower(reporter, instance, database, run_id))
-    with _terminated_as_interrupted():
-        current_definitions().resolve_job_def(job).execute_in_process(
+
+    def record(events: Sequence[DagsterEvent]) -> int:
+        return record_run(instance, database, run_id, events=events)
+
+    follow_run(instance, run_id, _Follower(reporter, record))
+    # As after Ctrl-C, ffmpeg is stopped, scratch removed and the row closed.
+    with interrupted_by(signal.SIGTERM):
+        definition.execute_in_process(
             instance=instance,
             partition_key=video,
             run_config={
-                **MOMENTS.jobs[job].config,
-                **quiet,
-                **(forced if force and job != "scores_only" else {}),
+                # What has a config of its own computes again in any case.
+                **(chosen.config or (forced if force else {})),
+                # Dagster's console log is for its daemons; the reporter speaks here.
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
             tags={tag: value for tag, value in tags.items() if value},
             run_id=run_id,
             raise_on_error=False,
         )
     events = events_of_run(instance, run_id, RECORDED_EVENTS)
-    record_run(instance, database, run_id, events=events)
-    record = instance.get_run_record_by_id(run_id)
-    facts = None if record is None else run_facts(instance, record, MOMENTS, events=events)
-    row = None if facts is None else history_row(facts)
+    record(events)
+    ended = instance.get_run_record_by_id(run_id)
+    row = None if ended is None else row_of(instance, ended, events=events)
     if row is None:
         raise RuntimeError(f"Dagster has no record of the run {run_id} that just ended")
     return RunOutcome(run_id=run_id, row=row)
 
 
+def row_of(
+    instance: DagsterInstance, record: RunRecord, *, events: Sequence[DagsterEvent] | None = None
+) -> HistoryRow | None:
+    """What the row of `pipeline_history` of a run says; None for one that has not begun."""
+    facts = run_facts(instance, record, MOMENTS, events=events)
+    return None if facts is None else history_row(facts)
+
+
 class _Follower:
     """Listens to the run's events: hands them to the reporter, and keeps the row current."""
 
-    def __init__(
-        self, reporter: Reporter, instance: DagsterInstance, database: Database, run_id: str
-    ) -> None:
+    def __init__(self, reporter: Reporter, record: Callable[[Sequence[DagsterEvent]], int]) -> None:
         self._reporter = reporter
-        self._instance = instance
-        self._database = database
-        self._run_id = run_id
+        self._record = record
         self._begun: set[str] = set()
-        self._unchanged: set[str] = set()
-        self._changed: set[str] = set()
-        self._refused: dict[str, str] = {}
         self._events: list[DagsterEvent] = []
         self._has_row = False
 
@@ -220,49 +210,37 @@ class _Follower:
             return
         if event.event_type in RECORDED_EVENTS:
             self._events.append(event)
-        if step is not None:
-            self._follow(step, event)
-
-    def _follow(self, step: str, event: DagsterEvent) -> None:
+        if step is None:
+            return
         match event.event_type:
             case DagsterEventType.STEP_START:
                 self._begun.add(step)
                 self._reporter.step_started(step)
-            case DagsterEventType.ASSET_MATERIALIZATION | DagsterEventType.ASSET_CHECK_EVALUATION:
-                self._note(step, event)
             case DagsterEventType.STEP_SUCCESS:
-                seconds = event.step_success_data.duration_ms / 1000
-                unchanged = step in self._unchanged
-                self._reporter.step_finished(step, seconds=seconds, unchanged=unchanged)
-                if step in self._changed or not self._has_row:
-                    self._record(step)
+                self._succeeded(step, event.step_success_data.duration_ms / 1000)
             case DagsterEventType.STEP_UP_FOR_RETRY:
                 why = _why(event.step_retry_data)
                 self._reporter.step_said(step, f"{why} It is tried again.")
             case DagsterEventType.STEP_FAILURE:
-                why = self._refused.get(step) or _why(event.step_failure_data)
-                self._reporter.step_failed(step, why)
+                checked = self._of(step, DagsterEventType.ASSET_CHECK_EVALUATION)
+                refused = next(filter(None, map(blocking_sentence, checked)), None)
+                self._reporter.step_failed(step, refused or _why(event.step_failure_data))
 
-    def _note(self, step: str, event: DagsterEvent) -> None:
-        """Keep what the end of the step is reported with."""
-        if not event.is_step_materialization:
-            if sentence := blocking_sentence(event):
-                self._refused.setdefault(step, sentence)
-            return
-        metadata = metadata_of(event)
-        if metadata.get("unchanged"):
-            self._unchanged.add(step)
-        if changes_row(metadata):
-            self._changed.add(step)
+    def _of(self, step: str, kind: DagsterEventType) -> list[DagsterEvent]:
+        return [one for one in self._events if (one.step_key, one.event_type) == (step, kind)]
 
-    def _record(self, step: str) -> None:
-        """Bring the row up to date; a step that went well does not fail for it.
+    def _succeeded(self, step: str, seconds: float) -> None:
+        """Report it, and bring the row up to date; a step that went well does not fail for it.
 
         The closing call records the run in any case, and raises what keeps it from that.
         """
+        made = list(map(metadata_of, self._of(step, DagsterEventType.ASSET_MATERIALIZATION)))
+        unchanged = any(metadata.get("unchanged") for metadata in made)
+        self._reporter.step_finished(step, seconds=seconds, unchanged=unchanged)
+        if self._has_row and not any(map(changes_row, made)):
+            return
         try:
-            rows = record_run(self._instance, self._database, self._run_id, events=self._events)
-            self._has_row = self._has_row or rows > 0
+            self._has_row = self._record(self._events) > 0 or self._has_row
         except DatabaseProblem as problem:
             self._reporter.step_said(step, f"The row of pipeline_history waits: {problem}")
 
@@ -271,17 +249,3 @@ def _why(data: Any) -> str:
     """The failure's own sentence, without a stack."""
     described = getattr(getattr(data, "user_failure_data", None), "description", None)
     return str(described or root_cause(data.error) or "It failed without saying why.")
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Let a SIGTERM end the run like Ctrl-C does: ffmpeg stopped, scratch removed, row closed."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
@@ -12,7 +12,7 @@ from db.run_claims import partition_to_oneself
 from db.session import Database
 from videomoments_dagster.base.failures import ResultMissing, VideoBusy
 from videomoments_dagster.base.identifiers import checked_identifier
-from videomoments_dagster.cli import documents, printing
+from videomoments_dagster.cli import printing
 from videomoments_dagster.cli.context import (
     CommandContext,
     engine_option,
@@ -21,7 +21,19 @@ from videomoments_dagster.cli.context import (
 )
 from videomoments_dagster.core.objects.store import ObjectStore
 from videomoments_dagster.core.runs import run_in_flight
+from videomoments_dagster.moments.exports.json_document import (
+    Document,
+    listed_document,
+    video_document,
+)
+from videomoments_dagster.moments.reading import (
+    RegisteredVideo,
+    StoredVideo,
+    read_video,
+    read_videos,
+)
 from videomoments_dagster.moments.registration import add_source, remove_video
+from videomoments_dagster.moments.search import search_transcripts
 from videomoments_dagster.moments.system import MOMENTS, VIDEO_PARTITIONS
 
 LISTED = 100
@@ -66,10 +78,10 @@ def add(context: CommandContext, /, source: str, **options: str | None) -> None:
 def list_videos(context: CommandContext, limit: int | None, *, as_json: bool) -> None:
     """List the registered videos with what there is of each."""
     if as_json:
-        printing.print_json(documents.list_document(context.database, limit=limit))
+        printing.print_json(list_document(context.database, limit=limit))
         return
     most = limit or LISTED
-    videos = documents.list_document(context.database, limit=most + 1)
+    videos = list_document(context.database, limit=most + 1)
     printing.print_list(videos[:most], is_all=len(videos) <= most)
 
 
@@ -83,8 +95,8 @@ def show(context: CommandContext, identifier: str, *, as_json: bool) -> None:
     The video with its transcript in brief, moments, refined moments, clips, thumbnails and
     history.
     """
-    document = documents.show_document(context.database, identifier)
-    printing.print_video(document, as_json=as_json)
+    document = show_document(context.database, identifier)
+    printing.print_either(document, printing.print_video, as_json=as_json)
 
 
 @click.command()
@@ -100,8 +112,8 @@ def search(context: CommandContext, text: str, limit: int, *, as_json: bool) -> 
       videomoments search bread
       videomoments search '"sour dough" -butter'
     """
-    hits = documents.search_document(context.database, text, limit=limit)
-    printing.print_hits(hits, as_json=as_json)
+    hits = search_document(context.database, text, limit=limit)
+    printing.print_either(hits, printing.print_hits, as_json=as_json)
 
 
 @click.command()
@@ -122,6 +134,55 @@ def delete(context: CommandContext, identifier: str, *, yes: bool) -> None:
         )
     delete_video(context.instance, context.database, context.store, found)
     click.echo(f"Deleted '{identifier}' and {objects}.")
+
+
+def list_document(database: Database, *, limit: int | None = None) -> list[Document]:
+    """Give a line for each video, the newest first; registered ones included.
+
+    Raises:
+        DatabaseProblem: The database was lost or refused.
+    """
+    with database.read() as session:
+        return [listed_document(video) for video in read_videos(session, limit=limit)]
+
+
+def show_document(database: Database, identifier: str) -> Document:
+    """Give all that is stored of one video; locations without credentials and tokens.
+
+    Raises:
+        IdentifierRejected: That is no identifier.
+        ResultMissing: No video of that identifier is registered or stored.
+        DatabaseProblem: The database was lost or refused.
+    """
+    return video_document(known_video(database, identifier))
+
+
+def known_video(database: Database, identifier: str) -> StoredVideo | RegisteredVideo:
+    """Read all that is stored of one video.
+
+    Raises:
+        IdentifierRejected: That is no identifier.
+        ResultMissing: No video of that identifier is registered or stored.
+        DatabaseProblem: The database was lost or refused.
+    """
+    checked_identifier(identifier)
+    with database.read() as session:
+        known = read_video(session, identifier)
+    if known is None:
+        raise _absent(identifier)
+    return known
+
+
+def search_document(database: Database, text: str, *, limit: int = 20) -> list[Document]:
+    """Give the segments in which something is said, the best first.
+
+    Raises:
+        DatabaseProblem: The database was lost or refused.
+    """
+    # PostgreSQL takes neither a NUL nor what the shell handed over as broken UTF-8.
+    asked = text.replace("\0", " ").encode("utf-8", "replace").decode()
+    with database.read() as session:
+        return [asdict(match) for match in search_transcripts(session, asked, limit=limit)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +240,17 @@ def delete_video(
         with database.transaction() as session:
             had_rows = remove_video(session, found.identifier)
         if not (had_rows or found.objects or found.is_partition):
-            raise ResultMissing(
-                f"there is no video '{found.identifier}'",
-                remedy="See `videomoments list` for those there are",
-            )
+            raise _absent(found.identifier)
         for url in found.objects:
             store.delete(url)
         if found.is_partition:
             instance.delete_dynamic_partition(VIDEO_PARTITIONS, found.identifier)
+
+
+def _absent(identifier: str) -> ResultMissing:
+    return ResultMissing(
+        f"there is no video '{identifier}'", remedy="See `videomoments list` for those there are"
+    )
 
 
 def _refuse_while_running(instance: DagsterInstance, identifier: str) -> None:

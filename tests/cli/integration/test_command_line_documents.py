@@ -17,7 +17,7 @@ from db import models
 from db.session import Database
 from videomoments_dagster.base.failures import IdentifierRejected, ResultMissing
 from videomoments_dagster.cli import printing
-from videomoments_dagster.cli.documents import list_document, search_document, show_document
+from videomoments_dagster.cli.video_commands import list_document, search_document, show_document
 from videomoments_dagster.media.facts import AudioStream, MediaFacts, VideoStream
 from videomoments_dagster.moments.exports.json_document import json_text
 
@@ -279,7 +279,7 @@ def test_search_finds_the_sentence_and_survives_what_postgresql_refuses(
     database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hits = search_document(database, "bread")
-    printing.print_hits(hits, as_json=False)
+    printing.print_hits(hits)
     shown = capsys.readouterr().out
 
     assert [(hit["video"], hit["start_seconds"]) for hit in hits] == [("talk_a", 75.2)]
@@ -295,7 +295,7 @@ def test_show_escapes_what_comes_from_outside_and_cuts_nothing_off(
     long_title = "word " * 80
     store_video(database, "talk_b", title=f"{NASTY}{long_title}")
 
-    printing.print_video(show_document(database, "talk_b"), as_json=False)
+    printing.print_video(show_document(database, "talk_b"))
     shown = capsys.readouterr().out
 
     assert "[red]not markup[/red]" in shown
@@ -314,7 +314,7 @@ def test_list_and_show_tell_that_a_video_is_only_registered(
     register_source(database, "later")
 
     printing.print_list(list_document(database), is_all=True)
-    printing.print_video(show_document(database, "later"), as_json=False)
+    printing.print_video(show_document(database, "later"))
     shown = capsys.readouterr().out
 
     assert "not yet run" in shown

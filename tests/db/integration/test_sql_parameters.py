@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from db.session import Database
 from videomoments_dagster.base.failures import IdentifierRejected
-from videomoments_dagster.cli.documents import list_document, show_document
+from videomoments_dagster.cli.video_commands import list_document, show_document
 from videomoments_dagster.moments.records import Source
 from videomoments_dagster.moments.registration import register, registered_source, source_at
 from videomoments_dagster.moments.search import search_transcripts
