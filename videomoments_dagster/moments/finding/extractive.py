@@ -246,7 +246,7 @@ def refine_moments(
             worth = np.where(allowed, start_worth[:, None] + end_worth[None, :], -np.inf)
             best_start, best_end = np.unravel_index(int(np.argmax(worth)), worth.shape)
             better = Boundaries(float(starts[best_start]), float(ends[best_end]))
-        moved += (better.start_time, better.end_time) != (root.start_time, root.end_time)
+        moved += better != (root.start_time, root.end_time)
         refined.append(better)
     counts = {"moved": moved, "kept as they were": len(refined) - moved}
     report = WorkReport(counts={what: count for what, count in counts.items() if count})

@@ -47,10 +47,8 @@ from videomoments_dagster.moments.records import GenerationConfig
 from videomoments_dagster.speech.transcript import Transcript, Word
 
 _CONTEXT_SECONDS = 10.0
-_FEWEST_TOKENS = 300
 _MOST_FRAMES = 4
 _LONGEST_WORD = 80
-_IMAGE_TOKENS = 800
 
 PROTOCOL = """\
 You are given the words of a video around one moment. A word with a number before it, such as \
@@ -147,43 +145,34 @@ def refine_with_language_model(
             choice = outcomes[at].value or "no usable answer"
         earliest = refined[-1].end_time if refined else 0.0
         latest = following.start_time if following else duration_seconds
-        better, what = _applied(
-            choice,
-            one.root,
-            limits=limits,
-            max_shift=max_shift_seconds,
-            between=(min(earliest, one.root.start_time), max(latest, one.root.end_time)),
-        )
-        counts[what] += 1
-        refined.append(better)
+        between = Boundaries(min(earliest, one.root.start_time), max(latest, one.root.end_time))
+        why_not = _why_not(choice, one.root, limits, max_shift_seconds, between)
+        if isinstance(choice, str) or why_not:
+            counts[f"kept: {why_not}"] += 1
+            choice = one.root
+        else:
+            counts["good as they were" if choice == one.root else "moved"] += 1
+        refined.append(choice)
     # A model that answers badly will do so again: only a server that fails is worth asking later.
     report = WorkReport.of(questions.values(), answered, counts=counts, only_retryable=True)
     return Refined(tuple(refined), report)
 
 
-def _applied(
-    choice: Choice,
-    own: Boundaries,
-    *,
-    limits: LengthLimits,
-    max_shift: float,
-    between: tuple[float, float],
-) -> tuple[Boundaries, str]:
-    """The chosen boundaries if they hold, else the parent's; and what became of them."""
-    if isinstance(choice, str):
-        return own, f"kept: {choice}"
-    if choice == own:
-        return own, "good as they were"
-    start, end = choice.start_time, choice.end_time
+def _why_not(
+    choice: Choice, own: Boundaries, limits: LengthLimits, max_shift: float, between: Boundaries
+) -> str:
+    """Why the parent's own boundaries stay; empty where the chosen ones hold."""
+    if isinstance(choice, str) or choice == own:
+        return choice if isinstance(choice, str) else ""
+    start, end = choice
     shift = max(abs(start - own.start_time), abs(end - own.end_time))
     reasons = {
         "ends before it begins": end <= start,
         "beyond the allowed shift": shift > max_shift + LENGTH_TOLERANCE,
         "outside the length limits": not limits.met_by(choice.length),
-        "overlaps a neighbour": start < between[0] or end > between[1],
+        "overlaps a neighbour": start < between.start_time or end > between.end_time,
     }
-    why_not = next((reason for reason, holds in reasons.items() if holds), None)
-    return (own, f"kept: {why_not}") if why_not else (choice, "moved")
+    return next((reason for reason, holds in reasons.items() if holds), "")
 
 
 def _surroundings(root: TimeSpan, words: Sequence[Word], *, max_shift: float) -> _Surroundings:
@@ -230,10 +219,7 @@ def _question(
             parts.append(f"The pictures are what is shown at the words {numbers}, in this order.")
     task = "\n\n".join(filter(None, parts))
     room = room_for_speech(
-        interviewer,
-        prompts="refinement prompts",
-        taken=estimated_tokens(system) + estimated_tokens(task) + _IMAGE_TOKENS * len(images),
-        at_least=_FEWEST_TOKENS,
+        interviewer, "refinement prompts", system, task, at_least=300, images=len(images)
     )
     return Question(
         purpose="refine",
@@ -287,10 +273,5 @@ def _chosen(answer: RefiningAnswer, *, around: _Surroundings) -> Interpreted[Cho
         choice = around.root
     elif first in numbers and last in numbers:
         choice = Boundaries(around.words[first].start, around.words[last].end)
-    what = (
-        {"why_not": choice}
-        if isinstance(choice, str)
-        else {"chosen": [choice.start_time, choice.end_time]}
-    )
-    root = [around.root.start_time, around.root.end_time]
-    return Interpreted(choice, notes={"root": root, "reason": answer.reason, **what})
+    what = {"why_not": choice} if isinstance(choice, str) else {"chosen": list(choice)}
+    return Interpreted(choice, notes={"root": list(around.root), "reason": answer.reason, **what})

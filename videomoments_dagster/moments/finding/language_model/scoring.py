@@ -34,7 +34,6 @@ from videomoments_dagster.moments.records import ScoringConfig
 from videomoments_dagster.speech.transcript import Transcript
 
 _MOST_TOGETHER = 8
-_FEWEST_TOKENS = 200
 _TOKENS_AROUND_ONE = 30
 _LEFT_OUT = " \u2026 "
 
@@ -102,12 +101,7 @@ def score_with_language_model(
     ]
     different = [text for text in dict.fromkeys(texts) if text]
     system = system_message(config, PROTOCOL)
-    room = room_for_speech(
-        interviewer,
-        prompts="scoring criteria",
-        taken=estimated_tokens(system) + estimated_tokens(config.prompt.user_prompt),
-        at_least=_FEWEST_TOKENS,
-    )
+    room = room_for_speech(interviewer, "scoring criteria", system, config.prompt.user_prompt)
     batches = _batches(different, tokens_at_most=room)
     questions = [
         Question(
@@ -175,10 +169,10 @@ def _scores(answer: ScoringAnswer, *, count: int) -> Interpreted[tuple[int, ...]
     Raises:
         ValueError: If a moment has none, or two that differ.
     """
-    given = {number: set[int]() for number in range(1, count + 1)}
-    for one in answer.scores:
-        if one.id in given:
-            given[one.id].add(int(one.score + 0.5))
+    given = {
+        number: {int(one.score + 0.5) for one in answer.scores if one.id == number}
+        for number in range(1, count + 1)
+    }
     if missing := [str(number) for number, scores in given.items() if not scores]:
         raise ValueError(f"The moments with these ids have no score: {', '.join(missing)}.")
     if twice := [str(number) for number, scores in given.items() if len(scores) > 1]:
