@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
 
@@ -72,7 +71,6 @@ class RefiningAnswer(BaseModel):
     reason: Text = Field(default="", description="Why, in a few words")
 
 
-@dataclass(frozen=True, slots=True)
 class _Surroundings:
     """The words around one moment.
 
@@ -84,11 +82,19 @@ class _Surroundings:
         last: Index of the word that it ends with, or is nearest to.
     """
 
-    root: Boundaries
-    words: tuple[Word, ...]
-    choosable: frozenset[int]
-    first: int
-    last: int
+    def __init__(self, root: TimeSpan, words: Sequence[Word], *, max_shift: float) -> None:
+        start, end = self.root = Boundaries(root.start_time, root.end_time)
+        margin = max_shift + _CONTEXT_SECONDS
+        self.words = [w for w in words if w.end >= start - margin and w.start <= end + margin]
+        to_start = [abs(word.start - start) for word in self.words]
+        to_end = [abs(word.end - end) for word in self.words]
+        beginnings, endings = (
+            {at for at, seconds in enumerate(distances) if seconds <= max_shift + LENGTH_TOLERANCE}
+            for distances in (to_start, to_end)
+        )
+        self.choosable = beginnings | endings if beginnings and endings else set()
+        self.first = to_start.index(min(to_start)) if to_start else 0
+        self.last = to_end.index(min(to_end)) if to_end else 0
 
 
 def refine_with_language_model(
@@ -121,22 +127,16 @@ def refine_with_language_model(
         MediaFailed: If pictures are wanted and the video cannot be opened.
     """
     words = SpeechLayout(transcript, duration_seconds=duration_seconds).words
-    pictured = frames if interviewer.sees_images else None
-    around = [_surroundings(root, words, max_shift=max_shift_seconds) for root in roots]
+    around = [_Surroundings(root, words, max_shift=max_shift_seconds) for root in roots]
     questions = {
         at: _question(
-            one,
-            label=f"boundaries of moment {at + 1} of {len(roots)}",
-            config=config,
-            interviewer=interviewer,
-            frames=pictured,
+            f"boundaries of moment {at + 1} of {len(roots)}", one, config, interviewer, frames
         )
         for at, one in enumerate(around)
         if one.choosable
     }
     answered = interviewer.ask_all(list(questions.values())) if questions else ()
     outcomes = dict(zip(questions, answered, strict=True))
-    limits = LengthLimits.of(config)
     counts: Counter[str] = Counter()
     refined: list[Boundaries] = []
     for at, (one, following) in enumerate(zip_longest(around, roots[1:])):
@@ -146,7 +146,7 @@ def refine_with_language_model(
         earliest = refined[-1].end_time if refined else 0.0
         latest = following.start_time if following else duration_seconds
         between = Boundaries(min(earliest, one.root.start_time), max(latest, one.root.end_time))
-        why_not = _why_not(choice, one.root, limits, max_shift_seconds, between)
+        why_not = _why_not(choice, one.root, LengthLimits.of(config), max_shift_seconds, between)
         if isinstance(choice, str) or why_not:
             counts[f"kept: {why_not}"] += 1
             choice = one.root
@@ -175,29 +175,9 @@ def _why_not(
     return next((reason for reason, holds in reasons.items() if holds), "")
 
 
-def _surroundings(root: TimeSpan, words: Sequence[Word], *, max_shift: float) -> _Surroundings:
-    start, end = root.start_time, root.end_time
-    margin = max_shift + _CONTEXT_SECONDS
-    near = tuple(w for w in words if w.end >= start - margin and w.start <= end + margin)
-    to_start = [abs(word.start - start) for word in near]
-    to_end = [abs(word.end - end) for word in near]
-    beginnings, endings = (
-        {at for at, seconds in enumerate(distances) if seconds <= max_shift + LENGTH_TOLERANCE}
-        for distances in (to_start, to_end)
-    )
-    return _Surroundings(
-        root=Boundaries(start, end),
-        words=near,
-        choosable=frozenset(beginnings | endings if beginnings and endings else ()),
-        first=to_start.index(min(to_start)) if near else 0,
-        last=to_end.index(min(to_end)) if near else 0,
-    )
-
-
 def _question(
-    around: _Surroundings,
-    *,
     label: str,
+    around: _Surroundings,
     config: GenerationConfig,
     interviewer: Interviewer,
     frames: FrameSource | None,
@@ -208,7 +188,7 @@ def _question(
         f"The moment begins with word {around.first + 1} and ends with word {around.last + 1}.",
     ]
     images: tuple[bytes, ...] = ()
-    if frames is not None:
+    if frames is not None and interviewer.sees_images:
         # At the moment's edges, and at places between them.
         places = np.linspace(around.first, max(around.last, around.first), _MOST_FRAMES)
         seen = sorted(set(places.round().astype(int).tolist()))
