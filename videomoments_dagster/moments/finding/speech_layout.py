@@ -210,6 +210,10 @@ class Edges:
         at = np.minimum(np.searchsorted(self.times, times), len(self.times) - 1)
         return np.where(self.times[at] == times, self.quality[at], 0.0)
 
+    def at(self, times: Floats) -> Edges:
+        """The given times as edges."""
+        return Edges(times, self.quality_at(times))
+
 
 class SpeechLayout:
     """Where words, sentences and cutting places of a transcript lie, and what stretches of it hold.
@@ -349,7 +353,7 @@ def _edges(times: Floats, quality: Floats) -> Edges:
     unique, owner = np.unique(times, return_inverse=True)
     best = np.zeros(len(unique))
     np.maximum.at(best, owner, quality)
-    return Edges(times=unique, quality=best)
+    return Edges(unique, best)
 
 
 def running_sum(values: Floats) -> Floats:

@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -165,13 +166,9 @@ def find_with_language_model(
     findings = [outcome.value for outcome in outcomes if outcome.value is not None]
     if not findings:
         raise _nothing_answered(interviewer, outcomes)
-    kept, counts = merged(
-        [candidate for candidates, _ in findings for candidate in candidates],
-        mender=mender,
-        at_most=config.max_moments,
-    )
-    counts = sum((of_window for _, of_window in findings), Counter[str]()) + counts
-    report = WorkReport.of(questions, outcomes, counts=counts)
+    named, counts = zip(*findings, strict=True)
+    kept, settled = merged(list(chain(*named)), mender=mender, at_most=config.max_moments)
+    report = WorkReport.of(questions, outcomes, counts=sum(counts, Counter[str]()) + settled)
     why_fewer = _why_fewer(report, kept=len(kept), config=config, asked=len(questions))
     return Found(_drafts(kept, layout=layout), why_fewer=why_fewer, report=report)
 
@@ -182,7 +179,7 @@ def _questions(
     system = system_message(config, PROTOCOL)
     lines = layout.sentences
     # Whatever share a window has, the rest of its question is about as long.
-    around = _user_message(config, text="", share=1.0)
+    around = _user_message(config, "", 1.0)
     room = room_for_speech(interviewer, "prompts", system, around)
     longest = _USUAL_LONGEST if config.max_moment_length is None else config.max_moment_length
     windows = transcript_windows(lines, tokens_at_most=room, overlap_seconds=longest)
@@ -191,9 +188,7 @@ def _questions(
             purpose="find",
             label=f"window {number} of {len(windows)}",
             system=system,
-            user=_user_message(
-                config, text=window_text(lines, window), share=len(window) / len(lines)
-            ),
+            user=_user_message(config, window_text(lines, window), len(window) / len(lines)),
             answer_type=FindingAnswer,
             interpret=partial(_findings, words=WindowWords(layout, window), mender=mender),
             sampling=sampling_of(config),
@@ -202,7 +197,7 @@ def _questions(
     ]
 
 
-def _user_message(config: GenerationConfig, *, text: str, share: float) -> str:
+def _user_message(config: GenerationConfig, text: str, share: float) -> str:
     """The profile's user prompt, its limits in words, and the lines.
 
     Args:
@@ -257,8 +252,7 @@ def _findings(
     candidates: list[Candidate] = []
     notes: list[dict[str, Any]] = []
     for named in answer.moments:
-        note: dict[str, Any] = {"lines": [named.first_line, named.last_line]}
-        notes.append(note)
+        notes.append(note := {"lines": [named.first_line, named.last_line]})
         try:
             span, grade = words.ground(named)
             mended = mender.mended(span)
@@ -284,17 +278,13 @@ def _nothing_answered(
 ) -> LanguageModelUnavailable | LanguageModelFailed:
     [(reason, _)] = Counter(outcome.failure for outcome in outcomes).most_common(1)
     windows = "the transcript" if len(outcomes) == 1 else f"any of its {len(outcomes)} windows"
-    sentence = (
-        f"the model '{interviewer.model_name}' gave no usable answer about {windows}: {reason}"
-    )
+    model = interviewer.model_name
+    sentence = f"the model '{model}' gave no usable answer about {windows}: {reason}"
     if any(outcome.retryable for outcome in outcomes):
         remedy = "Look at the model's server, then run the same again"
         return LanguageModelUnavailable(sentence, remedy=remedy)
-    remedy = (
-        "Look at the records of the calls under model-calls/ in the object store, then change the "
-        "prompt or the model"
-    )
-    return LanguageModelFailed(sentence, remedy=remedy)
+    records = "Look at the records of the calls under model-calls/ in the object store"
+    return LanguageModelFailed(sentence, remedy=f"{records}, then change the prompt or the model")
 
 
 def _drafts(candidates: Sequence[Candidate], *, layout: SpeechLayout) -> tuple[MomentDraft, ...]:

@@ -42,11 +42,8 @@ class Mender:
         self._limits = limits
         self._shortest = max(limits.shortest, LENGTH_TOLERANCE)
         self._words = (layout.starts, layout.ends)
-        starts, ends = layout.sentence_starts, layout.sentence_ends
-        self._sentences = (
-            Edges(times=starts, quality=layout.starts.quality_at(starts)),
-            Edges(times=ends, quality=layout.ends.quality_at(ends)),
-        )
+        starts, ends = self._words
+        self._sentences = (starts.at(layout.sentence_starts), ends.at(layout.sentence_ends))
 
     def mended(self, span: Boundaries) -> Boundaries:
         """The stretch, or the nearest to it that meets the limits.
@@ -101,8 +98,10 @@ class Mender:
         (start, end), longest = span, self._limits.longest
         for all_starts, all_ends in (self._sentences, self._words):
             # Its own edges stay candidates: one side alone may be moved.
-            starts = _with(_between(all_starts, end - longest, start), start, self._words[0])
-            ends = _with(_between(all_ends, end, start + longest), end, self._words[1])
+            near = _between(all_starts, end - longest, start).times
+            starts = self._words[0].at(np.union1d(near, [start]))
+            near = _between(all_ends, end, start + longest).times
+            ends = self._words[1].at(np.union1d(near, [end]))
             first = np.searchsorted(ends.times, starts.times + self._shortest - LENGTH_TOLERANCE)
             at = first[:, None] + np.arange(_ENDS_TRIED)[None, :]
             reachable = at < len(ends.times)
@@ -120,12 +119,7 @@ class Mender:
 def _between(edges: Edges, low: float, high: float) -> Edges:
     first = int(np.searchsorted(edges.times, low - LENGTH_TOLERANCE, side="left"))
     stop = int(np.searchsorted(edges.times, high + LENGTH_TOLERANCE, side="right"))
-    return Edges(times=edges.times[first:stop], quality=edges.quality[first:stop])
-
-
-def _with(edges: Edges, time: float, words: Edges) -> Edges:
-    times = np.union1d(edges.times, np.array([time]))
-    return Edges(times=times, quality=words.quality_at(times))
+    return Edges(edges.times[first:stop], edges.quality[first:stop])
 
 
 def _best(seconds: Floats, quality: Floats) -> int:

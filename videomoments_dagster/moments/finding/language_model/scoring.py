@@ -108,7 +108,7 @@ def score_with_language_model(
             purpose="score",
             label=f"scores of {_numbers(batch)} of {len(different)}",
             system=system,
-            user=_user_message(batch.values(), config=config, tokens_at_most=room),
+            user=f"{config.prompt.user_prompt.strip()}\n\n{_shown(batch.values(), room)}".strip(),
             answer_type=ScoringAnswer,
             interpret=partial(_scores, count=len(batch)),
             sampling=sampling_of(config),
@@ -143,19 +143,15 @@ def _numbers(batch: Collection[int]) -> str:
     return f"moment {first}" if first == last else f"moments {first} to {last}"
 
 
-def _user_message(texts: Iterable[str], *, config: ScoringConfig, tokens_at_most: int) -> str:
-    moments = "\n".join(
-        f'<moment id="{number}">{_fitting(text, tokens_at_most=tokens_at_most)}</moment>'
-        for number, text in enumerate(texts, start=1)
-    )
-    return f"{config.prompt.user_prompt.strip()}\n\n{moments}".strip()
-
-
-def _fitting(text: str, *, tokens_at_most: int) -> str:
-    """The text; of one that is too long, as much of its beginning and end as fits."""
+def _shown(texts: Iterable[str], tokens_at_most: int) -> str:
     most = tokens_at_most - _TOKENS_AROUND_ONE
-    shown = text
-    keep = len(text)
+    fitting = enumerate((_fitting(text, most) for text in texts), start=1)
+    return "\n".join(f'<moment id="{number}">{text}</moment>' for number, text in fitting)
+
+
+def _fitting(text: str, most: int) -> str:
+    """The text; of one that has too many tokens, as much of its beginning and end as fits."""
+    shown, keep = text, len(text)
     while estimated_tokens(shown) > most:
         keep = keep * most // (estimated_tokens(shown) + 1)
         half = keep // 2
