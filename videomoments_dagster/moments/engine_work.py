@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import reduce
@@ -12,7 +12,8 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from videomoments_dagster.core.asset import MaterialisationConfig, Previous
+from videomoments_dagster.base.fingerprints import fingerprint
+from videomoments_dagster.core.asset import Made, MaterialisationConfig, Previous
 from videomoments_dagster.core.resources import LanguageModelsResource
 from videomoments_dagster.core.run_tags import FAILED_PARTS_KEY
 from videomoments_dagster.language_models.questions import Spent
@@ -22,9 +23,22 @@ from videomoments_dagster.moments.finding.moment_engines import (
     LanguageModelEngine,
     MomentEngine,
 )
-from videomoments_dagster.moments.finding.outcomes import Scored, WorkReport
-from videomoments_dagster.moments.records import Moment, Moments
+from videomoments_dagster.moments.finding.outcomes import Scored, TimeSpan, WorkReport
+from videomoments_dagster.moments.identity import (
+    config_hash,
+    moment_identifier,
+    scoring_version,
+    transcript_version,
+)
+from videomoments_dagster.moments.records import (
+    GenerationConfig,
+    Moment,
+    Moments,
+    ScoringConfig,
+    Video,
+)
 from videomoments_dagster.moments.system import MOMENTS
+from videomoments_dagster.speech.transcript import Transcript
 
 PART_KEY = "stored_part"
 """Name, in what is remembered of a result, of the fingerprint of its part without scores."""
@@ -52,46 +66,181 @@ def check_servers(language_models: LanguageModelsResource, names: Iterable[str])
     language_models.check_servers(set(names) - {EXTRACTIVE_MODEL})
 
 
-def engine_for(
-    context: dg.AssetExecutionContext,
-    language_models: LanguageModelsResource,
-    model: str,
-    *,
-    ask_again: bool,
-) -> MomentEngine:
-    """The engine that a profile calls `model`: `extractive`, or a language model.
+class EngineWork:
+    """One materialisation of `moments` or `refined_moments`: two engines, and what they are for.
 
-    Args:
-        context: Of the executing asset; its partition key is the video.
-        language_models: The models that there are.
-        model: Name of the engine or model.
-        ask_again: Whether answers that were kept before this run count for nothing.
+    Attributes:
+        engine: Finds or refines.
+        scorer: Scores what it found.
     """
-    if model == EXTRACTIVE_MODEL:
-        return ExtractiveEngine()
-    return LanguageModelEngine(
-        language_models.interview(
-            model,
-            partition=MOMENTS.partition(context.partition_key),
-            run_id=context.run.run_id,
-            answers_since=_created_at(context) if ask_again else None,
-            said=lambda sentence: context.log.info("%s", sentence),
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        language_models: LanguageModelsResource,
+        previous: Previous[Moments],
+        run_config: EngineConfig,
+        config: GenerationConfig,
+        scoring: ScoringConfig,
+    ) -> None:
+        """Make the engines.
+
+        Args:
+            context: Of the executing asset; its partition key is the video.
+            language_models: The models that there are.
+            previous: What is stored.
+            run_config: What is to be made again in any case.
+            config: How moments are found or refined.
+            scoring: How they are scored.
+        """
+        self._context = context
+        self._language_models = language_models
+        self._previous = previous
+        self._config = config
+        self._scoring = scoring
+        self._anew = run_config.rescore or run_config.force
+        self._part = ""
+        self.engine = self._engine_for(config.model, ask_again=run_config.force)
+        self.scorer = self._engine_for(scoring.model, ask_again=self._anew)
+
+    def _engine_for(self, model: str, *, ask_again: bool) -> MomentEngine:
+        """The engine that a profile calls `model`: `extractive`, or a language model.
+
+        Args:
+            model: Name of the engine or model.
+            ask_again: Whether answers that were kept before this run count for nothing.
+        """
+        if model == EXTRACTIVE_MODEL:
+            return ExtractiveEngine()
+        context = self._context
+        return LanguageModelEngine(
+            self._language_models.interview(
+                model,
+                partition=MOMENTS.partition(context.partition_key),
+                run_id=context.run.run_id,
+                answers_since=_created_at(context) if ask_again else None,
+                said=lambda sentence: context.log.info("%s", sentence),
+            )
         )
-    )
+
+    def is_done(
+        self,
+        code_version: str,
+        video: Video,
+        transcript: Transcript,
+        *,
+        inputs: Mapping[str, object] | None = None,
+        settings: Mapping[str, object] | None = None,
+    ) -> bool:
+        """Whether the stored moments and scores were made from just this and stand as they are.
+
+        Args:
+            code_version: Of the asset.
+            video: The video; its length counts.
+            transcript: What is said.
+            inputs: Further inputs, as for `fingerprint`.
+            settings: Further settings.
+        """
+        inputs = {
+            "transcript": transcript_version(transcript),
+            "config": config_hash(self._config),
+            "duration_seconds": video.facts.duration_seconds,
+            **(inputs or {}),
+        }
+        settings = {"engine_version": self.engine.version, **(settings or {})}
+        self._part = fingerprint(code_version=code_version, inputs=inputs, settings=settings)
+        same = self._previous.is_made_from(
+            inputs={**inputs, "scoring": scoring_version(self._scoring)},
+            settings={**settings, "scoring_version": self.scorer.version},
+        )
+        return same and not self._anew
+
+    def stored_part(self) -> Moments | None:
+        """The stored moments, if their times and titles were made from just the same.
+
+        Scores play no part in it: with other criteria, only they are made again.
+        """
+        previous = self._previous
+        same = not previous.force and previous.details.get(PART_KEY) == self._part
+        return previous.value if same and previous.is_intact else None
+
+    def check_servers(self) -> None:
+        """Make sure that the servers of both engines answer; see `check_servers`."""
+        check_servers(self._language_models, (self._config.model, self._scoring.model))
+
+    def moment(
+        self, video: Video, span: TimeSpan, title: str, root: Moment | None = None
+    ) -> Moment:
+        """A moment of the engine, without a score; `root` is the one that it refines."""
+        parent = root.identifier if root else None
+        return Moment(
+            identifier=moment_identifier(
+                video=video.identifier,
+                config=self._config,
+                start_time=span.start_time,
+                end_time=span.end_time,
+                parent=parent,
+            ),
+            start_time=span.start_time,
+            end_time=span.end_time,
+            title=title,
+            generation_model=self._config.model,
+            parent_identifier=parent,
+        )
+
+    def scored(
+        self, moments: Sequence[Moment], transcript: Transcript, video: Video
+    ) -> tuple[tuple[Moment, ...], WorkReport]:
+        """The moments with their scores, and what scoring took."""
+        scored = self.scorer.score(
+            moments,
+            transcript,
+            duration_seconds=video.facts.duration_seconds,
+            config=self._scoring,
+        )
+        result = with_scores(
+            moments,
+            scored,
+            scoring_model=self.scorer.name,
+            before=self._previous.value,
+            anew=self._anew,
+        )
+        return result, scored.report
+
+    def made(
+        self,
+        value: Moments,
+        *,
+        details: Mapping[str, object],
+        scoring: WorkReport,
+        **own: WorkReport,
+    ) -> Made[Moments]:
+        """What the asset hands on.
+
+        Args:
+            value: The scored moments.
+            details: Facts that only this asset has.
+            scoring: What scoring took.
+            **own: What finding or refining took, under that name.
+        """
+        partial = any(report.failures for report in own.values())
+        return Made(
+            value=value,
+            details={
+                "why_fewer": value.why_fewer,
+                "model": self._config.model,
+                "scoring_model": self._scoring.model,
+                PART_KEY: "" if partial else self._part,
+                **details,
+            },
+            metadata=work_metadata(self._context, **own, scoring=scoring),
+            complete=not (partial or scoring.failures),
+        )
 
 
 def _created_at(context: dg.AssetExecutionContext) -> datetime | None:
     record = context.instance.get_run_record_by_id(context.run.run_id)
     return None if record is None else record.create_timestamp.astimezone(UTC).replace(tzinfo=None)
-
-
-def stored_part(previous: Previous[Moments], fingerprint: str) -> Moments | None:
-    """The stored moments, if their times and titles were made from just the same.
-
-    Scores play no part in it: with other criteria, only they are made again.
-    """
-    same = not previous.force and previous.details.get(PART_KEY) == fingerprint
-    return previous.value if same and previous.is_intact else None
 
 
 def with_scores(

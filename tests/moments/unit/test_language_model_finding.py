@@ -436,21 +436,16 @@ def test_windows_hold_every_line_and_fit(lengths: list[int], tokens: int, overla
     sentences = split_sentences(transcript.words, transcript.segments)
     windows = transcript_windows(sentences, tokens_at_most=tokens, overlap_seconds=overlap)
 
-    assert {at for window in windows for at in range(window.first, window.stop)} == set(
-        range(len(sentences))
-    )
+    assert {at for window in windows for at in window} == set(range(len(sentences)))
     for window in windows:
         text = window_text(sentences, window)
-        assert estimated_tokens(text) <= tokens or window.stop - window.first == 1
+        assert estimated_tokens(text) <= tokens or len(window) == 1
     for window, following in pairwise(windows):
-        assert window.first < following.first <= window.stop < following.stop
+        assert window.start < following.start <= window.stop < following.stop
         # Half a window is the most that is said twice, and less where lines are very long.
         longest = estimated_tokens("99999\t" + "word " * max(lengths))
-        if (
-            longest * 8 <= tokens
-            and following.first - window.first > (window.stop - window.first) // 2 + 1
-        ):
-            began = sentences[following.first - 1].start
+        if longest * 8 <= tokens and following.start - window.start > len(window) // 2 + 1:
+            began = sentences[following.start - 1].start
             assert began < sentences[window.stop].start - overlap
 
 

@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-from videomoments_dagster.base.fingerprints import fingerprint
 from videomoments_dagster.core.asset import UNCHANGED, Made, Previous, Unchanged, asset
 from videomoments_dagster.core.pools import LANGUAGE_MODEL
 from videomoments_dagster.core.resources import LanguageModelsResource
@@ -12,30 +11,11 @@ from videomoments_dagster.moments.checks import (
     require_word_times,
     stored_moments,
 )
-from videomoments_dagster.moments.engine_work import (
-    PART_KEY,
-    EngineConfig,
-    check_servers,
-    engine_for,
-    stored_part,
-    with_scores,
-    work_metadata,
-)
+from videomoments_dagster.moments.engine_work import EngineConfig, EngineWork
 from videomoments_dagster.moments.finding.outcomes import Found, MomentDraft
-from videomoments_dagster.moments.identity import (
-    config_hash,
-    moment_identifier,
-    scoring_version,
-    transcript_version,
-)
+from videomoments_dagster.moments.identity import config_hash
 from videomoments_dagster.moments.metadata.moments_metadata import moments_metadata
-from videomoments_dagster.moments.records import (
-    GenerationConfig,
-    Moment,
-    Moments,
-    SelectedConfigs,
-    Video,
-)
+from videomoments_dagster.moments.records import Moments, SelectedConfigs, Video
 from videomoments_dagster.moments.storage.moment_rows import RootMomentRows
 from videomoments_dagster.moments.system import MOMENTS
 from videomoments_dagster.speech.transcript import Transcript
@@ -72,72 +52,33 @@ def moments(
     failure: there are no moments then, and the metadata says why. If it fails, the message names
     the model, the engine or the setting.
     """
-    generation, scoring = generation_config.generation, generation_config.scoring
-    anew = config.rescore or config.force
-    finder = engine_for(context, language_models, generation.model, ask_again=config.force)
-    scorer = engine_for(context, language_models, scoring.model, ask_again=anew)
-    inputs = {
-        "transcript": transcript_version(transcript),
-        "config": config_hash(generation),
-        "duration_seconds": video.facts.duration_seconds,
-    }
-    settings = {"engine_version": finder.version}
-    part = fingerprint(code_version=CODE_VERSION, inputs=inputs, settings=settings)
-    same = previous.is_made_from(
-        inputs={**inputs, "scoring": scoring_version(scoring)},
-        settings={**settings, "scoring_version": scorer.version},
-    )
-    if same and not anew:
+    generation = generation_config.generation
+    scoring = generation_config.scoring
+    work = EngineWork(context, language_models, previous, config, generation, scoring)
+    if work.is_done(CODE_VERSION, video, transcript):
         return UNCHANGED
     require_word_times(transcript, video)
-    kept = stored_part(previous, part)
+    kept = work.stored_part()
     if kept is not None:
         context.log.info("Keeping the %d moments that were found before.", len(kept.moments))
         found = _found_before(kept)
     else:
-        check_servers(language_models, (generation.model, scoring.model))
+        work.check_servers()
         context.log.info("Finding moments with %s.", generation.model)
-        found = finder.find(
+        found = work.engine.find(
             transcript, duration_seconds=video.facts.duration_seconds, config=generation
         )
-    scored = scorer.score(
-        found.drafts, transcript, duration_seconds=video.facts.duration_seconds, config=scoring
-    )
-    drafts = [_moment(draft, video, generation) for draft in found.drafts]
-    result = with_scores(
-        drafts, scored, scoring_model=scorer.name, before=previous.value, anew=anew
-    )
+    drafts = [work.moment(video, draft, draft.title) for draft in found.drafts]
+    result, scored = work.scored(drafts, transcript, video)
     language_models.remove_old_records(MOMENTS.partition(video.identifier))
     if found.why_fewer:
         context.log.warning("%s", found.why_fewer)
     context.log.info("Found %d moments.", len(result))
-    return Made(
-        value=Moments(result, why_fewer=found.why_fewer),
-        details={
-            "moments": len(result),
-            "why_fewer": found.why_fewer,
-            "model": generation.model,
-            "scoring_model": scoring.model,
-            "stored_config": config_hash(generation),
-            PART_KEY: "" if found.report.failures else part,
-        },
-        metadata=work_metadata(context, finding=found.report, scoring=scored.report),
-        complete=not (found.report.failures or scored.report.failures),
-    )
-
-
-def _moment(draft: MomentDraft, video: Video, config: GenerationConfig) -> Moment:
-    return Moment(
-        identifier=moment_identifier(
-            video=video.identifier,
-            config=config,
-            start_time=draft.start_time,
-            end_time=draft.end_time,
-        ),
-        start_time=draft.start_time,
-        end_time=draft.end_time,
-        title=draft.title,
-        generation_model=config.model,
+    return work.made(
+        Moments(result, why_fewer=found.why_fewer),
+        details={"moments": len(result), "stored_config": config_hash(generation)},
+        finding=found.report,
+        scoring=scored,
     )
 
 

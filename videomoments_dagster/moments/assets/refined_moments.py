@@ -2,41 +2,20 @@
 
 import dagster as dg
 
-from videomoments_dagster.base.fingerprints import fingerprint
 from videomoments_dagster.core.asset import UNCHANGED, Made, Previous, Unchanged, asset
 from videomoments_dagster.core.pools import LANGUAGE_MODEL
 from videomoments_dagster.core.resources import LanguageModelsResource, MediaResource
-from videomoments_dagster.media.frame_pictures import FrameSamples
+from videomoments_dagster.media.frame_samples import FrameSamples
 from videomoments_dagster.moments.checks import (
     refined_moments_stay_near,
     require_places,
     require_word_times,
     stored_refined_moments,
 )
-from videomoments_dagster.moments.engine_work import (
-    PART_KEY,
-    EngineConfig,
-    check_servers,
-    engine_for,
-    stored_part,
-    with_scores,
-    work_metadata,
-)
+from videomoments_dagster.moments.engine_work import EngineConfig, EngineWork
 from videomoments_dagster.moments.finding.outcomes import Boundaries, Refined
-from videomoments_dagster.moments.identity import (
-    config_hash,
-    moment_identifier,
-    scoring_version,
-    transcript_version,
-)
 from videomoments_dagster.moments.metadata.moments_metadata import moments_metadata
-from videomoments_dagster.moments.records import (
-    GenerationConfig,
-    Moment,
-    Moments,
-    SelectedConfigs,
-    Video,
-)
+from videomoments_dagster.moments.records import Moments, SelectedConfigs, Video
 from videomoments_dagster.moments.storage.moment_rows import RefinedMomentRows
 from videomoments_dagster.moments.system import MOMENTS
 from videomoments_dagster.speech.transcript import Transcript
@@ -79,93 +58,45 @@ def refined_moments(
     moments, not from these. If it fails, a result that it needs is missing, or a model's server is;
     the message names the asset to materialise or the setting.
     """
-    refinement, scoring = generation_config.refinement, generation_config.scoring
-    anew = config.rescore or config.force
-    refiner = engine_for(context, language_models, refinement.model, ask_again=config.force)
-    scorer = engine_for(context, language_models, scoring.model, ask_again=anew)
+    refinement, max_shift = generation_config.refinement, generation_config.max_shift_seconds
+    scoring = generation_config.scoring
+    work = EngineWork(context, language_models, previous, config, refinement, scoring)
     inputs = {
         "moments": [root.identifier for root in moments.moments],
         "titles": [root.title for root in moments.moments],
-        "transcript": transcript_version(transcript),
-        "config": config_hash(refinement),
-        "duration_seconds": video.facts.duration_seconds,
         "video": video.content_hash,
     }
-    settings = {
-        "engine_version": refiner.version,
-        "max_shift_seconds": generation_config.max_shift_seconds,
-    }
-    part = fingerprint(code_version=CODE_VERSION, inputs=inputs, settings=settings)
-    same = previous.is_made_from(
-        inputs={**inputs, "scoring": scoring_version(scoring)},
-        settings={**settings, "scoring_version": scorer.version},
-    )
-    if same and not anew:
+    settings = {"max_shift_seconds": max_shift}
+    if work.is_done(CODE_VERSION, video, transcript, inputs=inputs, settings=settings):
         return UNCHANGED
     require_word_times(transcript, video)
     require_places(moments, video)
-    kept = stored_part(previous, part)
+    kept = work.stored_part()
     if kept is not None:
         context.log.info("Keeping the boundaries that were refined before.")
         refined = _refined_before(kept, moments)
     else:
         if moments.moments:
-            check_servers(language_models, (refinement.model, scoring.model))
+            work.check_servers()
         context.log.info("Refining the moments' boundaries with %s.", refinement.model)
-        refined = refiner.refine(
+        refined = work.engine.refine(
             moments.moments,
             transcript,
             config=refinement,
-            max_shift_seconds=generation_config.max_shift_seconds,
+            max_shift_seconds=max_shift,
             duration_seconds=video.facts.duration_seconds,
             frames=FrameSamples(lambda: media.local_file(video.cloud_url), facts=video.facts),
         )
-    scored = scorer.score(
-        refined.boundaries,
-        transcript,
-        duration_seconds=video.facts.duration_seconds,
-        config=scoring,
-    )
     pairs = list(zip(moments.moments, refined.boundaries, strict=True))
-    result = with_scores(
-        [_moment(root, span, video, refinement) for root, span in pairs],
-        scored,
-        scoring_model=scorer.name,
-        before=previous.value,
-        anew=anew,
-    )
+    drafts = [work.moment(video, span, root.title, root) for root, span in pairs]
+    result, scored = work.scored(drafts, transcript, video)
     moved = sum((span.start_time, span.end_time) != (r.start_time, r.end_time) for r, span in pairs)
     context.log.info("Moved the boundaries of %d of %d moments.", moved, len(result))
-    return Made(
-        value=Moments(result, why_fewer=moments.why_fewer),
-        details={
-            "refined_moments": len(result),
-            "moved": moved,
-            "max_shift_seconds": generation_config.max_shift_seconds,
-            "why_fewer": moments.why_fewer,
-            "model": refinement.model,
-            "scoring_model": scoring.model,
-            PART_KEY: "" if refined.report.failures else part,
-        },
-        metadata=work_metadata(context, refining=refined.report, scoring=scored.report),
-        complete=not (refined.report.failures or scored.report.failures),
-    )
-
-
-def _moment(root: Moment, span: Boundaries, video: Video, config: GenerationConfig) -> Moment:
-    return Moment(
-        identifier=moment_identifier(
-            video=video.identifier,
-            config=config,
-            start_time=span.start_time,
-            end_time=span.end_time,
-            parent=root.identifier,
-        ),
-        start_time=span.start_time,
-        end_time=span.end_time,
-        title=root.title,
-        generation_model=config.model,
-        parent_identifier=root.identifier,
+    return work.made(
+        Moments(result, why_fewer=moments.why_fewer),
+        details={"refined_moments": len(result), "moved": moved, "max_shift_seconds": max_shift},
+        refining=refined.report,
+        scoring=scored,
     )
 
 

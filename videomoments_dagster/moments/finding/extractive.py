@@ -84,8 +84,8 @@ def find_moments(
     if not layout.words:
         return Found(drafts=(), why_fewer="There is no speech.")
     at_most = len(layout.words) if config.max_moments is None else max(config.max_moments, 0)
-    whole = [(0.0, duration_seconds)]
-    possible = len(pack(layout.starts.times, layout.ends.times, limits=limits, free=whole))
+    free = [(0.0, duration_seconds)]
+    possible = len(pack(layout.starts.times, layout.ends.times, limits=limits, free=free))
     why_fewer = _why_fewer(layout, config=config, limits=limits, possible=possible)
     if min(possible, at_most) == 0:
         return Found(drafts=(), why_fewer=why_fewer)
@@ -119,15 +119,15 @@ def _drafts(stretches: list[Stretch], *, layout: SpeechLayout) -> tuple[MomentDr
 def _why_fewer(
     layout: SpeechLayout, *, config: GenerationConfig, limits: LengthLimits, possible: int
 ) -> str:
-    wanted = max(config.min_moments or 0, 1)
+    wanted, spoken = max(config.min_moments or 0, 1), layout.spoken_seconds
+    if possible == 0 and spoken <= 0:
+        return "The speech takes no time: all words begin and end at the same instant."
+    if possible == 0 and spoken < limits.shortest:
+        return (
+            f"The speech spans only {spoken:.1f} s, shorter than the minimum moment length of "
+            f"{limits.shortest:g} s."
+        )
     if possible == 0:
-        if layout.spoken_seconds <= 0:
-            return "The speech takes no time: all words begin and end at the same instant."
-        if layout.spoken_seconds < limits.shortest:
-            return (
-                f"The speech spans only {layout.spoken_seconds:.1f} s, shorter than the minimum "
-                f"moment length of {limits.shortest:g} s."
-            )
         return f"No stretch from a word's start to a word's end is {_allowed_lengths(limits)}."
     if config.max_moments is not None and config.max_moments < min(wanted, possible):
         return f"The configuration keeps at most {max(config.max_moments, 0)} moments."
@@ -240,13 +240,13 @@ def refine_moments(
         high = following.start_time if following else duration_seconds
         starts, start_worth = _near(layout.starts, root.start_time, max_shift_seconds, low, high)
         ends, end_worth = _near(layout.ends, root.end_time, max_shift_seconds, low, high)
-        allowed = limits.met_by(ends[None, :] - starts[:, None])
+        allowed = limits.met_by(ends - starts[:, None])
         better = Boundaries(root.start_time, root.end_time)
         if allowed.any():
-            worth = np.where(allowed, start_worth[:, None] + end_worth[None, :], -np.inf)
+            worth = np.where(allowed, start_worth[:, None] + end_worth, -np.inf)
             best_start, best_end = np.unravel_index(int(np.argmax(worth)), worth.shape)
             better = Boundaries(float(starts[best_start]), float(ends[best_end]))
-        moved += (better.start_time, better.end_time) != (root.start_time, root.end_time)
+        moved += better != (root.start_time, root.end_time)
         refined.append(better)
     counts = {"moved": moved, "kept as they were": len(refined) - moved}
     report = WorkReport(counts={what: count for what, count in counts.items() if count})

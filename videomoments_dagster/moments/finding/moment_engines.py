@@ -1,10 +1,8 @@
-"""The interface that every moment engine has, and the two kinds of engine that there are."""
+"""The two kinds of moment engine that there are, with the same functions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
-from typing import Protocol
 
 from videomoments_dagster.language_models.questions import Interviewer
 from videomoments_dagster.moments.finding.extractive import (
@@ -16,60 +14,6 @@ from videomoments_dagster.moments.finding.extractive import (
 from videomoments_dagster.moments.finding.language_model.finding import find_with_language_model
 from videomoments_dagster.moments.finding.language_model.refining import refine_with_language_model
 from videomoments_dagster.moments.finding.language_model.scoring import score_with_language_model
-from videomoments_dagster.moments.finding.outcomes import (
-    Found,
-    FrameSource,
-    Refined,
-    Scored,
-    TimeSpan,
-)
-from videomoments_dagster.moments.records import GenerationConfig, ScoringConfig
-from videomoments_dagster.speech.transcript import Transcript
-
-
-class MomentEngine(Protocol):
-    """Finds, scores and refines moments.
-
-    Attributes:
-        name: What is stored in `moments.generation_model` and `moments.scoring_model`.
-        version: Changes whenever the same input may give another output.
-    """
-
-    name: str
-    version: str
-
-    def find(
-        self, transcript: Transcript, *, duration_seconds: float, config: GenerationConfig
-    ) -> Found:
-        """Find moments that keep every promise of `config`."""
-        ...
-
-    def score(
-        self,
-        spans: Sequence[TimeSpan],
-        transcript: Transcript,
-        *,
-        duration_seconds: float,
-        config: ScoringConfig,
-    ) -> Scored:
-        """Score each span from 0 to 10, not knowing who found it."""
-        ...
-
-    def refine(
-        self,
-        roots: Sequence[TimeSpan],
-        transcript: Transcript,
-        *,
-        config: GenerationConfig,
-        max_shift_seconds: float,
-        duration_seconds: float,
-        frames: FrameSource | None,
-    ) -> Refined:
-        """Move each root's boundaries to better ones, no further than `max_shift_seconds`.
-
-        The results keep the limits of `config`, and do not overlap where the roots did not.
-        """
-        ...
 
 
 class ExtractiveEngine:
@@ -97,3 +41,11 @@ class LanguageModelEngine:
         self.find = partial(find_with_language_model, interviewer=interviewer)
         self.score = partial(score_with_language_model, interviewer=interviewer)
         self.refine = partial(refine_with_language_model, interviewer=interviewer)
+
+
+MomentEngine = ExtractiveEngine | LanguageModelEngine
+"""Finds, scores and refines moments.
+
+Its `name` is stored in `moments.generation_model` and `moments.scoring_model`; its `version`
+changes whenever the same input may give another output.
+"""

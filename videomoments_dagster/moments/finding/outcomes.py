@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from videomoments_dagster.language_models.questions import Outcome, Question, Spent
 
@@ -123,8 +123,7 @@ class Scored:
     report: WorkReport = field(default_factory=WorkReport)
 
 
-@dataclass(frozen=True, slots=True)
-class Boundaries:
+class Boundaries(NamedTuple):
     """Where a moment begins and ends, seconds of the presented timeline."""
 
     start_time: float

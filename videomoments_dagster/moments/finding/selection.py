@@ -153,10 +153,8 @@ class Ranking:
         starts, ends = self._layout.sentence_starts, self._layout.sentence_ends
         longest = min(limits.longest, max(_OFF_IDEAL * ideal.longest, 1.5 * limits.shortest))
         shortest = max(limits.shortest, ideal.shortest / _OFF_IDEAL)
-        count = len(starts)
-        own = np.arange(count)
-        low = np.searchsorted(ends, starts + shortest - LENGTH_TOLERANCE, side="left")
-        low = np.maximum(low, own)
+        count, own = len(starts), np.arange(len(starts))
+        low = np.maximum(np.searchsorted(ends, starts + shortest - LENGTH_TOLERANCE), own)
         high = np.searchsorted(ends, starts + longest + LENGTH_TOLERANCE, side="right")
         columns = max(_FEWEST_ENDS_PER_START, min(_MOST_ENDS_PER_START, _MOST_CANDIDATES // count))
         steps = np.linspace(0.0, 1.0, columns)[None, :] * np.maximum(high - low - 1, 0)[:, None]
@@ -166,8 +164,7 @@ class Ranking:
         chosen = np.column_stack((spread, np.clip(topic_end, low, np.maximum(high - 1, low))))
         at_start, at_end = np.divmod(np.unique((own[:, None] * count + chosen)[high > low]), count)
         more_starts, more_ends = self._ending_at_words(starts[high <= low])
-        all_starts = np.concatenate((starts[at_start], more_starts))
-        all_ends = np.concatenate((ends[at_end], more_ends))
+        all_starts, all_ends = np.r_[starts[at_start], more_starts], np.r_[ends[at_end], more_ends]
         meets = limits.met_by(all_ends - all_starts)
         return all_starts[meets], all_ends[meets]
 
@@ -203,8 +200,8 @@ class Ranking:
             + _BOUNDARY_WEIGHT * layout.boundary_quality(starts, ends)
         )
         room = np.maximum((topic_end - topic_start) / _SECONDS_FOR_A_MOMENT, 1.0)
-        columns = (starts, ends, strength, topic, room)
-        return [Stretch(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+        columns = (column.tolist() for column in (starts, ends, strength, topic, room))
+        return list(map(Stretch, *columns))
 
     def _main_topic(self, starts: Floats, ends: Floats) -> tuple[Integers, Floats]:
         """The topic that most of each stretch belongs to, and the share that it makes up."""
@@ -283,16 +280,14 @@ def pack(
     latest = np.minimum(far_enough, np.searchsorted(starts, ends, side="left"))
     latest_start = starts[np.maximum(latest - 1, 0)]
     usable = (latest > 0) & (ends - latest_start <= limits.longest + LENGTH_TOLERANCE)
-    candidate_starts, candidate_ends = latest_start[usable], ends[usable]
+    candidates = np.column_stack((latest_start, ends))[usable]
     placed: list[Interval] = []
-    for low, high in free:
-        first = np.searchsorted(candidate_ends, low, side="left")
-        stop = np.searchsorted(candidate_ends, high, side="right")
-        position = low
-        for start, end in zip(
-            candidate_starts[first:stop].tolist(), candidate_ends[first:stop].tolist(), strict=True
-        ):
-            if start >= position:
+    for position, high in free:
+        first = np.searchsorted(candidates[:, 1], position, side="left")
+        stop = np.searchsorted(candidates[:, 1], high, side="right")
+        free_from = position
+        for start, end in candidates[first:stop].tolist():
+            if start >= free_from:
                 placed.append((start, end))
-                position = end
+                free_from = end
     return placed

@@ -42,6 +42,7 @@ etc. feb. fig. figs. gen. gov. hon. i.e. inc. jan. jr. jul. jun. lt. ltd. mar. m
 ms. mt. no. nos. nov. oct. p. pp. prof. rep. rev. sec. sen. sep. sept. sgt. sr. st. vol. vs. viz.
 """
 _ABBREVIATIONS = frozenset(_ABBREVIATION_LIST.split())
+_ENDING_ABBREVIATIONS = ("etc.", "inc.", "ltd.", "co.", "corp.", "jr.", "sr.")
 
 _WORDS_PER_SENTENCE_AT_MOST = 60.0  # Fewer full stops than this is a text without punctuation.
 _PAUSE_IN_PUNCTUATED = 1.5
@@ -119,25 +120,20 @@ def split_sentences(words: Sequence[Word], segments: Sequence[Segment]) -> tuple
 
 def _ends_sentence(word: Word, following: str) -> bool:
     """Whether a word ends a sentence by its punctuation and by the word that follows it."""
-    text = word.text.strip().rstrip(_CLOSING)
-    return bool(_FINAL_MARK.search(text)) and not _continues(text, following)
-
-
-def _continues(text: str, following: str) -> bool:
-    """Whether a full stop after `text` belongs to the word rather than to a sentence."""
-    if text.endswith(("...", "\u2026")):
-        return following[:1].islower()
-    if not text.endswith("."):
+    text, goes_on = word.text.strip().rstrip(_CLOSING), following[:1].islower()
+    if not _FINAL_MARK.search(text):
         return False
+    if text.endswith(("...", "\u2026")):
+        return not goes_on
+    if not text.endswith("."):
+        return True
     if _ORDINAL.match(text):
         # "3." "5" is a decimal split in two, "the 3." "oktober" an ordinal; "in 1960." ends.
-        return following[:1].isdigit() or following[:1].islower()
+        return not (goes_on or following[:1].isdigit())
     if text.lower() in _ABBREVIATIONS:
-        return text.lower() not in ("etc.", "inc.", "ltd.", "co.", "corp.", "jr.", "sr.") or (
-            following[:1].islower()
-        )
+        return text.lower() in _ENDING_ABBREVIATIONS and not goes_on
     # "J." "Smith", but "the U.S." "We": a run of initials ends a sentence only before a capital.
-    return bool(_INITIALS.match(text)) and (len(text) == len("J.") or following[:1].islower())
+    return not _INITIALS.match(text) or (len(text) > len("J.") and not goes_on)
 
 
 def _add_segment_ends(
@@ -213,6 +209,10 @@ class Edges:
         """The quality at given times; 0 where there is no edge."""
         at = np.minimum(np.searchsorted(self.times, times), len(self.times) - 1)
         return np.where(self.times[at] == times, self.quality[at], 0.0)
+
+    def at(self, times: Floats) -> Edges:
+        """The given times as edges."""
+        return Edges(times, self.quality_at(times))
 
 
 class SpeechLayout:
@@ -353,7 +353,7 @@ def _edges(times: Floats, quality: Floats) -> Edges:
     unique, owner = np.unique(times, return_inverse=True)
     best = np.zeros(len(unique))
     np.maximum.at(best, owner, quality)
-    return Edges(times=unique, quality=best)
+    return Edges(unique, best)
 
 
 def running_sum(values: Floats) -> Floats:

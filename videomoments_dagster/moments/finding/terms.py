@@ -83,10 +83,8 @@ def stem(word: str) -> str:
         if rest != base and len(rest) >= _SHORTEST_STEM + 1:
             base = rest + kept
             break
-    if len(base) > _SHORTEST_STEM and base.endswith("e"):
-        return base[:-1]
-    if len(base) > _SHORTEST_STEM and base.endswith("y"):
-        return base[:-1] + "i"
+    if len(base) > _SHORTEST_STEM and base.endswith(("e", "y")):
+        return base[:-1] + ("i" if base.endswith("y") else "")
     return base
 
 
@@ -137,9 +135,8 @@ def sentence_terms(texts: Sequence[str], *, language: str) -> list[list[str]]:
         known = {token: _english_term(token) for token in set(chain.from_iterable(split))}
         return [[term for token in sentence if (term := known[token])] for sentence in split]
     spoken_in = Counter(chain.from_iterable(map(set, split)))
-    most = len(split) * (
-        _COMMON_SHARE_OF_SENTENCES if len(split) >= _FEWEST_SENTENCES_FOR_COMMON else 1
-    )
+    few = len(split) < _FEWEST_SENTENCES_FOR_COMMON
+    most = len(split) * (1 if few else _COMMON_SHARE_OF_SENTENCES)
 
     def tells(token: str) -> bool:
         long = len(token) > _LONGEST_UNNAMED_FUNCTION_WORD or not token.isascii()
@@ -179,16 +176,14 @@ def sentence_centrality(sentences: Sequence[Sequence[str]]) -> npt.NDArray[np.fl
 
     def similarity_times(vector: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         by_term = np.bincount(column_of, weights=value * vector[row_of], minlength=len(column))
-        totals = np.bincount(row_of, weights=value * by_term[column_of], minlength=count)
-        return np.asarray(totals, dtype=np.float64)
+        return np.bincount(row_of, weights=value * by_term[column_of], minlength=count)
 
     present = np.bincount(row_of, minlength=count) > 0
     degree = np.where(present, similarity_times(np.ones(count)), 1.0)
     start = present / present.sum()
     rank = start
     for _ in range(_MOST_STEPS):
-        before = rank
-        rank = _JUMP * start + (1 - _JUMP) * similarity_times(before / degree)
+        before, rank = rank, _JUMP * start + (1 - _JUMP) * similarity_times(rank / degree)
         if np.abs(rank - before).sum() < _TOLERANCE:
             break
     return np.asarray(rank * present.sum(), dtype=np.float64)

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -89,12 +90,10 @@ def topic_starts_of_terms(terms: Sequence[Sequence[str]], *, words: int) -> tupl
     """
     if not terms:
         return ()
-    density = sum(len(of_unit) for of_unit in terms) / max(words, 1)
+    density = sum(map(len, terms)) / max(words, 1)
     together = -(-len(terms) // _MOST_UNITS)
-    units = [
-        [term for unit in terms[first : first + together] for term in unit]
-        for first in range(0, len(terms), together)
-    ]
+    firsts = range(0, len(terms), together)
+    units = [list(chain.from_iterable(terms[at : at + together])) for at in firsts]
     chances = boundary_chances(units, lexical_density=density)
     found = [] if chances is None else _least_wrong(chances, count=len(units))
     return (0, *(together * start for start in found))
@@ -137,9 +136,9 @@ def _least_wrong(chances: BoundaryChances, *, count: int) -> list[int]:
     last = int(np.argmin(best))
     found: list[int] = []
     while last > 0:
-        found.append(last)
+        found.insert(0, last)
         last = int(before[last])
-    return found[::-1]
+    return found
 
 
 def boundary_chances(
@@ -182,7 +181,7 @@ def _evidence(units: Sequence[Sequence[str]]) -> npt.NDArray[np.float32]:
         Row `stop`, column `start`: the segment of units from `start` up to, not including, `stop`.
     """
     count = len(units)
-    vocabulary = len({term for unit in units for term in unit})
+    vocabulary = len(set(chain.from_iterable(units)))
     words_before = np.concatenate(([0], np.cumsum([len(unit) for unit in units])))
     normaliser = running_sum(np.log(np.arange(words_before[-1]) + _PRIOR_USES * vocabulary))
     gain = np.diff(np.log(np.arange(_MOST_EARLIER_USES + 2) + _PRIOR_USES))
@@ -190,18 +189,14 @@ def _evidence(units: Sequence[Sequence[str]]) -> npt.NDArray[np.float32]:
     repetition = np.zeros(count)
     uses: dict[str, list[int]] = {}
     for current, terms in enumerate(units):
-        at: list[int] = []
-        added: list[Floats] = []
+        steps = np.zeros(current + 1)
         for term in terms:
             earlier = uses.setdefault(term, [])
-            recent = earlier[-_MOST_EARLIER_USES:]
-            at.extend(reversed(recent))
-            added.append(gain[: len(recent)])
+            recent = earlier[: -_MOST_EARLIER_USES - 1 : -1]
+            steps[recent] += gain[: len(recent)]
             earlier.append(current)
-        if at:
-            steps = np.bincount(np.array(at), weights=np.concatenate(added), minlength=current + 1)
-            # An earlier use counts for every start up to it.
-            repetition[: current + 1] += np.cumsum(steps[::-1])[::-1]
+        # An earlier use counts for every start up to it.
+        repetition[: current + 1] += np.cumsum(steps[::-1])[::-1]
         lengths = words_before[current + 1] - words_before[: current + 1]
         evidence[current + 1, : current + 1] = repetition[: current + 1] - normaliser[lengths]
     return evidence
@@ -225,23 +220,28 @@ class _Sums:
         # For each place, the log sum over segmentations of what is before it, and after it.
         self._before = np.zeros(count + 1)
         for stop in range(1, count + 1):
-            to_sum = self._before[:stop] + self._cost[:stop] + evidence[stop, :stop]
-            self._before[stop] = _log_sum(to_sum)
+            self._before[stop] = _log_sum(self._so_far(stop))
         self._after = np.zeros(count + 1)
         for start in range(count - 1, -1, -1):
-            stops = slice(start + 1, None)
-            to_sum = evidence[stops, start] + self._cost[stops] + self._after[stops]
-            self._after[start] = _log_sum(to_sum)
+            self._after[start] = _log_sum(self._beyond(start))
         self._whole = float(self._before[count])
         self.log_evidence = self._whole + (count - 1) * float(np.log1p(-chance))
         self._boundary = np.exp(self._before + self._cost + self._after - self._whole)
         self.topics = 1.0 + float(self._boundary[1:count].sum())
 
+    def _so_far(self, stop: int) -> Floats:
+        """For each segment that ends at a place, the log sum of what is up to there."""
+        return np.asarray(self._before[:stop] + self._cost[:stop] + self._evidence[stop, :stop])
+
+    def _beyond(self, start: int) -> Floats:
+        """For each segment that starts at a place, the log sum of what is from there on."""
+        stops = slice(start + 1, None)
+        return np.asarray(self._evidence[stops, start] + self._cost[stops] + self._after[stops])
+
     def _ending_at(self, stop: int) -> Floats:
         """How likely each segment is that ends at a place, by its start."""
-        so_far = self._before[:stop] + self._cost[:stop] + self._evidence[stop, :stop]
-        chances = np.exp(so_far + self._cost[stop] + self._after[stop] - self._whole)
-        return np.asarray(chances)
+        rest = self._cost[stop] + self._after[stop] - self._whole
+        return np.asarray(np.exp(self._so_far(stop) + rest))
 
     def no_boundary(self, width: int) -> Floats:
         """For each unit i, how likely i and i + width are in one segment."""
@@ -272,9 +272,7 @@ class _Sums:
 
     def _reaching(self, start: int) -> Floats:
         """How likely a segment that starts at a place holds each unit from there on."""
-        stops = slice(start + 1, None)
-        beyond = self._evidence[stops, start] + self._cost[stops] + self._after[stops]
-        return np.cumsum(np.exp(beyond - self._after[start])[::-1])[::-1]
+        return np.cumsum(np.exp(self._beyond(start) - self._after[start])[::-1])[::-1]
 
 
 def _log_sum(values: Floats) -> float:

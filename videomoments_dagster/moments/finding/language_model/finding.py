@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,6 @@ from videomoments_dagster.language_models.questions import (
     Interviewer,
     Outcome,
     Question,
-    estimated_tokens,
 )
 from videomoments_dagster.moments.finding.language_model.grounding import (
     Grade,
@@ -48,7 +48,6 @@ from videomoments_dagster.moments.finding.language_model.windows import (
     window_text,
 )
 from videomoments_dagster.moments.finding.outcomes import (
-    Boundaries,
     Found,
     MomentDraft,
     WorkReport,
@@ -58,7 +57,6 @@ from videomoments_dagster.moments.finding.titles import plain_title
 from videomoments_dagster.moments.records import GenerationConfig
 from videomoments_dagster.speech.transcript import Transcript
 
-_FEWEST_TOKENS = 200
 _USUAL_LONGEST = 120.0
 _WORDS_PER_SECOND = 2.5
 _FEWEST_NAMED = 3
@@ -168,13 +166,9 @@ def find_with_language_model(
     findings = [outcome.value for outcome in outcomes if outcome.value is not None]
     if not findings:
         raise _nothing_answered(interviewer, outcomes)
-    kept, counts = merged(
-        [candidate for candidates, _ in findings for candidate in candidates],
-        mender=mender,
-        at_most=config.max_moments,
-    )
-    counts = sum((of_window for _, of_window in findings), Counter[str]()) + counts
-    report = WorkReport.of(questions, outcomes, counts=counts)
+    named, counts = zip(*findings, strict=True)
+    kept, settled = merged(list(chain(*named)), mender=mender, at_most=config.max_moments)
+    report = WorkReport.of(questions, outcomes, counts=sum(counts, Counter[str]()) + settled)
     why_fewer = _why_fewer(report, kept=len(kept), config=config, asked=len(questions))
     return Found(_drafts(kept, layout=layout), why_fewer=why_fewer, report=report)
 
@@ -185,27 +179,25 @@ def _questions(
     system = system_message(config, PROTOCOL)
     lines = layout.sentences
     # Whatever share a window has, the rest of its question is about as long.
-    around = estimated_tokens(system) + estimated_tokens(_user_message(config, text="", share=1.0))
-    room = room_for_speech(interviewer, prompts="prompts", taken=around, at_least=_FEWEST_TOKENS)
+    around = _user_message(config, "", 1.0)
+    room = room_for_speech(interviewer, "prompts", system, around)
     longest = _USUAL_LONGEST if config.max_moment_length is None else config.max_moment_length
     windows = transcript_windows(lines, tokens_at_most=room, overlap_seconds=longest)
-    read = partial(_findings, layout=layout, mender=mender)
-    shares = [(window.stop - window.first) / len(lines) for window in windows]
     return [
         Question(
             purpose="find",
             label=f"window {number} of {len(windows)}",
             system=system,
-            user=_user_message(config, text=window_text(lines, window), share=share),
+            user=_user_message(config, window_text(lines, window), len(window) / len(lines)),
             answer_type=FindingAnswer,
-            interpret=partial(read, words=WindowWords(layout, window)),
+            interpret=partial(_findings, words=WindowWords(layout, window), mender=mender),
             sampling=sampling_of(config),
         )
-        for number, (window, share) in enumerate(zip(windows, shares, strict=True), start=1)
+        for number, window in enumerate(windows, start=1)
     ]
 
 
-def _user_message(config: GenerationConfig, *, text: str, share: float) -> str:
+def _user_message(config: GenerationConfig, text: str, share: float) -> str:
     """The profile's user prompt, its limits in words, and the lines.
 
     Args:
@@ -219,17 +211,18 @@ def _user_message(config: GenerationConfig, *, text: str, share: float) -> str:
 
 
 def _lengths(config: GenerationConfig) -> str:
-    shortest, longest = config.min_moment_length, config.max_moment_length
-    if shortest and longest is not None:
-        return (
-            f"Each moment lasts {shortest:g} to {longest:g} seconds, which is about "
-            f"{_words(shortest)} to {_words(longest)} words."
+    shortest, longest = config.min_moment_length or 0.0, config.max_moment_length
+    if longest is None:
+        at_least = (
+            f"Each moment lasts at least {shortest:g} seconds, about {_words(shortest)} words."
         )
-    if longest is not None:
+        return at_least if shortest else ""
+    if not shortest:
         return f"Each moment lasts at most {longest:g} seconds, about {_words(longest)} words."
-    if shortest:
-        return f"Each moment lasts at least {shortest:g} seconds, about {_words(shortest)} words."
-    return ""
+    return (
+        f"Each moment lasts {shortest:g} to {longest:g} seconds, which is about "
+        f"{_words(shortest)} to {_words(longest)} words."
+    )
 
 
 def _words(seconds: float) -> int:
@@ -246,7 +239,7 @@ def _count(config: GenerationConfig, *, share: float) -> str:
 
 
 def _findings(
-    answer: FindingAnswer, *, words: WindowWords, layout: SpeechLayout, mender: Mender
+    answer: FindingAnswer, *, words: WindowWords, mender: Mender
 ) -> Interpreted[Findings]:
     """Ground and mend what was named; nothing that was named goes uncounted."""
     counts = Counter(
@@ -259,11 +252,9 @@ def _findings(
     candidates: list[Candidate] = []
     notes: list[dict[str, Any]] = []
     for named in answer.moments:
-        note: dict[str, Any] = {"lines": [named.first_line, named.last_line]}
-        notes.append(note)
+        notes.append(note := {"lines": [named.first_line, named.last_line]})
         try:
-            first, last, grade = words.ground(named)
-            span = Boundaries(layout.words[first].start, layout.words[last].end)
+            span, grade = words.ground(named)
             mended = mender.mended(span)
         except (Ungrounded, Unmendable) as why:
             counts[f"{_DROPPED}{why}"] += 1
@@ -274,12 +265,11 @@ def _findings(
             counts["made longer" if mended.length > span.length else "made shorter"] += 1
         note |= {
             "grounding": grade.name.lower(),
-            "named": [span.start_time, span.end_time],
+            "named": list(span),
             "start_time": mended.start_time,
             "end_time": mended.end_time,
         }
-        title = plain_title(named.title)
-        candidates.append(Candidate(mended, title, named.rating, grade))
+        candidates.append(Candidate(mended, plain_title(named.title), named.rating, grade))
     return Interpreted((candidates, +counts), notes={"moments": notes})
 
 
@@ -288,35 +278,25 @@ def _nothing_answered(
 ) -> LanguageModelUnavailable | LanguageModelFailed:
     [(reason, _)] = Counter(outcome.failure for outcome in outcomes).most_common(1)
     windows = "the transcript" if len(outcomes) == 1 else f"any of its {len(outcomes)} windows"
-    sentence = (
-        f"the model '{interviewer.model_name}' gave no usable answer about {windows}: {reason}"
-    )
+    model = interviewer.model_name
+    sentence = f"the model '{model}' gave no usable answer about {windows}: {reason}"
     if any(outcome.retryable for outcome in outcomes):
         remedy = "Look at the model's server, then run the same again"
         return LanguageModelUnavailable(sentence, remedy=remedy)
-    remedy = (
-        "Look at the records of the calls under model-calls/ in the object store, then change the "
-        "prompt or the model"
-    )
-    return LanguageModelFailed(sentence, remedy=remedy)
+    records = "Look at the records of the calls under model-calls/ in the object store"
+    return LanguageModelFailed(sentence, remedy=f"{records}, then change the prompt or the model")
 
 
 def _drafts(candidates: Sequence[Candidate], *, layout: SpeechLayout) -> tuple[MomentDraft, ...]:
     """The moments; those to which the model gave no title get one in the words of the speech."""
     titles = [candidate.title for candidate in candidates]
-    for at, candidate in enumerate(candidates):
-        start, end = candidate.span.start_time, candidate.span.end_time
+    for at, ((start, end), title, *_) in enumerate(candidates):
         first = max(int(np.searchsorted(layout.sentence_starts, start, side="right")) - 1, 0)
         stop = max(int(np.searchsorted(layout.sentence_ends, end, side="right")), first + 1)
-        titles[at] = titles[at] or layout.title(first, stop, start_time=start, taken=titles)
+        titles[at] = title or layout.title(first, stop, start_time=start, taken=titles)
     return tuple(
-        MomentDraft(
-            start_time=candidate.span.start_time,
-            end_time=candidate.span.end_time,
-            title=title,
-            strength=candidate.rating / HIGHEST_RATING,
-        )
-        for candidate, title in zip(candidates, titles, strict=True)
+        MomentDraft(*span, title, strength=rating / HIGHEST_RATING)
+        for (span, _, rating, _), title in zip(candidates, titles, strict=True)
     )
 
 

@@ -18,7 +18,7 @@ from operator import itemgetter
 from pydantic import BaseModel, Field
 
 from videomoments_dagster.moments.finding.language_model.question_parts import Id, Rating, Text
-from videomoments_dagster.moments.finding.language_model.windows import Window
+from videomoments_dagster.moments.finding.outcomes import Boundaries
 from videomoments_dagster.moments.finding.speech_layout import SpeechLayout
 
 _LINES_AROUND = 3
@@ -60,17 +60,18 @@ def _plain(text: str) -> str:
 class WindowWords:
     """The words of a window as one string of characters, and the way back to the words."""
 
-    def __init__(self, layout: SpeechLayout, window: Window) -> None:
+    def __init__(self, layout: SpeechLayout, window: range) -> None:
         """Prepare to look for quotes.
 
         Args:
             layout: All words and sentences of the transcript.
-            window: The window to look in.
+            window: Indexes of the sentences to look in.
         """
-        lines = layout.sentences[window.first : window.stop]
-        self._lines = [(line.first, line.stop) for line in lines]
-        self._first_word = lines[0].first
-        texts = [_plain(word.text) for word in layout.words[lines[0].first : lines[-1].stop]]
+        lines = layout.sentences[window.start : window.stop]
+        # Words are counted from the window's first.
+        self._lines = [(line.first - lines[0].first, line.stop - lines[0].first) for line in lines]
+        self._words = layout.words[lines[0].first : lines[-1].stop]
+        texts = [_plain(word.text) for word in self._words]
         self._text = "".join(texts)
         self._starts = [0, *accumulate(map(len, texts))]
         # Words without a letter or digit take no room; no quote begins or ends at them.
@@ -78,11 +79,12 @@ class WindowWords:
         self._begins = {self._starts[at]: at for at in spelled}
         self._ends = {self._starts[at + 1]: at for at in spelled}
 
-    def ground(self, named: NamedMoment) -> tuple[int, int, Grade]:
+    def ground(self, named: NamedMoment) -> tuple[Boundaries, Grade]:
         """Find the words of a moment.
 
         Returns:
-            Its first and its last word, and the grade of the less sure end.
+            From the start of its first word to the end of its last, and the grade of the less
+            sure end.
 
         Raises:
             Ungrounded: If an end of it is neither where it was said to be nor quoted from
@@ -92,7 +94,8 @@ class WindowWords:
         last, last_grade = self._boundary(named.last_line, named.last_words, at_end=True)
         if last < first:
             raise Ungrounded("it ends before it begins")
-        return self._first_word + first, self._first_word + last, max(first_grade, last_grade)
+        span = Boundaries(self._words[first].start, self._words[last].end)
+        return span, max(first_grade, last_grade)
 
     def _boundary(self, line: int, words: str, *, at_end: bool) -> tuple[int, Grade]:
         """The first (or last) word of a moment, counted from the window's first."""
@@ -108,7 +111,7 @@ class WindowWords:
         if not exists:
             raise Ungrounded("its line does not exist and its words are not there")
         start, stop = self._lines[line - 1]
-        return (stop - 1 if at_end else start) - self._first_word, Grade.LINE
+        return (stop - 1 if at_end else start), Grade.LINE
 
     def _near(self, line: int, quote: str, *, at_end: bool) -> tuple[int, Grade] | None:
         """The place of a quote in a line or around it."""
@@ -123,12 +126,12 @@ class WindowWords:
 
     def _characters(self, first_line: int, last_line: int) -> range:
         """Where some lines are in the string of characters."""
-        first = self._lines[max(first_line, 0)][0] - self._first_word
-        stop = self._lines[min(last_line, len(self._lines) - 1)][1] - self._first_word
+        first = self._lines[max(first_line, 0)][0]
+        stop = self._lines[min(last_line, len(self._lines) - 1)][1]
         return range(self._starts[first], self._starts[stop])
 
     def _line_of(self, word: int) -> int:
-        return bisect_right(self._lines, self._first_word + word, key=itemgetter(0)) - 1
+        return bisect_right(self._lines, word, key=itemgetter(0)) - 1
 
     def _places(self, quote: str, among: range, *, at_end: bool) -> list[int]:
         """Words at which the quote begins (ends) among some characters; it may reach beyond."""

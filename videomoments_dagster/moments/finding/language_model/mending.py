@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,11 +42,8 @@ class Mender:
         self._limits = limits
         self._shortest = max(limits.shortest, LENGTH_TOLERANCE)
         self._words = (layout.starts, layout.ends)
-        starts, ends = layout.sentence_starts, layout.sentence_ends
-        self._sentences = (
-            Edges(times=starts, quality=layout.starts.quality_at(starts)),
-            Edges(times=ends, quality=layout.ends.quality_at(ends)),
-        )
+        starts, ends = self._words
+        self._sentences = (starts.at(layout.sentence_starts), ends.at(layout.sentence_ends))
 
     def mended(self, span: Boundaries) -> Boundaries:
         """The stretch, or the nearest to it that meets the limits.
@@ -73,7 +70,7 @@ class Mender:
         if any(span.start_time < one.start_time and one.end_time < span.end_time for one in others):
             return None
         starts, ends = (edges.times for edges in self._sentences)
-        start, end = span.start_time, span.end_time
+        start, end = span
         before = [other.end_time for other in others if other.start_time <= start]
         behind = [other.start_time for other in others if other.start_time > start]
         if before:
@@ -84,7 +81,7 @@ class Mender:
         return part if self._limits.met_by(part.length) else None
 
     def _shortened(self, span: Boundaries) -> Boundaries | None:
-        start, end = span.start_time, span.end_time
+        start, end = span
         for starts, ends in (self._sentences, self._words):
             close = _between(ends, start + self._shortest, start + self._limits.longest)
             if len(close.times):
@@ -98,11 +95,13 @@ class Mender:
 
     def _extended(self, span: Boundaries) -> Boundaries | None:
         """The shortest stretch around it that is long enough, at good places to cut."""
-        start, end, longest = span.start_time, span.end_time, self._limits.longest
+        (start, end), longest = span, self._limits.longest
         for all_starts, all_ends in (self._sentences, self._words):
             # Its own edges stay candidates: one side alone may be moved.
-            starts = _with(_between(all_starts, end - longest, start), start, self._words[0])
-            ends = _with(_between(all_ends, end, start + longest), end, self._words[1])
+            near = _between(all_starts, end - longest, start).times
+            starts = self._words[0].at(np.union1d(near, [start]))
+            near = _between(all_ends, end, start + longest).times
+            ends = self._words[1].at(np.union1d(near, [end]))
             first = np.searchsorted(ends.times, starts.times + self._shortest - LENGTH_TOLERANCE)
             at = first[:, None] + np.arange(_ENDS_TRIED)[None, :]
             reachable = at < len(ends.times)
@@ -120,12 +119,7 @@ class Mender:
 def _between(edges: Edges, low: float, high: float) -> Edges:
     first = int(np.searchsorted(edges.times, low - LENGTH_TOLERANCE, side="left"))
     stop = int(np.searchsorted(edges.times, high + LENGTH_TOLERANCE, side="right"))
-    return Edges(times=edges.times[first:stop], quality=edges.quality[first:stop])
-
-
-def _with(edges: Edges, time: float, words: Edges) -> Edges:
-    times = np.union1d(edges.times, np.array([time]))
-    return Edges(times=times, quality=words.quality_at(times))
+    return Edges(edges.times[first:stop], edges.quality[first:stop])
 
 
 def _best(seconds: Floats, quality: Floats) -> int:
@@ -133,8 +127,7 @@ def _best(seconds: Floats, quality: Floats) -> int:
     return int(np.argmin(seconds - _QUALITY_IN_SECONDS * quality))
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A grounded moment within the limits.
 
     Attributes:
@@ -179,15 +172,14 @@ def merged(
         elif rest is None:
             counts["dropped: overlaps a better one"] += 1
         else:
-            kept.append(replace(candidate, span=rest))
+            kept.append(candidate._replace(span=rest))
             if others:
                 counts["trimmed beside a better one"] += 1
     return tuple(sorted(kept, key=lambda candidate: candidate.span.start_time)), counts
 
 
 def _order(candidate: Candidate) -> tuple[float, Grade, float, float, str]:
-    span = candidate.span
-    return (-candidate.rating, candidate.grade, span.start_time, span.end_time, candidate.title)
+    return (-candidate.rating, candidate.grade, *candidate.span, candidate.title)
 
 
 def _overlap(one: Boundaries, other: Boundaries) -> float:

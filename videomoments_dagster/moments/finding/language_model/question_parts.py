@@ -10,13 +10,14 @@ from pydantic import BeforeValidator
 
 from videomoments_dagster.base.failures import SettingsRejected
 from videomoments_dagster.base.text import folded
-from videomoments_dagster.language_models.questions import Interviewer, Sampling
+from videomoments_dagster.language_models.questions import Interviewer, Sampling, estimated_tokens
 from videomoments_dagster.moments.records import GenerationConfig, ScoringConfig
 
 HIGHEST_RATING = 10.0
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _LONGEST_TEXT = 20_000
+_IMAGE_TOKENS = 800
 
 
 def shown_text(text: str) -> str:
@@ -39,18 +40,22 @@ def sampling_of(config: GenerationConfig | ScoringConfig) -> Sampling:
     return Sampling(temperature=config.temperature, top_p=config.top_p, top_k=config.top_k)
 
 
-def room_for_speech(interviewer: Interviewer, *, prompts: str, taken: int, at_least: int) -> int:
+def room_for_speech(
+    interviewer: Interviewer, prompts: str, *texts: str, at_least: int = 200, images: int = 0
+) -> int:
     """How many tokens of a question are left for what is said.
 
     Args:
         interviewer: Knows how many there are.
         prompts: Name of what else is in the question, in the plural.
-        taken: Tokens of that.
+        *texts: What that is.
         at_least: Fewest tokens that make sense.
+        images: How many pictures go with it.
 
     Raises:
         SettingsRejected: If fewer are left.
     """
+    taken = sum(map(estimated_tokens, texts)) + _IMAGE_TOKENS * images
     room = interviewer.prompt_tokens_at_most - taken
     if room < at_least:
         raise SettingsRejected(

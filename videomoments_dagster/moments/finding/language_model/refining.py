@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
 
@@ -47,10 +46,8 @@ from videomoments_dagster.moments.records import GenerationConfig
 from videomoments_dagster.speech.transcript import Transcript, Word
 
 _CONTEXT_SECONDS = 10.0
-_FEWEST_TOKENS = 300
 _MOST_FRAMES = 4
 _LONGEST_WORD = 80
-_IMAGE_TOKENS = 800
 
 PROTOCOL = """\
 You are given the words of a video around one moment. A word with a number before it, such as \
@@ -74,7 +71,6 @@ class RefiningAnswer(BaseModel):
     reason: Text = Field(default="", description="Why, in a few words")
 
 
-@dataclass(frozen=True, slots=True)
 class _Surroundings:
     """The words around one moment.
 
@@ -86,11 +82,19 @@ class _Surroundings:
         last: Index of the word that it ends with, or is nearest to.
     """
 
-    root: Boundaries
-    words: tuple[Word, ...]
-    choosable: frozenset[int]
-    first: int
-    last: int
+    def __init__(self, root: TimeSpan, words: Sequence[Word], *, max_shift: float) -> None:
+        start, end = self.root = Boundaries(root.start_time, root.end_time)
+        margin = max_shift + _CONTEXT_SECONDS
+        self.words = [w for w in words if w.end >= start - margin and w.start <= end + margin]
+        to_start = [abs(word.start - start) for word in self.words]
+        to_end = [abs(word.end - end) for word in self.words]
+        beginnings, endings = (
+            {at for at, seconds in enumerate(distances) if seconds <= max_shift + LENGTH_TOLERANCE}
+            for distances in (to_start, to_end)
+        )
+        self.choosable = beginnings | endings if beginnings and endings else set()
+        self.first = to_start.index(min(to_start)) if to_start else 0
+        self.last = to_end.index(min(to_end)) if to_end else 0
 
 
 def refine_with_language_model(
@@ -123,22 +127,16 @@ def refine_with_language_model(
         MediaFailed: If pictures are wanted and the video cannot be opened.
     """
     words = SpeechLayout(transcript, duration_seconds=duration_seconds).words
-    pictured = frames if interviewer.sees_images else None
-    around = [_surroundings(root, words, max_shift=max_shift_seconds) for root in roots]
+    around = [_Surroundings(root, words, max_shift=max_shift_seconds) for root in roots]
     questions = {
         at: _question(
-            one,
-            label=f"boundaries of moment {at + 1} of {len(roots)}",
-            config=config,
-            interviewer=interviewer,
-            frames=pictured,
+            f"boundaries of moment {at + 1} of {len(roots)}", one, config, interviewer, frames
         )
         for at, one in enumerate(around)
         if one.choosable
     }
     answered = interviewer.ask_all(list(questions.values())) if questions else ()
     outcomes = dict(zip(questions, answered, strict=True))
-    limits = LengthLimits.of(config)
     counts: Counter[str] = Counter()
     refined: list[Boundaries] = []
     for at, (one, following) in enumerate(zip_longest(around, roots[1:])):
@@ -147,68 +145,39 @@ def refine_with_language_model(
             choice = outcomes[at].value or "no usable answer"
         earliest = refined[-1].end_time if refined else 0.0
         latest = following.start_time if following else duration_seconds
-        better, what = _applied(
-            choice,
-            one.root,
-            limits=limits,
-            max_shift=max_shift_seconds,
-            between=(min(earliest, one.root.start_time), max(latest, one.root.end_time)),
-        )
-        counts[what] += 1
-        refined.append(better)
+        between = Boundaries(min(earliest, one.root.start_time), max(latest, one.root.end_time))
+        why_not = _why_not(choice, one.root, LengthLimits.of(config), max_shift_seconds, between)
+        if isinstance(choice, str) or why_not:
+            counts[f"kept: {why_not}"] += 1
+            choice = one.root
+        else:
+            counts["good as they were" if choice == one.root else "moved"] += 1
+        refined.append(choice)
     # A model that answers badly will do so again: only a server that fails is worth asking later.
     report = WorkReport.of(questions.values(), answered, counts=counts, only_retryable=True)
     return Refined(tuple(refined), report)
 
 
-def _applied(
-    choice: Choice,
-    own: Boundaries,
-    *,
-    limits: LengthLimits,
-    max_shift: float,
-    between: tuple[float, float],
-) -> tuple[Boundaries, str]:
-    """The chosen boundaries if they hold, else the parent's; and what became of them."""
-    if isinstance(choice, str):
-        return own, f"kept: {choice}"
-    if choice == own:
-        return own, "good as they were"
-    start, end = choice.start_time, choice.end_time
+def _why_not(
+    choice: Choice, own: Boundaries, limits: LengthLimits, max_shift: float, between: Boundaries
+) -> str:
+    """Why the parent's own boundaries stay; empty where the chosen ones hold."""
+    if isinstance(choice, str) or choice == own:
+        return choice if isinstance(choice, str) else ""
+    start, end = choice
     shift = max(abs(start - own.start_time), abs(end - own.end_time))
     reasons = {
         "ends before it begins": end <= start,
         "beyond the allowed shift": shift > max_shift + LENGTH_TOLERANCE,
         "outside the length limits": not limits.met_by(choice.length),
-        "overlaps a neighbour": start < between[0] or end > between[1],
+        "overlaps a neighbour": start < between.start_time or end > between.end_time,
     }
-    why_not = next((reason for reason, holds in reasons.items() if holds), None)
-    return (own, f"kept: {why_not}") if why_not else (choice, "moved")
-
-
-def _surroundings(root: TimeSpan, words: Sequence[Word], *, max_shift: float) -> _Surroundings:
-    start, end = root.start_time, root.end_time
-    margin = max_shift + _CONTEXT_SECONDS
-    near = tuple(w for w in words if w.end >= start - margin and w.start <= end + margin)
-    to_start = [abs(word.start - start) for word in near]
-    to_end = [abs(word.end - end) for word in near]
-    beginnings, endings = (
-        {at for at, seconds in enumerate(distances) if seconds <= max_shift + LENGTH_TOLERANCE}
-        for distances in (to_start, to_end)
-    )
-    return _Surroundings(
-        root=Boundaries(start, end),
-        words=near,
-        choosable=frozenset(beginnings | endings if beginnings and endings else ()),
-        first=to_start.index(min(to_start)) if near else 0,
-        last=to_end.index(min(to_end)) if near else 0,
-    )
+    return next((reason for reason, holds in reasons.items() if holds), "")
 
 
 def _question(
-    around: _Surroundings,
-    *,
     label: str,
+    around: _Surroundings,
     config: GenerationConfig,
     interviewer: Interviewer,
     frames: FrameSource | None,
@@ -219,7 +188,7 @@ def _question(
         f"The moment begins with word {around.first + 1} and ends with word {around.last + 1}.",
     ]
     images: tuple[bytes, ...] = ()
-    if frames is not None:
+    if frames is not None and interviewer.sees_images:
         # At the moment's edges, and at places between them.
         places = np.linspace(around.first, max(around.last, around.first), _MOST_FRAMES)
         seen = sorted(set(places.round().astype(int).tolist()))
@@ -230,10 +199,7 @@ def _question(
             parts.append(f"The pictures are what is shown at the words {numbers}, in this order.")
     task = "\n\n".join(filter(None, parts))
     room = room_for_speech(
-        interviewer,
-        prompts="refinement prompts",
-        taken=estimated_tokens(system) + estimated_tokens(task) + _IMAGE_TOKENS * len(images),
-        at_least=_FEWEST_TOKENS,
+        interviewer, "refinement prompts", system, task, at_least=300, images=len(images)
     )
     return Question(
         purpose="refine",
@@ -287,10 +253,5 @@ def _chosen(answer: RefiningAnswer, *, around: _Surroundings) -> Interpreted[Cho
         choice = around.root
     elif first in numbers and last in numbers:
         choice = Boundaries(around.words[first].start, around.words[last].end)
-    what = (
-        {"why_not": choice}
-        if isinstance(choice, str)
-        else {"chosen": [choice.start_time, choice.end_time]}
-    )
-    root = [around.root.start_time, around.root.end_time]
-    return Interpreted(choice, notes={"root": root, "reason": answer.reason, **what})
+    what = {"why_not": choice} if isinstance(choice, str) else {"chosen": list(choice)}
+    return Interpreted(choice, notes={"root": list(around.root), "reason": answer.reason, **what})

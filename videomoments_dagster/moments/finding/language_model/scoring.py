@@ -34,7 +34,6 @@ from videomoments_dagster.moments.records import ScoringConfig
 from videomoments_dagster.speech.transcript import Transcript
 
 _MOST_TOGETHER = 8
-_FEWEST_TOKENS = 200
 _TOKENS_AROUND_ONE = 30
 _LEFT_OUT = " \u2026 "
 
@@ -102,19 +101,14 @@ def score_with_language_model(
     ]
     different = [text for text in dict.fromkeys(texts) if text]
     system = system_message(config, PROTOCOL)
-    room = room_for_speech(
-        interviewer,
-        prompts="scoring criteria",
-        taken=estimated_tokens(system) + estimated_tokens(config.prompt.user_prompt),
-        at_least=_FEWEST_TOKENS,
-    )
+    room = room_for_speech(interviewer, "scoring criteria", system, config.prompt.user_prompt)
     batches = _batches(different, tokens_at_most=room)
     questions = [
         Question(
             purpose="score",
             label=f"scores of {_numbers(batch)} of {len(different)}",
             system=system,
-            user=_user_message(batch.values(), config=config, tokens_at_most=room),
+            user=f"{config.prompt.user_prompt.strip()}\n\n{_shown(batch.values(), room)}".strip(),
             answer_type=ScoringAnswer,
             interpret=partial(_scores, count=len(batch)),
             sampling=sampling_of(config),
@@ -149,19 +143,15 @@ def _numbers(batch: Collection[int]) -> str:
     return f"moment {first}" if first == last else f"moments {first} to {last}"
 
 
-def _user_message(texts: Iterable[str], *, config: ScoringConfig, tokens_at_most: int) -> str:
-    moments = "\n".join(
-        f'<moment id="{number}">{_fitting(text, tokens_at_most=tokens_at_most)}</moment>'
-        for number, text in enumerate(texts, start=1)
-    )
-    return f"{config.prompt.user_prompt.strip()}\n\n{moments}".strip()
-
-
-def _fitting(text: str, *, tokens_at_most: int) -> str:
-    """The text; of one that is too long, as much of its beginning and end as fits."""
+def _shown(texts: Iterable[str], tokens_at_most: int) -> str:
     most = tokens_at_most - _TOKENS_AROUND_ONE
-    shown = text
-    keep = len(text)
+    fitting = enumerate((_fitting(text, most) for text in texts), start=1)
+    return "\n".join(f'<moment id="{number}">{text}</moment>' for number, text in fitting)
+
+
+def _fitting(text: str, most: int) -> str:
+    """The text; of one that has too many tokens, as much of its beginning and end as fits."""
+    shown, keep = text, len(text)
     while estimated_tokens(shown) > most:
         keep = keep * most // (estimated_tokens(shown) + 1)
         half = keep // 2
@@ -175,10 +165,10 @@ def _scores(answer: ScoringAnswer, *, count: int) -> Interpreted[tuple[int, ...]
     Raises:
         ValueError: If a moment has none, or two that differ.
     """
-    given = {number: set[int]() for number in range(1, count + 1)}
-    for one in answer.scores:
-        if one.id in given:
-            given[one.id].add(int(one.score + 0.5))
+    given = {
+        number: {int(one.score + 0.5) for one in answer.scores if one.id == number}
+        for number in range(1, count + 1)
+    }
     if missing := [str(number) for number, scores in given.items() if not scores]:
         raise ValueError(f"The moments with these ids have no score: {', '.join(missing)}.")
     if twice := [str(number) for number, scores in given.items() if len(scores) > 1]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
 from videomoments_dagster.base.text import folded
@@ -20,28 +19,20 @@ _LONGEST_SHOWN = 2_000
 _SHARE_TO_CUT_IN = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Lines from `first` up to, not including, `stop`."""
-
-    first: int
-    stop: int
-
-
 def _shown_line(sentence: Sentence) -> str:
     """A sentence as a model sees it, cut where it is absurdly long."""
     return folded(shown_text(sentence.text), longest=_LONGEST_SHOWN)
 
 
-def window_text(lines: Sequence[Sentence], window: Window) -> str:
+def window_text(lines: Sequence[Sentence], window: range) -> str:
     """The lines of a window with their ids: `id`, a tab, and what is said."""
-    shown = (_shown_line(line) for line in lines[window.first : window.stop])
+    shown = (_shown_line(line) for line in lines[window.start : window.stop])
     return "\n".join(f"{number}\t{text}" for number, text in enumerate(shown, start=1))
 
 
 def transcript_windows(
     lines: Sequence[Sentence], *, tokens_at_most: int, overlap_seconds: float
-) -> tuple[Window, ...]:
+) -> tuple[range, ...]:
     """Divide a transcript into windows that fit a model, cut at pauses.
 
     Every stretch of up to `overlap_seconds` lies wholly in at least one window, unless that takes
@@ -54,12 +45,12 @@ def transcript_windows(
         overlap_seconds: How much of a window the next one repeats.
 
     Returns:
-        Windows in order; together they hold every line.
+        Windows in order, each the indexes of its lines; together they hold every line.
     """
     tokens = [estimated_tokens(f"99999\t{_shown_line(line)}\n") for line in lines]
     before = [0, *accumulate(tokens)]
     starts = [line.start for line in lines]
-    windows: list[Window] = []
+    windows: list[range] = []
     first = stop = 0
     while stop < len(lines):
         held = stop
@@ -70,7 +61,7 @@ def transcript_windows(
             stop = _fitting(before, first=first, tokens_at_most=tokens_at_most)
         if stop < len(lines):
             stop = _at_longest_pause(lines, before=before, first=first, stop=stop, after=held)
-        windows.append(Window(first=first, stop=stop))
+        windows.append(range(first, stop))
         if stop < len(lines):
             repeated = bisect_left(starts, starts[stop] - overlap_seconds, 0, stop)
             first = max(repeated, (first + stop + 1) // 2)
