@@ -29,7 +29,8 @@ from videomoments_dagster.core.run_facts import run_facts
 from videomoments_dagster.core.run_tags import CODE_LOCATION, PROFILE_TAG
 from videomoments_dagster.core.runs import PARTITION_TAG
 from videomoments_dagster.moments.backlog import FAILED, states_of, unfinished, videos_in_flight
-from videomoments_dagster.moments.history.history_row import HistoryRow, history_row
+from videomoments_dagster.moments.history.history_row import history_row
+from videomoments_dagster.moments.stored_videos import HistoryRow
 from videomoments_dagster.moments.system import MOMENTS, VIDEO_PARTITIONS
 
 _HEARTBEAT_SECONDS = 90.0

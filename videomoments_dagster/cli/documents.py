@@ -12,13 +12,9 @@ from videomoments_dagster.moments.exports.json_document import (
     listed_document,
     video_document,
 )
-from videomoments_dagster.moments.reading import (
-    RegisteredVideo,
-    StoredVideo,
-    read_video,
-    read_videos,
-)
+from videomoments_dagster.moments.reading import read_video, read_videos
 from videomoments_dagster.moments.search import search_transcripts
+from videomoments_dagster.moments.stored_videos import RegisteredVideo, StoredVideo
 
 
 def list_document(database: Database, *, limit: int | None = None) -> list[Document]:

@@ -24,8 +24,8 @@ from videomoments_dagster.moments.exports.material import exported_moments
 from videomoments_dagster.moments.page import page_timeline as timeline
 from videomoments_dagster.moments.page.page_addresses import Address, web_address
 from videomoments_dagster.moments.page.spoken_words import spoken_segments
-from videomoments_dagster.moments.reading import StoredVideo
 from videomoments_dagster.moments.records import Clip
+from videomoments_dagster.moments.stored_videos import StoredVideo
 from videomoments_dagster.sources.locations import path_of_file_url, redact
 
 CODE_VERSION = "2"

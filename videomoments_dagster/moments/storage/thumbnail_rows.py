@@ -6,7 +6,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from db import models
-from videomoments_dagster.base.files import content_hash
+from videomoments_dagster.base.files import content_hash, kibibytes
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.storage import (
     AssetStorage,
@@ -19,7 +19,7 @@ from videomoments_dagster.core.storage import (
 )
 from videomoments_dagster.moments.object_keys import thumbnail_key
 from videomoments_dagster.moments.records import MadeThumbnails, Thumbnail, Thumbnails
-from videomoments_dagster.moments.storage.video_rows import kibibytes, locked_video
+from videomoments_dagster.moments.storage.video_rows import locked_video
 from videomoments_dagster.moments.versions import thumbnails_version
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from db import models
+from videomoments_dagster.base.files import kibibytes
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.storage import (
     AssetStorage,
@@ -30,11 +31,6 @@ from videomoments_dagster.moments.registered_sources import register_if_new
 from videomoments_dagster.moments.versions import video_version
 
 DEFAULT_EXTENSION = "bin"
-
-
-def kibibytes(size_bytes: int) -> int:
-    """Size in units of 1,024 bytes, rounded up, so that no file has size 0."""
-    return -(-size_bytes // 1024)
 
 
 def facts_from_json(document: dict[str, object]) -> MediaFacts:
