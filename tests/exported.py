@@ -7,7 +7,6 @@ from typing import Any
 
 from videomoments_dagster.media.facts import AudioStream, MediaFacts, VideoStream
 from videomoments_dagster.moments.exports.material import Material, material_of
-from videomoments_dagster.moments.reading import RegisteredVideo, RowNote, StoredVideo
 from videomoments_dagster.moments.records import (
     Clip,
     Moment,
@@ -15,6 +14,7 @@ from videomoments_dagster.moments.records import (
     Thumbnail,
     Video,
 )
+from videomoments_dagster.moments.stored_videos import RegisteredVideo, RowNote, StoredVideo
 from videomoments_dagster.speech.transcript import Segment, Transcript, Word
 
 MADE = RowNote(datetime(2026, 2, 6, 10))  # noqa: DTZ001  as stored

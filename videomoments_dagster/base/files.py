@@ -49,6 +49,11 @@ def content_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
+def kibibytes(size_bytes: int) -> int:
+    """Size in units of 1,024 bytes, rounded up, so that no file has size 0."""
+    return -(-size_bytes // 1024)
+
+
 def part_path(target: Path) -> Path:
     """Give a fresh temporary path in the target's folder, so that renaming stays on one disk."""
     return target.parent / f"{PART_PREFIX}{secrets.token_hex(8)}"

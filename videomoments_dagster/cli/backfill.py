@@ -29,7 +29,7 @@ from videomoments_dagster.core.dagster_internals import heartbeat
 from videomoments_dagster.core.run_tags import CODE_LOCATION, PROFILE_TAG
 from videomoments_dagster.core.runs import PARTITION_TAG
 from videomoments_dagster.moments.backlog import registered_videos, videos_in_flight
-from videomoments_dagster.moments.history.history_row import HistoryRow
+from videomoments_dagster.moments.stored_videos import HistoryRow
 from videomoments_dagster.moments.system import VIDEO_PARTITIONS
 
 _HEARTBEAT_SECONDS = 90.0

@@ -42,7 +42,8 @@ from videomoments_dagster.moments.page.page_addresses import (
     data_address,
     relative_address,
 )
-from videomoments_dagster.moments.reading import StoredVideo, read_video
+from videomoments_dagster.moments.reading import read_video
+from videomoments_dagster.moments.stored_videos import StoredVideo
 
 MediaUse = Literal["link", "copy", "embed"]
 

@@ -26,8 +26,9 @@ from videomoments_dagster.core.run_facts import (
 )
 from videomoments_dagster.core.run_tags import PROFILE_TAG, TRANSCRIPTION_TAG
 from videomoments_dagster.core.runs import close_abandoned_runs
-from videomoments_dagster.moments.history.history_row import HistoryRow, changes_row, history_row
+from videomoments_dagster.moments.history.history_row import changes_row, history_row
 from videomoments_dagster.moments.history.recording import record_run
+from videomoments_dagster.moments.stored_videos import HistoryRow
 from videomoments_dagster.moments.system import MOMENTS
 
 _INDENT = "    "

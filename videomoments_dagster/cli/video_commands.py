@@ -26,14 +26,10 @@ from videomoments_dagster.moments.exports.json_document import (
     listed_document,
     video_document,
 )
-from videomoments_dagster.moments.reading import (
-    RegisteredVideo,
-    StoredVideo,
-    read_video,
-    read_videos,
-)
+from videomoments_dagster.moments.reading import read_video, read_videos
 from videomoments_dagster.moments.registration import add_source, remove_video
 from videomoments_dagster.moments.search import search_transcripts
+from videomoments_dagster.moments.stored_videos import RegisteredVideo, StoredVideo
 from videomoments_dagster.moments.system import MOMENTS, VIDEO_PARTITIONS
 
 LISTED = 100

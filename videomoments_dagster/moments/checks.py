@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from videomoments_dagster.base.failures import MediaFailed, ResultUnsound, VideoMomentsError
+from videomoments_dagster.base.files import kibibytes
 from videomoments_dagster.core.asset_checks import WARN, CheckOutcome, result_check, stored_check
 from videomoments_dagster.core.stored_checks import StoredPartition
 from videomoments_dagster.media.probe import probe
@@ -51,11 +52,7 @@ _REMEDY_OF_FILES = "Remove the file if it is broken, then materialise '{}' for t
 )
 def word_times_are_in_order(transcript: Transcript, video: Video) -> CheckOutcome:
     """Words go forward, inside the video."""
-    return CheckOutcome(
-        word_time_problems(transcript, duration_seconds=video.facts.duration_seconds),
-        holds=f"All {len(transcript.words)} words follow each other inside the video.",
-        remedy=_AGAIN.format("transcript"),
-    )
+    return _order_of_words(transcript, video, remedy=_AGAIN)
 
 
 @result_check(
@@ -66,11 +63,10 @@ def word_times_are_in_order(transcript: Transcript, video: Video) -> CheckOutcom
 )
 def speech_share_is_plausible(transcript: Transcript, video: Video) -> CheckOutcome:
     """As much speech as one would expect."""
+    usual = "There is as much speech as one would expect."
     return CheckOutcome(
-        speech_problems(transcript, duration_seconds=video.facts.duration_seconds),
-        holds="There is as much speech as one would expect."
-        if transcript.words
-        else "There is no speech.",
+        speech_problems(transcript, video.facts.duration_seconds),
+        holds=usual if transcript.words else "There is no speech.",
         remedy="Look whether language, engine and caption file are the right ones",
     )
 
@@ -83,11 +79,8 @@ def speech_share_is_plausible(transcript: Transcript, video: Video) -> CheckOutc
 )
 def moments_lie_in_the_video(moments: Moments, video: Video) -> CheckOutcome:
     """Moments are inside the video, one after the other."""
-    return CheckOutcome(
-        _problems_of_places(moments, video),
-        holds=f"All {len(moments.moments)} moments lie inside the video, one after the other.",
-        remedy=_AGAIN.format("moments"),
-    )
+    holds = f"All {len(moments.moments)} moments lie inside the video, one after the other."
+    return CheckOutcome(_places(moments, video), holds, _AGAIN.format("moments"))
 
 
 @result_check(
@@ -98,11 +91,9 @@ def moments_lie_in_the_video(moments: Moments, video: Video) -> CheckOutcome:
 )
 def moments_meet_their_config(moments: Moments, generation_config: SelectedConfigs) -> CheckOutcome:
     """Lengths and number are within limits."""
-    return CheckOutcome(
-        config_problems(moments, generation_config.generation),
-        holds=moments.why_fewer or "Lengths and number are as the profile wants them.",
-        remedy=f"Compare them with the profile '{generation_config.profile}'",
-    )
+    holds = moments.why_fewer or "Lengths and number are as the profile wants them."
+    remedy = f"Compare them with the profile '{generation_config.profile}'"
+    return CheckOutcome(config_problems(moments, generation_config.generation), holds, remedy)
 
 
 @result_check(
@@ -114,11 +105,9 @@ def refined_moments_stay_near(
     refined: Moments, moments: Moments, generation_config: SelectedConfigs, video: Video
 ) -> CheckOutcome:
     """No boundary was moved further than allowed."""
-    return CheckOutcome(
-        _problems_of_refined(refined, moments, generation_config, video),
-        holds=f"No boundary was moved by more than {generation_config.max_shift_seconds:g} s.",
-        remedy=_AGAIN.format("refined_moments"),
-    )
+    problems = _refinement(refined, moments, generation_config, video)
+    holds = f"No boundary was moved by more than {generation_config.max_shift_seconds:g} s."
+    return CheckOutcome(problems, holds, _AGAIN.format("refined_moments"))
 
 
 @result_check(
@@ -131,13 +120,13 @@ def every_moment_has_a_clip(clips: Clips | CutClips, moments: Moments) -> CheckO
     cut: Sequence[Clip | ClipFile] = (
         clips.clips if isinstance(clips, Clips) else (*clips.kept, *clips.cut)
     )
-    missing = moments_without_clip(moments, cut)
+    missing, count = len(moments_without_clip(moments, cut)), len(moments.moments)
     return CheckOutcome(
-        [f"{len(missing)} of {len(moments.moments)} moments have no clip"] if missing else [],
-        holds=f"All {len(moments.moments)} moments have a clip.",
+        [f"{missing} of {count} moments have no clip"] if missing else [],
+        holds=f"All {count} moments have a clip.",
         remedy="Materialise 'clips' again to cut only those; the run's log says why they could not "
         "be cut",
-        metadata={"moments": len(moments.moments), "without_clip": len(missing)},
+        metadata={"moments": count, "without_clip": missing},
     )
 
 
@@ -163,16 +152,11 @@ def thumbnails_show_something(_: object, details: Mapping[str, Any]) -> CheckOut
 def stored_video(stored: StoredPartition) -> CheckOutcome:
     """The file is there, and whole."""
     video = stored.value(Video, "video")
-    found = stored.stat(video.cloud_url)
-    problems = (
-        [f"the file {video.cloud_url} is gone"]
-        if found is None
-        else size_problems(
-            video.cloud_url,
-            found_bytes=found.size_bytes,
-            expected_kibibytes=-(-video.facts.size_bytes // 1024),
-        )
-    )
+    found, expected = stored.stat(video.cloud_url), kibibytes(video.facts.size_bytes)
+    if found is None:
+        problems: Sequence[str] = [f"the file {video.cloud_url} is gone"]
+    else:
+        problems = size_problems(video.cloud_url, found.size_bytes, expected_kibibytes=expected)
     holds = "The stored file is there, as large as it was."
     return CheckOutcome(problems, holds, _REMEDY_OF_FILES.format("video"))
 
@@ -184,11 +168,7 @@ def stored_video(stored: StoredPartition) -> CheckOutcome:
 def stored_transcript(stored: StoredPartition) -> CheckOutcome:
     """Words go forward, inside the video."""
     transcript, video = stored.value(Transcript, "transcript"), stored.value(Video, "video")
-    return CheckOutcome(
-        word_time_problems(transcript, duration_seconds=video.facts.duration_seconds),
-        f"All {len(transcript.words)} words follow each other inside the video.",
-        _REMEDY_OF_ROWS.format("transcript"),
-    )
+    return _order_of_words(transcript, video, remedy=_REMEDY_OF_ROWS)
 
 
 @stored_check(
@@ -200,14 +180,9 @@ def stored_moments(stored: StoredPartition) -> CheckOutcome:
     """Moments are inside the video and within the config's limits."""
     moments = stored.value(Moments, "moments")
     config = stored.value(SelectedConfigs, "generation_config").generation
-    return CheckOutcome(
-        [
-            *_problems_of_places(moments, stored.value(Video, "video")),
-            *config_problems(moments, config),
-        ],
-        f"All {len(moments.moments)} moments are in order.",
-        _REMEDY_OF_ROWS.format("moments"),
-    )
+    problems = _places(moments, stored.value(Video, "video")) + config_problems(moments, config)
+    holds = f"All {len(moments.moments)} moments are in order."
+    return CheckOutcome(problems, holds, _REMEDY_OF_ROWS.format("moments"))
 
 
 @stored_check(
@@ -220,11 +195,9 @@ def stored_refined_moments(stored: StoredPartition) -> CheckOutcome:
     refined = stored.value(Moments, "refined_moments")
     roots = stored.value(Moments, "moments")
     configs = stored.value(SelectedConfigs, "generation_config")
-    return CheckOutcome(
-        _problems_of_refined(refined, roots, configs, stored.value(Video, "video")),
-        f"All {len(refined.moments)} refined moments are in order.",
-        _REMEDY_OF_ROWS.format("refined_moments"),
-    )
+    problems = _refinement(refined, roots, configs, stored.value(Video, "video"))
+    holds = f"All {len(refined.moments)} refined moments are in order."
+    return CheckOutcome(problems, holds, _REMEDY_OF_ROWS.format("refined_moments"))
 
 
 @stored_check(
@@ -249,9 +222,8 @@ def stored_clips(stored: StoredPartition) -> CheckOutcome:
         except VideoMomentsError as broken:
             problems.append(f"the clip {clip.cloud_url} cannot be opened: {broken.reason}")
             continue
-        problems += size_problems(
-            clip.cloud_url, found_bytes=found.size_bytes, expected_kibibytes=clip.file_size_kb
-        )
+        size, expected = found.size_bytes, clip.file_size_kb
+        problems += size_problems(clip.cloud_url, size, expected_kibibytes=expected)
         problems += clip_problems(clip, found, source=video)
     holds = f"All {len(clips.clips)} clips open, and are complete."
     return CheckOutcome(problems, holds, _REMEDY_OF_FILES.format("clips"))
@@ -280,20 +252,22 @@ def stored_thumbnails(stored: StoredPartition) -> CheckOutcome:
     return CheckOutcome(problems, holds, _REMEDY_OF_FILES.format("thumbnails"))
 
 
-def _problems_of_places(moments: Moments, video: Video) -> list[str]:
-    return [
-        *place_problems(moments.moments, duration_seconds=video.facts.duration_seconds),
-        *overlap_problems(moments.moments),
-    ]
+def _order_of_words(transcript: Transcript, video: Video, *, remedy: str) -> CheckOutcome:
+    problems = word_time_problems(transcript, video.facts.duration_seconds)
+    holds = f"All {len(transcript.words)} words follow each other inside the video."
+    return CheckOutcome(problems, holds, remedy.format("transcript"))
 
 
-def _problems_of_refined(
+def _places(moments: Moments, video: Video) -> tuple[str, ...]:
+    inside = place_problems(moments.moments, video.facts.duration_seconds)
+    return inside + overlap_problems(moments.moments)
+
+
+def _refinement(
     refined: Moments, roots: Moments, configs: SelectedConfigs, video: Video
-) -> list[str]:
-    return [
-        *refinement_problems(refined, roots, configs),
-        *place_problems(refined.moments, duration_seconds=video.facts.duration_seconds),
-    ]
+) -> tuple[str, ...]:
+    near = refinement_problems(refined, roots, configs)
+    return near + place_problems(refined.moments, video.facts.duration_seconds)
 
 
 def require_word_times(transcript: Transcript, video: Video) -> None:
@@ -302,8 +276,7 @@ def require_word_times(transcript: Transcript, video: Video) -> None:
     Raises:
         ResultUnsound: If words go backwards or lie outside the video.
     """
-    duration = video.facts.duration_seconds
-    _require("transcript", word_time_problems(transcript, duration_seconds=duration))
+    _require("transcript", word_time_problems(transcript, video.facts.duration_seconds))
 
 
 def require_places(moments: Moments, video: Video) -> None:
@@ -312,8 +285,7 @@ def require_places(moments: Moments, video: Video) -> None:
     Raises:
         ResultUnsound: If one has no length or is not inside the video.
     """
-    duration = video.facts.duration_seconds
-    _require("moments", place_problems(moments.moments, duration_seconds=duration))
+    _require("moments", place_problems(moments.moments, video.facts.duration_seconds))
 
 
 def _require(asset: str, problems: Sequence[str]) -> None:

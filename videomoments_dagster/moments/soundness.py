@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from videomoments_dagster.base.files import kibibytes
 from videomoments_dagster.base.text import clock
 from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.stills import PRESENTABLE_EXPOSURE
@@ -34,7 +35,7 @@ _SLOWEST_PRESENTED_RATE = 10.0
 _SOUND_FRAME_SECONDS = 0.06
 
 
-def word_time_problems(transcript: Transcript, *, duration_seconds: float) -> tuple[str, ...]:
+def word_time_problems(transcript: Transcript, duration_seconds: float) -> tuple[str, ...]:
     """Words whose times go backwards or lie outside the video, each as a sentence.
 
     Args:
@@ -44,31 +45,26 @@ def word_time_problems(transcript: Transcript, *, duration_seconds: float) -> tu
     problems: list[str] = []
     latest = -math.inf
     for place, word in enumerate(transcript.words, start=1):
-        named = f"word {place}, '{word.text[:40]}',"
-        if not (math.isfinite(word.start) and math.isfinite(word.end)):
+        named, start, end = f"word {place}, '{word.text[:40]}',", word.start, word.end
+        if not (math.isfinite(start) and math.isfinite(end)):
             problems.append(f"{named} has no time")
             continue
-        if word.end < word.start:
+        if end < start:
+            problems.append(f"{named} ends at {end:.2f} s before it starts at {start:.2f} s")
+        if start < latest - TIME_TOLERANCE_SECONDS:
             problems.append(
-                f"{named} ends at {word.end:.2f} s before it starts at {word.start:.2f} s"
+                f"{named} starts at {start:.2f} s, before the word before it at {latest:.2f} s"
             )
-        if word.start < latest - TIME_TOLERANCE_SECONDS:
+        if _is_outside(start, end, duration_seconds):
             problems.append(
-                f"{named} starts at {word.start:.2f} s, before the word before it at {latest:.2f} s"
-            )
-        if (
-            word.start < -TIME_TOLERANCE_SECONDS
-            or word.end > duration_seconds + TIME_TOLERANCE_SECONDS
-        ):
-            problems.append(
-                f"{named} from {word.start:.2f} s to {word.end:.2f} s is not inside the video of "
+                f"{named} from {start:.2f} s to {end:.2f} s is not inside the video of "
                 f"{duration_seconds:.2f} s"
             )
-        latest = max(latest, word.start)
+        latest = max(latest, start)
     return tuple(problems)
 
 
-def speech_problems(transcript: Transcript, *, duration_seconds: float) -> tuple[str, ...]:
+def speech_problems(transcript: Transcript, duration_seconds: float) -> tuple[str, ...]:
     """What is odd about the amount of speech, each as a sentence.
 
     No speech at all is a result. Very little in a long video, or words that come slower or faster
@@ -97,17 +93,14 @@ def speech_problems(transcript: Transcript, *, duration_seconds: float) -> tuple
     return tuple(problems)
 
 
-def place_problems(moments: Iterable[Moment], *, duration_seconds: float) -> tuple[str, ...]:
+def place_problems(moments: Iterable[Moment], duration_seconds: float) -> tuple[str, ...]:
     """Moments that no clip can be cut of, each as a sentence: no length, or outside the video."""
     problems = []
     for moment in moments:
-        times = (moment.start_time, moment.end_time)
-        if not all(map(math.isfinite, times)) or moment.end_time <= moment.start_time:
+        start, end = moment.start_time, moment.end_time
+        if not (math.isfinite(start) and math.isfinite(end) and start < end):
             problems.append(f"{_named(moment)} has no length")
-        elif (
-            moment.start_time < -TIME_TOLERANCE_SECONDS
-            or moment.end_time > duration_seconds + TIME_TOLERANCE_SECONDS
-        ):
+        elif _is_outside(start, end, duration_seconds):
             problems.append(
                 f"{_named(moment)} is not inside the video of {clock(duration_seconds)} "
                 f"({duration_seconds:.2f} s)"
@@ -116,15 +109,13 @@ def place_problems(moments: Iterable[Moment], *, duration_seconds: float) -> tup
 
 
 def overlap_problems(moments: Iterable[Moment]) -> tuple[str, ...]:
-    """Moments that begin before the one before them has ended, each as a sentence."""
+    """Moments that begin before one that began earlier has ended, each as a sentence."""
     problems = []
-    in_order = sorted(moments, key=lambda moment: (moment.start_time, moment.end_time))
     latest: Moment | None = None
-    for moment in in_order:
+    for moment in sorted(moments, key=lambda moment: (moment.start_time, moment.end_time)):
         if latest and moment.start_time < latest.end_time - TIME_TOLERANCE_SECONDS:
             problems.append(f"{_named(moment)} overlaps {_named(latest)}")
-        if latest is None or moment.end_time > latest.end_time:
-            latest = moment
+        latest = max(latest or moment, moment, key=lambda one: one.end_time)
     return tuple(problems)
 
 
@@ -133,14 +124,22 @@ def config_problems(moments: Moments, config: GenerationConfig) -> tuple[str, ..
 
     Fewer than asked for is no problem where `why_fewer` gives the reason.
     """
-    problems = list(_length_problems(moments.moments, config))
-    count = len(moments.moments)
-    if config.max_moments is not None and count > config.max_moments:
-        problems.append(f"there are {count} moments, and at most {config.max_moments} are wanted")
-    if config.min_moments is not None and count < config.min_moments and not moments.why_fewer:
+    problems = []
+    shortest, longest = config.min_moment_length, config.max_moment_length
+    for moment in moments.moments:
+        length = moment.end_time - moment.start_time
+        named = f"{_named(moment)} is {length:.2f} s long"
+        if shortest is not None and length < shortest - TIME_TOLERANCE_SECONDS:
+            problems.append(f"{named}, and at least {shortest:g} s are wanted")
+        if longest is not None and length > longest + TIME_TOLERANCE_SECONDS:
+            problems.append(f"{named}, and at most {longest:g} s are wanted")
+    count, least, most = len(moments.moments), config.min_moments, config.max_moments
+    if most is not None and count > most:
+        problems.append(f"there are {count} moments, and at most {most} are wanted")
+    if least is not None and count < least and not moments.why_fewer:
         problems.append(
-            f"there are {count} moments, and at least {config.min_moments} are wanted; nothing "
-            "says why there are fewer"
+            f"there are {count} moments, and at least {least} are wanted; nothing says why there "
+            "are fewer"
         )
     return tuple(problems)
 
@@ -190,32 +189,7 @@ def moments_without_clip(moments: Moments, clips: Sequence[Clip | ClipFile]) -> 
     return tuple(moment for moment in moments.moments if moment.identifier not in shown)
 
 
-def _length_problems(moments: Iterable[Moment], config: GenerationConfig) -> Iterable[str]:
-    for moment in moments:
-        length = moment.end_time - moment.start_time
-        if config.min_moment_length is not None and (
-            length < config.min_moment_length - TIME_TOLERANCE_SECONDS
-        ):
-            yield (
-                f"{_named(moment)} is {length:.2f} s long, and at least "
-                f"{config.min_moment_length:g} s are wanted"
-            )
-        if config.max_moment_length is not None and (
-            length > config.max_moment_length + TIME_TOLERANCE_SECONDS
-        ):
-            yield (
-                f"{_named(moment)} is {length:.2f} s long, and at most "
-                f"{config.max_moment_length:g} s are wanted"
-            )
-
-
-def _named(moment: Moment) -> str:
-    return (
-        f"the moment {moment.identifier} from {moment.start_time:.2f} s to {moment.end_time:.2f} s"
-    )
-
-
-def size_problems(url: str, *, found_bytes: int, expected_kibibytes: int | None) -> tuple[str, ...]:
+def size_problems(url: str, found_bytes: int, *, expected_kibibytes: int | None) -> tuple[str, ...]:
     """Whether a file is as large as its row says, as a sentence where it is not.
 
     Args:
@@ -223,7 +197,7 @@ def size_problems(url: str, *, found_bytes: int, expected_kibibytes: int | None)
         found_bytes: Its size.
         expected_kibibytes: What the row says, rounded up; None where it says nothing.
     """
-    if expected_kibibytes is None or -(-found_bytes // 1024) == expected_kibibytes:
+    if expected_kibibytes is None or kibibytes(found_bytes) == expected_kibibytes:
         return ()
     return (f"{url} has {found_bytes} bytes, and its row says {expected_kibibytes} KiB",)
 
@@ -263,9 +237,18 @@ def picture_problem(named: str, exposure: float) -> str:
         named: What the picture is, such as "the thumbnail of the video".
         exposure: Its `frame_quality.exposure`.
     """
-    if exposure >= PRESENTABLE_EXPOSURE:
-        return ""
-    return f"{named} is black, white or blank"
+    return "" if exposure >= PRESENTABLE_EXPOSURE else f"{named} is black, white or blank"
+
+
+def _is_outside(start: float, end: float, duration_seconds: float) -> bool:
+    tolerance = TIME_TOLERANCE_SECONDS
+    return start < -tolerance or end > duration_seconds + tolerance
+
+
+def _named(moment: Moment) -> str:
+    return (
+        f"the moment {moment.identifier} from {moment.start_time:.2f} s to {moment.end_time:.2f} s"
+    )
 
 
 def _frame_seconds(found: MediaFacts, source: Video) -> float:

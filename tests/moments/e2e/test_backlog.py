@@ -29,7 +29,7 @@ from videomoments_dagster.cli.main import main
 from videomoments_dagster.core.settings import load_settings
 from videomoments_dagster.definitions import build_definitions, resources_for
 from videomoments_dagster.moments.backlog import due_videos
-from videomoments_dagster.moments.history.history_row import HistoryRow
+from videomoments_dagster.moments.stored_videos import HistoryRow
 
 
 def add(pipeline: Pipeline, name: str, source: Path) -> str:

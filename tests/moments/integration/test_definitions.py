@@ -39,6 +39,7 @@ PURE = (
     "language_models",
     "moments.finding",
     "moments.exports",
+    "moments.page.page",
     "moments.soundness",
     "moments.identity",
     "moments.profiles",

@@ -22,8 +22,8 @@ from videomoments_dagster.moments.exports.chapters import chapters_text
 from videomoments_dagster.moments.exports.material import material_of
 from videomoments_dagster.moments.page.page import PageContents, Picture, page_html
 from videomoments_dagster.moments.page.page_addresses import data_address, relative_address
-from videomoments_dagster.moments.reading import StoredVideo
 from videomoments_dagster.moments.records import Clip, Moment, Video
+from videomoments_dagster.moments.stored_videos import StoredVideo
 from videomoments_dagster.speech.transcript import Segment, Transcript, Word
 
 HOSTILE = [

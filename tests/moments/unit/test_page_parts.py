@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from videomoments_dagster.base.text import clock, clock_with_tenths, one_line
-from videomoments_dagster.moments.page import page_timeline as timeline
+from videomoments_dagster.moments.page import page_parts as timeline
 from videomoments_dagster.moments.page.page import language_tag, length, size
 from videomoments_dagster.moments.page.page_addresses import (
     address_between,
@@ -19,7 +19,7 @@ from videomoments_dagster.moments.page.page_addresses import (
     relative_address,
     web_address,
 )
-from videomoments_dagster.moments.page.spoken_words import spoken_segments
+from videomoments_dagster.moments.page.page_parts import spoken_segments
 from videomoments_dagster.moments.records import Clip, Moment
 from videomoments_dagster.speech.transcript import Segment, Transcript, Word
 

@@ -9,12 +9,16 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
+from videomoments_dagster.base.files import kibibytes
 from videomoments_dagster.core.text_columns import CODEC_CHARACTERS, fitted, indexable_source_url
 from videomoments_dagster.moments.exports.material import Material
-from videomoments_dagster.moments.history.history_row import HistoryRow
-from videomoments_dagster.moments.reading import ListedVideo, RegisteredVideo, StoredVideo
 from videomoments_dagster.moments.records import Moment, Source, Video
-from videomoments_dagster.moments.storage.video_rows import kibibytes
+from videomoments_dagster.moments.stored_videos import (
+    HistoryRow,
+    ListedVideo,
+    RegisteredVideo,
+    StoredVideo,
+)
 from videomoments_dagster.sources.locations import redact
 
 Document = dict[str, Any]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from videomoments_dagster.core.run_facts import RunFacts
 from videomoments_dagster.core.run_tags import FAILED_PARTS_KEY, PIPELINE_TAG
-
-HistoryStatus = Literal["running", "completed", "failed", "partial"]
+from videomoments_dagster.moments.stored_videos import HistoryRow, HistoryStatus
 
 MAX_IDENTIFIER_LENGTH = 100
 MAX_PIPELINE_TYPE_LENGTH = 50
@@ -20,22 +18,6 @@ _HASH_LENGTH = 16
 _RUNNING = frozenset({"STARTED", "STARTING", "CANCELING"})
 WAITING_STATUSES = frozenset({"NOT_STARTED", "QUEUED", "MANAGED"})
 """Dagster's statuses of runs that have not begun and have no row yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryRow:
-    """One row of `pipeline_history`, without its ids. Times are UTC without zone."""
-
-    identifier: str
-    pipeline_type: str
-    status: HistoryStatus
-    started_at: datetime
-    completed_at: datetime | None
-    duration_seconds: float | None
-    total_moments_generated: int | None
-    total_clips_created: int | None
-    error_stage: str | None
-    error_message: str | None
 
 
 def pipeline_identifier(*, video: str, created_at: float) -> str:

@@ -23,12 +23,12 @@ from videomoments_dagster.core.run_tags import CONFIG_TAG, PIPELINE_TAG
 from videomoments_dagster.core.runs import PARTITION_TAG
 from videomoments_dagster.moments.history.history_row import (
     WAITING_STATUSES,
-    HistoryRow,
     config_hash_of,
     history_row,
     own_identifier,
     pipeline_identifier,
 )
+from videomoments_dagster.moments.stored_videos import HistoryRow
 from videomoments_dagster.moments.system import MOMENTS
 
 RUNS_PER_PAGE = 200

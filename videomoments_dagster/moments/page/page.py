@@ -21,11 +21,17 @@ from videomoments_dagster.base.fingerprints import digest
 from videomoments_dagster.base.text import clock, clock_with_tenths, one_line, shown
 from videomoments_dagster.moments.exports.chapters import chapter_list, chapters
 from videomoments_dagster.moments.exports.material import exported_moments
-from videomoments_dagster.moments.page import page_timeline as timeline
 from videomoments_dagster.moments.page.page_addresses import Address, web_address
-from videomoments_dagster.moments.page.spoken_words import spoken_segments
-from videomoments_dagster.moments.reading import StoredVideo
+from videomoments_dagster.moments.page.page_parts import (
+    clip_bar,
+    moment_bar,
+    refined_bar,
+    speech_path,
+    spoken_segments,
+    ticks,
+)
 from videomoments_dagster.moments.records import Clip
+from videomoments_dagster.moments.stored_videos import StoredVideo
 from videomoments_dagster.sources.locations import path_of_file_url, redact
 
 CODE_VERSION = "2"
@@ -94,8 +100,8 @@ def page_html(contents: PageContents) -> str:
             embedded=any(one.is_embedded for one in contents.clip_addresses.values()),
             chapters=chapter_list(chapters(exported_moments(stored, "moments"), duration=duration)),
             duration=duration,
-            speech=timeline.speech_path(transcript.words, duration) if transcript else "",
-            ticks=timeline.ticks(duration) if duration > 0 else (),
+            speech=speech_path(transcript.words, duration) if transcript else "",
+            ticks=ticks(duration) if duration > 0 else (),
             segments=spoken_segments(transcript) if transcript else (),
             language=language_tag(transcript.language) if transcript else "",
             css=Markup(_resource("page.css")),  # noqa: S704 - our own file
@@ -137,9 +143,7 @@ def language_tag(language: str) -> str:
 
 def _cards(contents: PageContents) -> Iterator[dict[str, Any]]:
     """Each moment with all that belongs to it, as the template takes it."""
-    stored = contents.stored
-    duration = stored.video.facts.duration_seconds
-    drawn = duration > 0
+    stored, duration = contents.stored, contents.stored.video.facts.duration_seconds
     refined_of, names = stored.refined_by_root, clip_names(stored)
     for number, moment in enumerate(stored.moments, start=1):
         refined, clip = refined_of.get(moment.identifier), stored.clips.get(moment.identifier)
@@ -147,14 +151,14 @@ def _cards(contents: PageContents) -> Iterator[dict[str, Any]]:
             "number": number,
             "moment": moment,
             "title": one_line(moment.title) or f"Moment {number}",
-            "bar": timeline.moment_bar(moment, duration) if drawn else None,
+            "bar": moment_bar(moment, duration),
             "refined": refined,
-            "refined_bar": timeline.refined_bar(refined, duration) if drawn and refined else None,
+            "refined_bar": refined and refined_bar(refined, duration),
             "clip": clip,
-            "clip_bar": timeline.clip_bar(clip, duration) if drawn and clip else None,
+            "clip_bar": clip and clip_bar(clip, duration),
             "clip_address": contents.clip_addresses.get(moment.identifier),
-            "clip_name": names.get(moment.identifier, ""),
-            "clip_facts": _clip_facts(clip) if clip else "",
+            "clip_name": names.get(moment.identifier),
+            "clip_facts": clip and _clip_facts(clip),
             "picture": contents.pictures.get(moment.identifier),
         }
 
@@ -227,7 +231,7 @@ def _template() -> Any:
         "clock": clock,
         "clock_with_tenths": clock_with_tenths,
         "length": length,
-        "seconds": lambda value: f"{value:.3f}",
+        "seconds": "{:.3f}".format,
     }
     return environment.from_string(_resource("page.html"))
 

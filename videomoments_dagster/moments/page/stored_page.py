@@ -32,10 +32,11 @@ from videomoments_dagster.core.storage import missing_result, stored_versions
 from videomoments_dagster.moments.object_keys import page_key
 from videomoments_dagster.moments.page.page import PageContents, page_html, page_version
 from videomoments_dagster.moments.page.page_addresses import Address, relative_address
-from videomoments_dagster.moments.reading import StoredVideo, read_video
+from videomoments_dagster.moments.reading import read_video
 from videomoments_dagster.moments.storage.clip_rows import ClipRows
 from videomoments_dagster.moments.storage.moment_rows import RootMomentRows
 from videomoments_dagster.moments.storage.video_rows import TranscriptRows, VideoRows, locked_video
+from videomoments_dagster.moments.stored_videos import StoredVideo
 
 _SHOWN = (VideoRows.name, TranscriptRows.name, RootMomentRows.name, ClipRows.name)
 

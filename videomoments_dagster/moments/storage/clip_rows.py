@@ -6,7 +6,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from db import models
-from videomoments_dagster.base.files import content_hash
+from videomoments_dagster.base.files import content_hash, kibibytes
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.storage import (
     AssetStorage,
@@ -30,7 +30,7 @@ from videomoments_dagster.moments.records import (
     Thumbnails,
     of_row,
 )
-from videomoments_dagster.moments.storage.video_rows import kibibytes, locked_video
+from videomoments_dagster.moments.storage.video_rows import locked_video
 
 
 class ClipRows(AssetStorage[CutClips, Clips]):

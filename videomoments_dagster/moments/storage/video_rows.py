@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from db import models
+from videomoments_dagster.base.files import kibibytes
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.storage import (
     AssetStorage,
@@ -34,11 +35,6 @@ from videomoments_dagster.speech.transcript import Segment, Transcript, Word
 
 _LANGUAGE_CHARACTERS = 10
 _SERVICE_CHARACTERS = 50
-
-
-def kibibytes(size_bytes: int) -> int:
-    """Size in units of 1,024 bytes, rounded up, so that no file has size 0."""
-    return -(-size_bytes // 1024)
 
 
 def _facts(document: dict[str, Any]) -> MediaFacts:
