@@ -58,8 +58,8 @@ def _filled(place: Installation, instance: dg.DagsterInstance, *, videos: int) -
     from imitated_runs import JOB_ASSETS
 
     from videomoments_dagster.core.configured_database import open_database
-    from videomoments_dagster.moments.intake.folder import list_folder
-    from videomoments_dagster.moments.intake.inbox_entries import note_entry
+    from videomoments_dagster.moments.intake.arrivals import list_folder
+    from videomoments_dagster.moments.intake.intake import note_entry
 
     database = open_database(place.environment["DATABASE_URL"])
     with database.engine.begin() as connection:
@@ -76,16 +76,7 @@ def _filled(place: Installation, instance: dg.DagsterInstance, *, videos: int) -
         _set_time(file, past)
     with database.transaction() as session:
         for arrival in list_folder(inbox, now=time.time(), settle_seconds=5):
-            note_entry(
-                session,
-                key=arrival.key,
-                location=arrival.location,
-                state=arrival.state,
-                size_bytes=arrival.size_bytes,
-                checksum=None,
-                outcome="rejected",
-                identifier=None,
-            )
+            note_entry(session, arrival, outcome="rejected", identifier=None, reason=None)
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as one:
         one.execute(text("VACUUM ANALYZE"))
 
@@ -100,7 +91,7 @@ def _inbox_tick(place: Installation, instance: dg.DagsterInstance, *, round_: in
     """A tick that finds some new videos among the known files."""
     from videomoments_dagster.core.settings import load_settings
     from videomoments_dagster.definitions import resources_for
-    from videomoments_dagster.moments.automation import inbox_sensor as sensor
+    from videomoments_dagster.moments import automation
 
     content = (place.home / "source.mp4").read_bytes()
     for number in range(NEW):
@@ -110,7 +101,7 @@ def _inbox_tick(place: Installation, instance: dg.DagsterInstance, *, round_: in
     resource = resources_for(load_settings())["inbox"]
     with dg.build_sensor_context(instance=instance, resources={"inbox": resource}) as context:
         begun = time.perf_counter()
-        result: Any = sensor.inbox(context)
+        result: Any = automation.inbox(context)
         taken = time.perf_counter() - begun
     if len(result.run_requests) < NEW:
         raise SystemExit(f"the inbox asked for {len(result.run_requests)} runs")
@@ -120,10 +111,10 @@ def _inbox_tick(place: Installation, instance: dg.DagsterInstance, *, round_: in
 def _schedule_tick(instance: dg.DagsterInstance) -> float:
     from videomoments_dagster.core.settings import load_settings
     from videomoments_dagster.definitions import resources_for
-    from videomoments_dagster.moments.automation.schedules import schedules_for
+    from videomoments_dagster.moments.automation import unfinished_videos_schedule
 
     settings = load_settings()
-    [schedule] = [one for one in schedules_for(settings) if one.name == "unfinished_videos"]
+    schedule = unfinished_videos_schedule(settings.backlog_cron)
     with dg.build_schedule_context(
         instance=instance,
         scheduled_execution_time=datetime.now(UTC),

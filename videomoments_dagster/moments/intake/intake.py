@@ -238,7 +238,7 @@ def take_in(
                 if size := arrival.size_bytes:
                     known.append(_Known(identifier, size, arrival.location, arrival.checksum))
         with database.transaction() as session:
-            _note(session, arrival, outcome=outcome, identifier=identifier, reason=reason)
+            note_entry(session, arrival, outcome=outcome, identifier=identifier, reason=reason)
         stopped, done = arrival.location, done + 1
     return Intake(
         registered=tuple(registered),
@@ -269,7 +269,7 @@ def _of_sizes(session: Session, sizes: Collection[int]) -> list[_Known]:
     return [_Known(*row) for rows in (entries, stored) for row in rows]
 
 
-def _note(
+def note_entry(
     session: Session, arrival: Arrival, *, outcome: str, identifier: str | None, reason: str | None
 ) -> None:
     """Write what became of an arrival, in place of what became of it in an earlier state."""

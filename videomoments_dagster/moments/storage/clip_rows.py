@@ -17,20 +17,19 @@ from videomoments_dagster.core.storage import (
     origins,
     recall,
 )
-from videomoments_dagster.core.text_columns import CODEC_CHARACTERS, fitted
 from videomoments_dagster.moments.identity import clips_version, thumbnails_version
 from videomoments_dagster.moments.object_keys import clip_key, thumbnail_key
 from videomoments_dagster.moments.records import (
     Clip,
-    ClipFile,
     Clips,
     CutClips,
     MadeThumbnails,
     Thumbnail,
+    ThumbnailFile,
     Thumbnails,
     of_row,
 )
-from videomoments_dagster.moments.storage.video_rows import locked_video
+from videomoments_dagster.moments.storage.video_rows import file_columns, locked_video
 
 
 class ClipRows(AssetStorage[CutClips, Clips]):
@@ -78,7 +77,15 @@ class ClipRows(AssetStorage[CutClips, Clips]):
             if moment_id is None:
                 raise missing_result(partition, asset="moments", step=self.name)
             url = uploads[clip.path].url
-            values = _values(clip, url=url)
+            values = {
+                "cloud_url": url,
+                "start_time": clip.start_time,
+                "end_time": clip.end_time,
+                "padding_left": clip.padding_left,
+                "padding_right": clip.padding_right,
+                "format": "mp4",
+                **file_columns(clip.facts),
+            }
             old = stored.get(moment_id)
             if old is None or any(getattr(old, name) != value for name, value in values.items()):
                 session.execute(delete(models.Clip).where(models.Clip.moment_id == moment_id))
@@ -118,22 +125,6 @@ class ClipRows(AssetStorage[CutClips, Clips]):
         return tuple(clip.cloud_url for clip in stored.clips)
 
 
-def _values(clip: ClipFile, *, url: str) -> dict[str, object]:
-    facts = clip.facts
-    return {
-        "cloud_url": url,
-        "start_time": clip.start_time,
-        "end_time": clip.end_time,
-        "padding_left": clip.padding_left,
-        "padding_right": clip.padding_right,
-        "file_size_kb": kibibytes(facts.size_bytes),
-        "format": "mp4",
-        "video_codec": fitted(facts.video.codec, CODEC_CHARACTERS) if facts.video else None,
-        "audio_codec": fitted(facts.audio.codec, CODEC_CHARACTERS) if facts.audio else None,
-        "resolution": facts.video.resolution if facts.video else None,
-    }
-
-
 class ThumbnailRows(AssetStorage[MadeThumbnails, Thumbnails]):
     """One row for the video itself and one for each clip."""
 
@@ -168,10 +159,8 @@ class ThumbnailRows(AssetStorage[MadeThumbnails, Thumbnails]):
             ).all()
         )
         row = models.Thumbnail
-        owners = [one.clip_of_moment for one in made.kept] + [
-            one.clip_of_moment for one in made.made
-        ]
-        if None not in owners:
+        every: tuple[Thumbnail | ThumbnailFile, ...] = (*made.kept, *made.made)
+        if all(one.clip_of_moment is not None for one in every):
             # The source has no picture any more. Those of clips went with their clips.
             session.execute(delete(row).where(row.video_id == video_id))
         for thumbnail in made.made:
@@ -208,19 +197,14 @@ class ThumbnailRows(AssetStorage[MadeThumbnails, Thumbnails]):
         if not rows and recall(session, partition, self.name) is None:
             return None
         known = origins(session, [found.cloud_url for found, _ in rows])
-        return Thumbnails(
-            tuple(
-                of_row(
-                    Thumbnail,
-                    found,
-                    clip_of_moment=moment,
-                    fingerprint=known[found.cloud_url].fingerprint
-                    if found.cloud_url in known
-                    else "",
-                )
-                for found, moment in rows
+        thumbnails = []
+        for found, moment in rows:
+            made = known.get(found.cloud_url)
+            fingerprint = made.fingerprint if made else ""
+            thumbnails.append(
+                of_row(Thumbnail, found, clip_of_moment=moment, fingerprint=fingerprint)
             )
-        )
+        return Thumbnails(tuple(thumbnails))
 
     def version(self, stored: Thumbnails) -> str:
         """Over the objects' addresses."""

@@ -175,12 +175,8 @@ class _MomentRows(AssetStorage[Moments, Moments]):
         choice = session.get(models.SelectedConfig, video_id)
         if choice is None:
             raise missing_result(partition, asset="generation_config", step=self.name)
-        of_video = {
-            row.identifier: row
-            for row in session.scalars(
-                select(models.Moment).where(models.Moment.video_id == video_id)
-            )
-        }
+        every = select(models.Moment).where(models.Moment.video_id == video_id)
+        of_video = {one.identifier: one for one in session.scalars(every)}
         roots = {key: row.id for key, row in of_video.items() if not row.is_refined}
         if self.is_refined and any(one.parent_identifier not in roots for one in made.moments):
             raise missing_result(partition, asset="moments", step=self.name)
@@ -190,12 +186,9 @@ class _MomentRows(AssetStorage[Moments, Moments]):
         if gone:
             # The foreign key would only set the parent of a deleted root's children to NULL, and a
             # refined moment without a parent means nothing to anybody.
-            session.execute(
-                delete(models.Moment).where(
-                    models.Moment.parent_id.in_(gone), models.Moment.is_refined.is_(True)
-                )
-            )
-            session.execute(delete(models.Moment).where(models.Moment.id.in_(gone)))
+            row = models.Moment
+            session.execute(delete(row).where(row.parent_id.in_(gone), row.is_refined.is_(True)))
+            session.execute(delete(row).where(row.id.in_(gone)))
         new = []
         for key, moment in wanted.items():
             values = _values(moment, roots if self.is_refined else {})
@@ -264,13 +257,7 @@ class RefinedMomentRows(_MomentRows):
 
 def _values(moment: Moment, roots: Mapping[str, int]) -> dict[str, Any]:
     """What the row of a moment says, but for what its identifier stands for."""
-    return {
-        "start_time": moment.start_time,
-        "end_time": moment.end_time,
-        "title": fitted(moment.title, TITLE_CHARACTERS),
-        "parent_id": roots.get(moment.parent_identifier or ""),
-        "generation_model": moment.generation_model,
-        "score": moment.score,
-        "scoring_model": moment.scoring_model,
-        "scored_at": moment.scored_at,
-    }
+    columns = asdict(moment)
+    del columns["identifier"], columns["parent_identifier"]
+    parent_id = roots.get(moment.parent_identifier or "")
+    return {**columns, "title": fitted(moment.title, TITLE_CHARACTERS), "parent_id": parent_id}

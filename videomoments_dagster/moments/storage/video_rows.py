@@ -37,6 +37,17 @@ _LANGUAGE_CHARACTERS = 10
 _SERVICE_CHARACTERS = 50
 
 
+def file_columns(facts: MediaFacts) -> dict[str, Any]:
+    """What rows of videos and of clips say alike of their files."""
+    video, audio = facts.video, facts.audio
+    return {
+        "file_size_kb": kibibytes(facts.size_bytes),
+        "video_codec": fitted(video.codec, CODEC_CHARACTERS) if video else None,
+        "audio_codec": fitted(audio.codec, CODEC_CHARACTERS) if audio else None,
+        "resolution": video.resolution if video else None,
+    }
+
+
 def _facts(document: dict[str, Any]) -> MediaFacts:
     """Rebuild `MediaFacts` from what `dataclasses.asdict` made of them."""
     video, audio = document["video"], document["audio"]
@@ -77,11 +88,8 @@ class VideoRows(AssetStorage[FetchedVideo, Video]):
             "cloud_url": uploads[made.path].url,
             "title": title,
             "duration_seconds": facts.duration_seconds,
-            "file_size_kb": kibibytes(facts.size_bytes),
-            "video_codec": fitted(facts.video.codec, CODEC_CHARACTERS) if facts.video else None,
-            "audio_codec": fitted(facts.audio.codec, CODEC_CHARACTERS) if facts.audio else None,
-            "resolution": facts.video.resolution if facts.video else None,
             "frame_rate": facts.video.frame_rate if facts.video else None,
+            **file_columns(facts),
         }
         video_id = session.scalar(
             insert(models.Video)
