@@ -193,14 +193,11 @@ class InboxResource(dg.ConfigurableResource[Any]):
                 path = Path(self.manifest).expanduser()
                 content = path.read_bytes() if path.stat().st_size <= _MANIFEST_BYTES else None
             else:
-                limits = TransferLimits()
                 content = (
                     self.object_store.client()
                     .bucket(address.bucket)
                     .blob(address.path)
-                    .download_as_bytes(
-                        end=_MANIFEST_BYTES, timeout=limits.timeout, retry=limits.retry()
-                    )
+                    .download_as_bytes(end=_MANIFEST_BYTES, **TransferLimits().per_request)
                 )
         except OSError as error:
             raise SourceUnavailable(

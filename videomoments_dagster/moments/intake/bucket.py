@@ -41,14 +41,12 @@ def list_bucket(url: str, *, client: Callable[[], Any]) -> list[Arrival]:
             remedy="Set VIDEOMOMENTS_INBOX to gs://bucket/prefix, or to a folder",
         )
     prefix = f"{address.path.rstrip('/')}/" if address.path else ""
-    limits = TransferLimits()
     try:
         blobs = client().list_blobs(
             address.bucket,
             prefix=prefix or None,
             fields=_FIELDS,
-            timeout=limits.timeout,
-            retry=limits.retry(),
+            **TransferLimits().per_request,
         )
         found = {blob.name.removeprefix(prefix): blob for blob in blobs}
     except Exception as error:
