@@ -19,7 +19,7 @@ from typing import IO, Any, Literal
 
 import google_crc32c
 
-from videomoments_dagster.base.failures import SourceRejected, SourceUnavailable, VideoMomentsError
+from videomoments_dagster.base.failures import SourceRejected, SourceUnavailable
 from videomoments_dagster.base.files import blocks_of, scratch_errors, scratch_file
 from videomoments_dagster.sources.limits import FetchLimits, Progress
 from videomoments_dagster.sources.locations import parse_google_url
@@ -55,17 +55,17 @@ class TransferLimits:
     block_bytes: int = 16 * 1024 * 1024
 
     @property
-    def timeout(self) -> tuple[float, float]:
-        """Connect and read limits in seconds, as `requests` takes them."""
-        return self.connect_seconds, self.read_seconds
+    def per_request(self) -> dict[str, Any]:
+        """How Google's client takes the limits of one request.
 
-    def retry(self) -> Any:
-        """Build the retry policy: 408, 429, 5xx, dropped connections and time limits."""
+        It tries 408, 429, 5xx, dropped connections and time limits again.
+        """
         from google.cloud.storage.retry import DEFAULT_RETRY  # noqa: PLC0415
 
-        return DEFAULT_RETRY.with_timeout(self.retry_seconds).with_delay(
+        retry = DEFAULT_RETRY.with_timeout(self.retry_seconds).with_delay(
             initial=self.first_wait_seconds, maximum=30.0, multiplier=2.0
         )
+        return {"timeout": (self.connect_seconds, self.read_seconds), "retry": retry}
 
 
 class DownloadFailed(Exception):
@@ -142,13 +142,7 @@ def download_blob(
     for _ in range(2):
         with suppress(_Damaged), scratch_file(to) as file:
             sink = _VerifyingSink(file, to, deadline, blob.size, progress)
-            blob.download_to_file(
-                sink,
-                raw_download=True,
-                checksum=None,
-                timeout=limits.timeout,
-                retry=limits.retry(),
-            )
+            blob.download_to_file(sink, raw_download=True, checksum=None, **limits.per_request)
             if sink.sums.crc32c != blob.crc32c:
                 raise _Damaged
             return sink.sums
@@ -187,7 +181,7 @@ def download_object(
     )
     with _source_failures(url, address.bucket):
         blob = gcs_client().bucket(address.bucket).blob(address.path)
-        blob.reload(timeout=bounds.timeout, retry=bounds.retry())
+        blob.reload(**bounds.per_request)
         if not blob.size:
             raise SourceRejected(f"the source {url} is empty (0 bytes)")
         if blob.size > limits.max_bytes:
@@ -203,8 +197,6 @@ def _source_failures(url: str, bucket: str) -> Iterator[None]:
     """Say in the words of a source what Google's client raises."""
     try:
         yield
-    except VideoMomentsError:
-        raise
     except Exception as error:
         match google_problem(error):
             case None:

@@ -39,15 +39,7 @@ _PAGE_HOSTS = (
 )
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _FORMS = "Give a file, an http(s):// address, gs://bucket/object, or ytdlp:https://page"
-_NO_FILES = {
-    "d": "a folder",
-    "p": "a named pipe",
-    "s": "a socket",
-    "c": "a device",
-    "b": "a device",
-}
-_MAX_IDENTIFIER = 100  # of 255, to leave room for suffixes and for readers
-_MAX_TITLE = 500
+_KINDS = {"d": "a folder", "p": "a named pipe", "s": "a socket", "c": "a device", "b": "a device"}
 
 
 class SourceKind(Enum):
@@ -108,12 +100,9 @@ def path_of_file_url(url: str) -> str | None:
         parts = urlsplit(url)
     except ValueError:
         return None
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
-        return None
     path = os.fsdecode(unquote_to_bytes(parts.path))
-    if parts.query or parts.fragment or "\0" in path or not path.startswith("/"):
-        return None
-    return path
+    is_file = parts.scheme == "file" and parts.netloc in {"", "localhost"} and path.startswith("/")
+    return path if is_file and not (parts.query or parts.fragment or "\0" in path) else None
 
 
 def parse_google_url(url: str) -> GoogleAddress | None:
@@ -156,7 +145,7 @@ def checked_local_file(path: Path) -> os.stat_result:
     """
     try:
         found = path.stat()
-        if kind := _NO_FILES.get(stat.filemode(found.st_mode)[0]):
+        if kind := _KINDS.get(stat.filemode(found.st_mode)[0]):
             raise SourceRejected(f"the source {path} is {kind}, not a file")
         if found.st_size == 0:
             raise SourceRejected(
@@ -273,7 +262,7 @@ def title_of(file_name: str) -> str | None:
     """Make a title of a file name: its stem, with underscores as spaces; None if empty."""
     printable = "".join(c if c.isprintable() else " " for c in _stem_of(file_name))
     title = " ".join(printable.replace("_", " ").split())
-    return title[:_MAX_TITLE].strip() or None
+    return title[:500].strip() or None
 
 
 def safe_extension(file_name: str) -> str:
@@ -305,7 +294,8 @@ def _speaking_name(location: str) -> str:
 def _slug(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
     words = re.sub(r"[^A-Za-z0-9_-]+", "-", plain.replace("'", ""))
-    return re.sub(r"-{2,}", "-", words).lstrip("-_")[:_MAX_IDENTIFIER].rstrip("-_")
+    # Of 255, to leave room for suffixes and for readers.
+    return re.sub(r"-{2,}", "-", words).lstrip("-_")[:100].rstrip("-_")
 
 
 def _web_parts(location: str) -> SplitResult:

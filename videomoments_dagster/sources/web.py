@@ -45,22 +45,15 @@ _REFUSALS = {
     404: ("does not exist (HTTP 404)", "Check the address for a typing error"),
     410: ("is gone (HTTP 410)", "Find where it has moved to"),
 }
-_TRANSPORT_ERRORS = (
-    requests.RequestException,
-    urllib3.exceptions.HTTPError,
-    http.client.HTTPException,
-    ConnectionError,
-    TimeoutError,
-    ssl.SSLError,
-)
+# Connections and TLS fail as `OSError`; what the disk refuses is `ScratchExhausted` by then.
+_TRANSPORT_ERRORS = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException)
 
 
 class _Interrupted(Exception):
     """An attempt failed in a way that may pass."""
 
-    def __init__(self, reason: str, *, wait_seconds: float = 0.0) -> None:
-        super().__init__(reason)
-        self.wait_seconds = wait_seconds
+    wait_seconds = 0.0
+    """How long the server asks to wait."""
 
 
 def download(
@@ -185,11 +178,10 @@ class _Transfer:
             self._start_over()
             raise _Interrupted("the server could not go on where it had stopped")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING:
+            failure = _Interrupted(f"the server answered HTTP {status}")
             wait = headers.get("Retry-After", "")
-            raise _Interrupted(
-                f"the server answered HTTP {status}",
-                wait_seconds=float(wait) if wait.isdigit() else 0.0,
-            )
+            failure.wait_seconds = float(wait) if wait.isdigit() else 0.0
+            raise failure
         if status != HTTPStatus.OK:
             reason, remedy = _REFUSALS.get(status, (f"was answered with HTTP {status}", ""))
             raise self._rejected(reason, remedy=remedy)
@@ -236,12 +228,13 @@ class _Transfer:
     def _failure_of(self, error: BaseException) -> Exception:
         causes = list(_causes(error))
         for cause in causes:
-            if isinstance(cause, requests.exceptions.InvalidURL):
-                return self._rejected("is not a valid http(s) address")
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                return self._rejected("has a certificate that cannot be verified")
-            if isinstance(cause, socket.gaierror) and cause.errno in NO_SUCH_HOST:
-                return self._rejected("names a host that does not exist")
+            match cause:
+                case requests.exceptions.InvalidURL():
+                    return self._rejected("is not a valid http(s) address")
+                case ssl.SSLCertVerificationError():
+                    return self._rejected("has a certificate that cannot be verified")
+                case socket.gaierror(errno=code) if code in NO_SUCH_HOST:
+                    return self._rejected("names a host that does not exist")
         if self._seconds_left() <= 0:
             return self._too_slow()
         # Not connecting is also a kind of time limit to urllib3, so that limits come last.

@@ -222,12 +222,18 @@ def _failure(location: str, complaint: str) -> VideoMomentsError:
 def main() -> None:
     """Run yt-dlp; the first argument names the networks that are allowed, the rest is its own."""
     networks, *arguments = sys.argv[1:]
-    _refuse_connections(networks_in(networks), trusted=_proxies())
+    _refuse_connections(networks_in(networks))
     sys.argv = ["yt-dlp", *arguments]
     runpy.run_module("yt_dlp", run_name="__main__", alter_sys=True)
 
 
-def _refuse_connections(allowed: Networks, *, trusted: frozenset[str]) -> None:
+def _refuse_connections(allowed: Networks) -> None:
+    trusted: set[str] = set()
+    for proxy in urllib.request.getproxies().values():
+        with suppress(OSError, ValueError):
+            host = urlsplit(proxy if "://" in proxy else f"http://{proxy}").hostname
+            trusted.update(str(entry[4][0]) for entry in socket.getaddrinfo(host, None))
+
     def check(event: str, details: tuple[Any, ...]) -> None:
         if event != "socket.connect" or details[0].family not in {socket.AF_INET, socket.AF_INET6}:
             return
@@ -237,19 +243,6 @@ def _refuse_connections(allowed: Networks, *, trusted: frozenset[str]) -> None:
 
     # A hook cannot be taken out again, and is asked with the address that is connected to.
     sys.addaudithook(check)
-
-
-def _proxies() -> frozenset[str]:
-    """Addresses of the proxies that the environment names."""
-    found: set[str] = set()
-    for url in urllib.request.getproxies().values():
-        try:
-            host = urlsplit(url if "://" in url else f"http://{url}").hostname
-            entries = socket.getaddrinfo(host, None) if host else []
-        except (OSError, ValueError):
-            continue
-        found.update(str(entry[4][0]) for entry in entries)
-    return frozenset(found)
 
 
 if __name__ == "__main__":

@@ -178,10 +178,8 @@ def spoken_stretches(
         duration_seconds: Length of the video.
     """
     stretches: list[tuple[float, float]] = []
-    for word in sorted(words, key=lambda word: (word.start, word.end)):
-        start, end = max(0.0, word.start), min(word.end, duration_seconds)
-        if start > end:
-            continue
+    clipped = ((max(0.0, word.start), min(word.end, duration_seconds)) for word in words)
+    for start, end in sorted((start, end) for start, end in clipped if start <= end):
         if stretches and start - stretches[-1][1] <= _BRIDGED_GAP_SECONDS:
             stretches[-1] = (stretches[-1][0], max(stretches[-1][1], end))
         else:

@@ -127,7 +127,7 @@ class GoogleCloudStore:
                 end=start + length - 1,
                 raw_download=True,
                 checksum=None,
-                **_bounds(self._limits),
+                **self._limits.per_request,
             )
         if len(content) != length:
             raise missing_object(url, "is not in the object store, or is shorter than it was")
@@ -144,7 +144,7 @@ class GoogleCloudStore:
         """Delete an object, if it is there."""
         key = self._key_of_url(url)
         with self._google_errors(f"{url} could not be deleted"), _missing_ignored():
-            self._blob(key).delete(**_bounds(self._limits))
+            self._blob(key).delete(**self._limits.per_request)
 
     def list(self, prefix: str = "") -> Iterator[ObjectStat]:
         """List the objects below a prefix, page by page."""
@@ -154,7 +154,7 @@ class GoogleCloudStore:
                 self._bucket_name,
                 prefix=below or None,
                 fields="items(name,size,crc32c,updated),nextPageToken",
-                **_bounds(self._limits),
+                **self._limits.per_request,
             ):
                 if not blob.name.endswith("/"):  # the folder markers of Google's console
                     yield self._describe(blob)
@@ -196,9 +196,8 @@ class GoogleCloudStore:
             self._require_bucket(_CHECK_LIMITS)
             bucket = self._client().bucket(self._bucket_name)
             with _missing_ignored():
-                granted = set(
-                    bucket.test_iam_permissions(list(_NEEDED_PERMISSIONS), **_bounds(_CHECK_LIMITS))
-                )
+                asked = list(_NEEDED_PERMISSIONS)
+                granted = set(bucket.test_iam_permissions(asked, **_CHECK_LIMITS.per_request))
         if missing := sorted(set(_NEEDED_PERMISSIONS) - granted):
             raise self._forbidden(f"lacks the permissions {', '.join(missing)}")
 
@@ -211,7 +210,7 @@ class GoogleCloudStore:
                 prefix=self._prefix or None,
                 max_results=1,
                 fields="items(name),nextPageToken",
-                **_bounds(limits),
+                **limits.per_request,
             )
         )
 
@@ -233,7 +232,7 @@ class GoogleCloudStore:
                         content_type=content_type,
                         if_generation_match=0,
                         checksum=None,
-                        **_bounds(self._limits),
+                        **self._limits.per_request,
                     )
             except FileNotFoundError as error:
                 raise SourceUnavailable(f"{path} cannot be read: {error.strerror}") from error
@@ -250,7 +249,7 @@ class GoogleCloudStore:
             else:
                 break
         if (blob.crc32c, int(blob.size or 0)) != (sums.crc32c, sums.size_bytes):
-            blob.delete(if_generation_match=blob.generation, **_bounds(self._limits))
+            blob.delete(if_generation_match=blob.generation, **self._limits.per_request)
             raise ObjectStoreUnavailable(f"{self.url_of(key)} was stored damaged")
         return True
 
@@ -265,7 +264,7 @@ class GoogleCloudStore:
 
     def _get_blob(self, key: str) -> Any:
         bucket = self._client().bucket(self._bucket_name)
-        return bucket.get_blob(f"{self._prefix}{key}", **_bounds(self._limits))
+        return bucket.get_blob(f"{self._prefix}{key}", **self._limits.per_request)
 
     def _describe(self, blob: Any) -> ObjectStat:
         key = blob.name.removeprefix(self._prefix)
@@ -316,11 +315,6 @@ class GoogleCloudStore:
                         remedy="Check the network and https://status.cloud.google.com, then try "
                         "again",
                     ) from error
-
-
-def _bounds(limits: TransferLimits) -> dict[str, Any]:
-    """The time limits and retries of one request, as Google's client takes them."""
-    return {"timeout": limits.timeout, "retry": limits.retry()}
 
 
 @contextmanager

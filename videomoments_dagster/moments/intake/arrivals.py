@@ -170,14 +170,12 @@ def list_bucket(url: str, *, client: Callable[[], Any]) -> list[Arrival]:
             remedy="Set VIDEOMOMENTS_INBOX to gs://bucket/prefix, or to a folder",
         )
     prefix = f"{address.path.rstrip('/')}/" if address.path else ""
-    limits = TransferLimits()
     try:
         blobs = client().list_blobs(
             address.bucket,
             prefix=prefix or None,
             fields="items(name,size,generation,crc32c),nextPageToken",
-            timeout=limits.timeout,
-            retry=limits.retry(),
+            **TransferLimits().per_request,
         )
         found = {blob.name.removeprefix(prefix): blob for blob in blobs}
     except Exception as error:
@@ -217,16 +215,14 @@ def manifest_text(location: str, *, client: Callable[[], Any]) -> str:
         SourceUnavailable: It cannot be read just now, or is not there.
         SourceRejected: It is too large.
     """
-    address, limits = parse_google_url(location), TransferLimits()
+    address = parse_google_url(location)
     try:
         if address is None:
             with Path(location).expanduser().open("rb") as file:
                 content = file.read(_MANIFEST_BYTES + 1)
         else:
             blob = client().bucket(address.bucket).blob(address.path)
-            content = blob.download_as_bytes(
-                end=_MANIFEST_BYTES, timeout=limits.timeout, retry=limits.retry()
-            )
+            content = blob.download_as_bytes(end=_MANIFEST_BYTES, **TransferLimits().per_request)
     except OSError as error:
         raise SourceUnavailable(
             f"the manifest {location} cannot be read: {error.strerror or error}",
