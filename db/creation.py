@@ -34,14 +34,14 @@ def ensure_database_exists(url: str | URL) -> bool:
     """
     target = normalised(url)
     try:
-        with _connected(target):
+        with connected(target):
             return False
     except DatabaseRefused as error:
         refusal = error
     # It does not say in a way that programs read whether there is no such database.
     for name in ("postgres", "template1"):
         try:
-            with _connected(target.set(database=name)) as connection:
+            with connected(target.set(database=name)) as connection:
                 if create_if_missing(connection, str(target.database)):
                     return True
         except pg.InsufficientPrivilege:
@@ -54,7 +54,7 @@ def ensure_database_exists(url: str | URL) -> bool:
         except DatabaseProblem:
             continue
         # It is there after all: somebody else made it meanwhile, or it refuses for another reason.
-        with _connected(target):
+        with connected(target):
             return False
     raise refusal
 
@@ -76,9 +76,15 @@ def create_if_missing(connection: Any, name: str) -> bool:
 
 
 @contextmanager
-def _connected(url: URL) -> Iterator[Any]:
-    """A psycopg2 connection in autocommit."""
-    options = {"connect_timeout": 10}
+def connected(url: URL) -> Iterator[Any]:
+    """A psycopg2 connection in autocommit.
+
+    Raises:
+        DatabaseRefused: There is no such database, or the user may not connect.
+        DatabaseUnreachable: No server answered.
+    """
+    # What the URL itself says wins.
+    options = {} if "connect_timeout" in url.query else {"connect_timeout": 10}
     engine = create_engine(
         url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=options
     )

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +37,6 @@ _LOOK_SECONDS = 2.0
 
 # Dagster's statuses of a backfill that is not over.
 _GOES_ON = {"REQUESTED", "CANCELING", "FAILING"}
-_ENDED = {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
 _WAITING = {DagsterRunStatus.NOT_STARTED, DagsterRunStatus.QUEUED}
 
 
@@ -186,20 +184,17 @@ def launch(plan: Plan) -> str:
     Raises:
         BackfillRefused: Dagster did not take it, or did not answer in time.
     """
-    command = [sys.executable, "-c", "from dagster_graphql.cli import main; main()"]
+    program = [sys.executable, "-c", "from dagster_graphql.cli import main; main()"]
     with tempfile.TemporaryDirectory(prefix="videomoments-backfill-") as folder:
         workspace, mutation, answer, log = (Path(folder, name) for name in "wmal")
         write_workspace(workspace)
         mutation.write_text(_mutation(plan))
+        options = [f"--workspace={workspace}", f"--file={mutation}", f"--output={answer}"]
         try:
+            # Not a pipe: what the program started may hold it open after its end.
             with log.open("w") as output:
                 subprocess.run(
-                    [
-                        *command,
-                        f"--workspace={workspace}",
-                        f"--file={mutation}",
-                        f"--output={answer}",
-                    ],
+                    [*program, *options],
                     env={**os.environ, "PYTHONSAFEPATH": "1"},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -226,14 +221,10 @@ def _mutation(plan: Plan) -> str:
     # Strings and lists of strings are written in GraphQL as in JSON.
     profile = f"{{key: {json.dumps(PROFILE_TAG)}, value: {json.dumps(plan.profile)}}}"
     title = f"videomoments backfill, {plan.job}, {len(plan.videos)} videos"
+    ours = f'{{repositoryName: "__repository__", repositoryLocationName: "{CODE_LOCATION}"}}'
     return f"""mutation {{
         launchPartitionBackfill(backfillParams: {{
-            selector: {{
-                partitionSetName: "{plan.job}_partition_set"
-                repositorySelector: {{
-                    repositoryName: "__repository__", repositoryLocationName: "{CODE_LOCATION}"
-                }}
-            }}
+            selector: {{partitionSetName: "{plan.job}_partition_set", repositorySelector: {ours}}}
             partitionNames: {json.dumps(plan.videos)}
             tags: [{profile if plan.profile else ""}]
             title: {json.dumps(title)}
@@ -259,21 +250,19 @@ def followed(
             )
             if PARTITION_TAG in record.dagster_run.tags
         }
-        states = Counter(record.dagster_run.status for record in runs.values())
-        ended = sum(states[status] for status in _ENDED)
-        waiting = sum(states[status] for status in _WAITING)
+        over = {video: one for video, one in runs.items() if one.dagster_run.is_finished}
+        begun = [one for one in runs.values() if one.dagster_run.status not in _WAITING]
         count = Count(
-            done=ended,
-            failed=ended - states[DagsterRunStatus.SUCCESS],
-            under_way=len(runs) - ended - waiting,
-            waiting=waiting + len(plan.videos) - len(runs),
+            done=len(over),
+            failed=sum(not one.dagster_run.is_success for one in over.values()),
+            under_way=len(begun) - len(over),
+            waiting=len(plan.videos) - len(begun),
         )
         if count != last:
             reporter.counted(count)
             last = count
         goes_on = backfill is not None and backfill.status.name in _GOES_ON
-        if not goes_on or ended == len(plan.videos):
-            over = {v: one for v, one in runs.items() if one.dagster_run.status in _ENDED}
+        if not goes_on or len(over) == len(plan.videos):
             return _summary(
                 {video: row_of(instance, record) for video, record in over.items()},
                 left=tuple(video for video in plan.videos if video not in over),

@@ -8,18 +8,16 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 from dagster import DagsterInstance
 
 import videomoments_dagster
-from db.creation import ensure_database_exists
+from db.creation import connected, ensure_database_exists
 from db.urls import described, normalised, rendered
-from videomoments_dagster.base.failures import DatabaseBusy, SettingsRejected
+from videomoments_dagster.base.failures import DatabaseBusy, DatabaseProblem, SettingsRejected
 from videomoments_dagster.base.files import replaced_whole
 from videomoments_dagster.core.configured_database import database_url
 from videomoments_dagster.core.dagster_internals import set_pool_limit
@@ -30,41 +28,18 @@ from videomoments_dagster.core.settings import Settings
 URL_VARIABLE = "VIDEOMOMENTS_DAGSTER_DATABASE_URL"
 HOME_VARIABLE = "DAGSTER_HOME"
 CONFIG_FILE = "dagster.yaml"
-DATABASE_SUFFIX = "_dagster"
-
-# PostgreSQL cuts longer names off, silently.
-_LONGEST_DATABASE_NAME = 63
 
 # One of each of Dagster's three storages; each storage makes its tables where this one is missing.
-_MAIN_TABLES = ("runs", "event_logs", "jobs")
+_MAIN_TABLES = ("runs", "event_logs", "jobs", "instance_info", "alembic_version")
 _CREATION_LOCK = 7_286_417_305_118_602_372
 _CREATION_SECONDS = 120
 
 
-@dataclass(frozen=True, slots=True)
-class InstancePlace:
-    """Where Dagster's instance is.
+def prepare_instance(settings: Settings) -> None:
+    """Make Dagster's home folder and database ready, and name them in `os.environ`.
 
-    Attributes:
-        home: Dagster's home folder, with a `dagster.yaml`.
-        database_url: Database of Dagster's own storage, in psycopg2's spelling; None where the
-            folder's `dagster.yaml` is somebody's own and does not ask for it.
-    """
-
-    home: Path
-    database_url: str | None
-
-    def environment(self) -> dict[str, str]:
-        """Give the variables by which Dagster, here or in a child process, finds the instance."""
-        found = {HOME_VARIABLE: str(self.home)}
-        return found if self.database_url is None else {**found, URL_VARIABLE: self.database_url}
-
-
-def prepare_instance(settings: Settings) -> InstancePlace:
-    """Make Dagster's home folder and database ready, and tell this process's environment.
-
-    Where all is there already, this costs one connection and no import of Dagster. Any number of
-    processes may do it at once.
+    There Dagster finds the instance, here or in a child process. Where all is there already, this
+    costs one connection. Any number of processes may do it at once.
 
     Args:
         settings: Where state lives.
@@ -74,13 +49,11 @@ def prepare_instance(settings: Settings) -> InstancePlace:
         SettingsRejected: The home folder cannot be made.
     """
     home = settings.dagster_home
-    ours = _place_config(home)
-    url = dagster_database_url(settings) if ours else None
-    place = InstancePlace(home=home, database_url=url)
-    os.environ.update(place.environment())
+    url = dagster_database_url(settings) if _place_config(home) else None
+    os.environ[HOME_VARIABLE] = str(home)
     if url is not None:
+        os.environ[URL_VARIABLE] = url
         _ensure_tables(url)
-    return place
 
 
 @contextmanager
@@ -120,9 +93,8 @@ def dagster_database_url(settings: Settings) -> str:
     if settings.dagster_database_url:
         return rendered(normalised(settings.dagster_database_url))
     ours = normalised(database_url(settings))
-    room = _LONGEST_DATABASE_NAME - len(DATABASE_SUFFIX)
-    name = f"{(ours.database or '')[:room]}{DATABASE_SUFFIX}"
-    return rendered(ours.set(database=name))
+    # PostgreSQL cuts names off that are longer than 63 bytes, silently.
+    return rendered(ours.set(database=f"{(ours.database or '')[:55]}_dagster"))
 
 
 def _place_config(home: Path) -> bool:
@@ -150,63 +122,33 @@ def _ensure_tables(url: str) -> None:
     if _has_tables(url):
         return
     ensure_database_exists(url)
-    connection = _connect(url)
-    try:
-        with connection.cursor() as cursor:
-            _take_turn(cursor, url)
-            if not _has_tables(url):
-                # Opening the instance is what makes the tables.
-                with DagsterInstance.get() as instance:
-                    for pool, limit in FIRST_LIMITS.items():
-                        set_pool_limit(instance, pool, limit)
-    finally:
-        connection.close()
-
-
-def _take_turn(cursor: Any, url: str) -> None:
-    deadline = time.monotonic() + _CREATION_SECONDS
-    while True:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_CREATION_LOCK])
-        if cursor.fetchone()[0]:
-            return
-        if time.monotonic() > deadline:
-            raise DatabaseBusy(
-                f"somebody else has been making Dagster's tables in {described(normalised(url))}"
-                f" for {_CREATION_SECONDS} seconds",
-                remedy="Wait for it to end, or end it, and try again",
-            )
-        time.sleep(0.1)
+    with connected(normalised(url)) as connection, connection.cursor() as cursor:
+        deadline = time.monotonic() + _CREATION_SECONDS
+        while not _answer(cursor, "SELECT pg_try_advisory_lock(%s)", _CREATION_LOCK):
+            if time.monotonic() > deadline:
+                raise DatabaseBusy(
+                    f"somebody else has been making Dagster's tables in "
+                    f"{described(normalised(url))} for {_CREATION_SECONDS} seconds",
+                    remedy="Wait for it to end, or end it, and try again",
+                )
+            time.sleep(0.1)
+        if not _has_tables(url):
+            # Opening the instance is what makes the tables.
+            with DagsterInstance.get() as instance:
+                for pool, limit in FIRST_LIMITS.items():
+                    set_pool_limit(instance, pool, limit)
 
 
 def _has_tables(url: str) -> bool:
+    query = "SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest(%s) AS name"
     try:
-        connection = _connect(url)
-    except psycopg2.OperationalError:
+        with connected(normalised(url)) as connection, connection.cursor() as cursor:
+            return bool(_answer(cursor, query, list(_MAIN_TABLES)))
+    except DatabaseProblem:
         # No such database, or no server: `ensure_database_exists` tells the two apart.
         return False
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM unnest(%s) AS name WHERE to_regclass(name) IS NOT NULL",
-                [[*_MAIN_TABLES, "instance_info", "alembic_version"]],
-            )
-            return bool(cursor.fetchone()[0] == len(_MAIN_TABLES) + 2)
-    finally:
-        connection.close()
 
 
-def _connect(url: str) -> Any:
-    """Connect with psycopg2 itself, which is there in milliseconds.
-
-    Raises:
-        psycopg2.OperationalError: The server or the database is not there.
-    """
-    target = normalised(url)
-    connection: Any = psycopg2.connect(
-        rendered(target.set(drivername="postgresql")),
-        # What the URL itself says wins.
-        connect_timeout=int(str(target.query.get("connect_timeout", 10))),
-        application_name="videomoments-dagster-instance",
-    )
-    connection.autocommit = True
-    return connection
+def _answer(cursor: Any, query: str, parameter: object) -> Any:
+    cursor.execute(query, [parameter])
+    return cursor.fetchone()[0]

@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from videomoments_dagster.core.settings import Settings
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _START_SECONDS = 180.0
 _POLL_SECONDS = 0.2
+_NOTE = "running.json"
 
 # For the log, not before one's eyes: the sensor's tick every few seconds, each event of each run.
 _ROUTINE = (
@@ -42,7 +42,7 @@ class DevServerFailed(VideoMomentsError):
     """A part of the development server did not start, or ended by itself."""
 
 
-def serve(settings: Settings, *, host: str = "127.0.0.1", port: int = 3000) -> int:
+def serve(settings: Settings, *, host: str, port: int) -> None:
     """Start everything, say where the UI is, and stop everything when asked to.
 
     Ctrl-C, SIGTERM and a closed terminal ask for it. Runs in progress are interrupted and end as
@@ -53,9 +53,6 @@ def serve(settings: Settings, *, host: str = "127.0.0.1", port: int = 3000) -> i
         host: Address that the webserver listens on.
         port: Port that it listens on; 0 for any free one.
 
-    Returns:
-        The exit status: 0 after having been asked to stop.
-
     Raises:
         DevServerFailed: A part did not start, or ended by itself; all others are stopped.
         SettingsRejected: The port is in use, or another `videomoments dev` has this home.
@@ -64,14 +61,18 @@ def serve(settings: Settings, *, host: str = "127.0.0.1", port: int = 3000) -> i
     folder = settings.home_folder / "dev"
     with interrupted_by(*_SIGNALS), contextlib.suppress(KeyboardInterrupt), _only_one(folder):
         port = _checked_port(host, port)
-        _write_note(folder, host=host, port=port)
-        inbox = _inbox(settings)
+        note = {"address": _address(host, port), "process": os.getpid()}
+        (folder / _NOTE).write_text(json.dumps(note), encoding="utf-8")
+        if not settings.inbox:
+            # The usual folder is named to the user.
+            with contextlib.suppress(OSError):
+                Path(settings.inbox_root).mkdir(parents=True, exist_ok=True)
         click.echo("Starting the database ...")
         url = database_url(settings)
         upgrade(url)
+        prepare_instance(settings)
         environment = {
             **os.environ,
-            **prepare_instance(settings).environment(),
             # Both, because the second wins where both are set.
             "DATABASE_URL": url,
             "DATABASE_SYNC_URL": url,
@@ -80,20 +81,11 @@ def serve(settings: Settings, *, host: str = "127.0.0.1", port: int = 3000) -> i
         with _dagster_dev(environment, folder, host=host, port=port) as process:
             _wait_for_answer(process, f"{_address(host, port)}/server_info")
             click.echo(f"\nThe UI is at {_address(host, port)}/assets - Ctrl-C stops everything.")
-            click.echo(f"Videos that are put into {inbox} are taken in.\n")
+            click.echo(f"Videos that are put into {settings.inbox_root} are taken in.\n")
             while True:
                 _fail_if_ended(process)
                 time.sleep(_POLL_SECONDS)
     click.echo("Stopped.")
-    return 0
-
-
-def _inbox(settings: Settings) -> str:
-    """The inbox; the usual folder is made, since it is named to the user."""
-    if not settings.inbox:
-        with contextlib.suppress(OSError):
-            Path(settings.inbox_root).mkdir(parents=True, exist_ok=True)
-    return settings.inbox_root
 
 
 @contextmanager
@@ -107,11 +99,7 @@ def _dagster_dev(
     # The warning names `dg dev`: the same function, in 28 packages more.
     ignored = "ignore:Function `dev_command` is superseded"
     process = TiedProcess(
-        "dagster",
-        "dev",
-        f"--workspace={workspace}",
-        f"--host={host}",
-        f"--port={port}",
+        *("dagster", "dev", f"--workspace={workspace}", f"--host={host}", f"--port={port}"),
         environment={**environment, "PYTHONWARNINGS": ignored},
         mark=str(folder),
         log=folder / "server.log",
@@ -144,10 +132,8 @@ def _fail_if_ended(process: TiedProcess) -> None:
     status = process.ended()
     if status is not None:
         how = f"signal {-status}" if status < 0 else f"status {status}"
-        errors = [
-            line for line in process.last_lines if re.match(r"[\w.]*(Error|Exception): ", line)
-        ]
-        said = [*filter(None, process.last_lines), *errors][-1:]
+        lines = list(filter(None, process.last_lines))
+        said = [*lines, *filter(re.compile(r"[\w.]*(Error|Exception): ").match, lines)][-1:]
         raise DevServerFailed(
             ": ".join([f"Dagster ended by itself ({how})", *said]), remedy=f"See {process.log}"
         )
@@ -156,24 +142,21 @@ def _fail_if_ended(process: TiedProcess) -> None:
 def _answers(url: str) -> bool:
     # Not through a proxy that the environment may name.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(url, timeout=5) as response:
-            return bool(response.status == 200)  # noqa: PLR2004
-    except (OSError, urllib.error.URLError):
-        return False
+    with contextlib.suppress(OSError), opener.open(url, timeout=5) as response:
+        return bool(response.status == 200)  # noqa: PLR2004
+    return False
 
 
 def _address(host: str, port: int) -> str:
     reached = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+    return f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
 
 
 def _checked_port(host: str, port: int) -> int:
     """Make sure that the port can be listened on, and choose one for 0."""
     try:
-        family, kind, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, _, _, address = found[0]
         with socket.socket(family, kind) as probe:
             # As the webserver does: a port whose connections are closing is free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -192,33 +175,20 @@ def _only_one(folder: Path) -> Iterator[None]:
     """Be the only server of this home, and end what one that was killed left behind."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "lock")
-        lock.acquire(blocking=False)
+        lock = FileLock(folder / "lock").acquire(blocking=False)
     except Timeout:
+        where = ""
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            note = json.loads((folder / _NOTE).read_text(encoding="utf-8"))
+            where = f" at {note['address']} (process {note['process']})"
         raise SettingsRejected(
-            f"`videomoments dev` runs already{_note(folder)}",
-            remedy="Use that one, or stop it first",
+            f"`videomoments dev` runs already{where}", remedy="Use that one, or stop it first"
         ) from None
     except OSError as error:
         raise SettingsRejected(
             f"the folder {folder} cannot be used: {error.strerror or error}",
             remedy="Set VIDEOMOMENTS_HOME to a folder that can be written to",
         ) from error
-    try:
+    with lock:
         kill_marked(str(folder))
         yield
-    finally:
-        lock.release()
-
-
-def _write_note(folder: Path, *, host: str, port: int) -> None:
-    note = {"address": _address(host, port), "process": os.getpid()}
-    (folder / "running.json").write_text(json.dumps(note), encoding="utf-8")
-
-
-def _note(folder: Path) -> str:
-    try:
-        note = json.loads((folder / "running.json").read_text(encoding="utf-8"))
-        return f" at {note['address']} (process {note['process']})"
-    except (OSError, ValueError, KeyError):
-        return ""

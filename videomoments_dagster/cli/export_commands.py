@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -183,16 +183,6 @@ class Report:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Media:
-    """Where the page plays from."""
-
-    video: Address | None = None
-    clips: Mapping[str, Address | None] = field(default_factory=dict)
-    note: str = ""
-    folder: Path | None = None
-
-
 def write_report(
     database: Database, store: ObjectStore, identifier: str, *, output: Path, media: MediaUse
 ) -> Report:
@@ -230,28 +220,42 @@ def write_report(
             f"nothing is stored of a video '{identifier}'",
             remedy=f"See `videomoments list`, then `videomoments run {identifier}`",
         )
-    urls = [records.video.cloud_url, *(clip.cloud_url for clip in records.clips.values())]
-    found = {url: stat for url in urls if (stat := _stat(store, url)) is not None}
-    playing = {"link": _linked, "copy": _copied, "embed": _embedded}[media](
-        store, records, found, output
-    )
+    whole, clips = records.video.cloud_url, records.clips
+    names = {whole: identifier} | {clips[m].cloud_url: n for m, n in clip_names(records).items()}
+    found = {url: stat for url in names if (stat := _stat(store, url)) is not None}
+    folder, notes = None, []
+    match media:
+        case "link":
+            paths = {url: store.local_path(url) for url in found}
+            playing = {url: address_between(output, path) for url, path in paths.items() if path}
+            if found and not playing:
+                notes.append(
+                    f"The media are in {store.root_url}, where a page cannot play them from. "
+                    f"`videomoments report {identifier} --media copy` puts them beside it."
+                )
+        case "copy":
+            folder = output.with_name(f"{output.stem}-media")
+            playing = _copied(store, found, names, folder)
+        case "embed":
+            playing = _embedded(store, identifier, [s for s in found.values() if s.url != whole])
     contents = PageContents(
         records,
-        video_address=playing.video,
-        clip_addresses={moment: one for moment, one in playing.clips.items() if one},
+        video_address=playing.get(whole),
+        clip_addresses={
+            m: playing[clip.cloud_url] for m, clip in clips.items() if clip.cloud_url in playing
+        },
         pictures=_pictures(store, records),
-        media_note=playing.note,
+        media_note="".join(notes),
     )
     content = page_html(contents).encode()
     with _writing_errors(output), replaced_whole(output) as part:
         part.write_bytes(content)
-    notes = [playing.note] if playing.note else []
-    if gone := len(urls) - len(found):
+    if gone := len(names) - len(found):
         notes.append(
-            f"{gone} of {len(urls)} media files are gone from the object store; "
+            f"{gone} of {len(names)} media files are gone from the object store; "
             f"`videomoments run {identifier}` makes them again."
         )
-    return Report(output, len(content), playing.folder, tuple(notes))
+    return Report(output, len(content), folder, tuple(notes))
 
 
 def _stat(store: ObjectStore, url: str) -> ObjectStat | None:
@@ -262,67 +266,33 @@ def _stat(store: ObjectStore, url: str) -> ObjectStat | None:
         return None
 
 
-def _linked(
-    store: ObjectStore, records: StoredVideo, found: Mapping[str, ObjectStat], output: Path
-) -> _Media:
-    def linked(url: str) -> Address | None:
-        path = store.local_path(url) if url in found else None
-        return None if path is None else address_between(output, path)
-
-    video = linked(records.video.cloud_url)
-    clips = {moment: linked(clip.cloud_url) for moment, clip in records.clips.items()}
-    note = ""
-    if found and not any([video, *clips.values()]):
-        note = (
-            f"The media are in {store.root_url}, where a page cannot play them from. "
-            f"`videomoments report {records.video.identifier} --media copy` puts them beside it."
-        )
-    return _Media(video=video, clips=clips, note=note)
-
-
 def _copied(
-    store: ObjectStore, records: StoredVideo, found: Mapping[str, ObjectStat], output: Path
-) -> _Media:
-    folder = output.with_name(f"{output.stem}-media")
+    store: ObjectStore, found: Mapping[str, ObjectStat], names: Mapping[str, str], folder: Path
+) -> dict[str, Address]:
+    """Copy media into a folder beside the page, by readable names; what is there already stays."""
     with _writing_errors(folder):
         folder.mkdir(exist_ok=True)
-
-    def copied(url: str, name: str) -> Address | None:
-        stat = found.get(url)
-        if stat is None:
-            return None
+    copied = {}
+    for url, stat in found.items():
         # Its hash in the name makes a file that is there the right one.
         digest = Path(stat.key).stem.rpartition("-")[2][:8]
-        target = folder / f"{Path(name).stem}-{digest}{Path(stat.key).suffix}"
+        target = folder / f"{Path(names[url]).stem}-{digest}{Path(stat.key).suffix}"
         with _writing_errors(target):
             if not target.exists() or target.stat().st_size != stat.size_bytes:
                 store.fetch(url, to=target)
-        return relative_address([folder.name, target.name])
-
-    names = clip_names(records)
-    return _Media(
-        video=copied(records.video.cloud_url, records.video.identifier),
-        clips={m: copied(clip.cloud_url, names[m]) for m, clip in records.clips.items()},
-        folder=folder,
-    )
+        copied[url] = relative_address([folder.name, target.name])
+    return copied
 
 
-def _embedded(
-    store: ObjectStore,
-    records: StoredVideo,
-    found: Mapping[str, ObjectStat],
-    output: Path,  # noqa: ARG001 - as the others
-) -> _Media:
-    stats = {m: found[c.cloud_url] for m, c in records.clips.items() if c.cloud_url in found}
-    size = sum(stat.size_bytes for stat in stats.values())
+def _embedded(store: ObjectStore, video: str, clips: Sequence[ObjectStat]) -> dict[str, Address]:
+    size = sum(stat.size_bytes for stat in clips)
     if size > MOST_EMBEDDED_BYTES:
         raise SettingsRejected(
-            f"the {len(stats)} clips of '{records.video.identifier}' take "
-            f"{size / 1000**2:.0f} MB, and at most {MOST_EMBEDDED_BYTES / 1000**2:.0f} MB go into "
-            "one page",
+            f"the {len(clips)} clips of '{video}' take {size / 1000**2:.0f} MB, and at most "
+            f"{MOST_EMBEDDED_BYTES / 1000**2:.0f} MB go into one page",
             remedy="Use --media copy, and send the folder with the page",
         )
-    return _Media(clips={m: data_address("video/mp4", _read(store, s)) for m, s in stats.items()})
+    return {stat.url: data_address("video/mp4", _read(store, stat)) for stat in clips}
 
 
 def _read(store: ObjectStore, stat: ObjectStat) -> bytes:

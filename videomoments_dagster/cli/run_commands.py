@@ -129,9 +129,8 @@ def backfill(
     else:
         summary = backfills.run_here(instance, database, plan, reporter=reporter)
     _print_summary(summary)
-    if summary.failed or summary.left:
-        sys.exit(EXIT_FAILED)
-    sys.exit(EXIT_PARTIAL if summary.partial else 0)
+    is_failed = summary.failed or summary.left
+    sys.exit(EXIT_FAILED if is_failed else EXIT_PARTIAL if summary.partial else 0)
 
 
 def _print_plan(plan: backfills.Plan, *, through_daemon: bool, in_full: bool) -> None:

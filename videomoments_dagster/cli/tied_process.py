@@ -120,11 +120,8 @@ def marked(mark: str) -> list[psutil.Process]:
     for process in psutil.process_iter():
         # Some end meanwhile, or are somebody else's.
         with contextlib.suppress(psutil.Error, OSError):
-            if (
-                process.pid != os.getpid()
-                and process.environ().get(_MARK) == mark
-                and process.status() != psutil.STATUS_ZOMBIE
-            ):
+            is_ours = process.pid != os.getpid() and process.environ().get(_MARK) == mark
+            if is_ours and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
 

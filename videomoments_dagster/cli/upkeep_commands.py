@@ -10,17 +10,18 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any, Literal
 
 import click
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from db.schema_state import check_schema, upgrade
 from db.session import Database
-from db.urls import described
+from db.urls import described, normalised
 from videomoments_dagster.base.failures import (
     DatabaseProblem,
     DatabaseRefused,
@@ -35,7 +36,7 @@ from videomoments_dagster.cli import printing
 from videomoments_dagster.cli.context import CommandContext, json_option
 from videomoments_dagster.cli.dagster_instance import dagster_database_url
 from videomoments_dagster.cli.dev_server import serve
-from videomoments_dagster.core.configured_database import database_url
+from videomoments_dagster.core.configured_database import database_url, open_database
 from videomoments_dagster.core.resources import ObjectStoreResource, TranscriptionResource
 from videomoments_dagster.core.runs import run_in_flight
 from videomoments_dagster.core.settings import Settings
@@ -129,7 +130,7 @@ def doctor(context: CommandContext, *, as_json: bool) -> None:
 @click.pass_obj
 def dev(context: CommandContext, host: str, port: int) -> None:
     """Start the UI: database, migrations, webserver and daemon. Ctrl-C stops all of it."""
-    sys.exit(serve(context.settings, host=host, port=port))
+    serve(context.settings, host=host, port=port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,54 +240,51 @@ def print_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
             printing.line(" " * (width + 12), one.remedy)
 
 
-def _database(settings: Settings) -> list[Finding]:
-    embedded = settings.explicit_sync_url is None
-    database = Database(database_url(settings), pool_size=1, connect_timeout=10)
+def _answer(url: str, query: str, *, seconds: int) -> Row[Any]:
+    database = Database(url, pool_size=1, connect_timeout=seconds)
     try:
         with database.read() as session:
-            number, named = session.execute(
-                text("SELECT current_setting('server_version_num')::int, version()")
-            ).one()
-        where = f"embedded in {settings.home_folder}" if embedded else described(database.url)
-        old = number < _OLDEST_POSTGRES
-        return [
-            Finding(
-                "database",
-                "problem" if old else "ok",
-                f"{' '.join(named.split()[:2])}, {where}",
-                "Use PostgreSQL 15 or later in DATABASE_URL" if old else "",
-            ),
-            *_Look("migrations", partial(_migrations, database, embedded=embedded)).findings(),
-            *_Look("dagster storage", partial(_dagster_storage, settings)).findings(),
-        ]
+            return session.execute(text(query)).one()
     finally:
         database.dispose()
 
 
-def _migrations(database: Database, *, embedded: bool) -> str:
+def _database(settings: Settings) -> list[Finding]:
+    is_embedded, url = settings.explicit_sync_url is None, database_url(settings)
+    query = "SELECT current_setting('server_version_num')::int, version()"
+    number, named = _answer(url, query, seconds=10)
+    where = f"embedded in {settings.home_folder}" if is_embedded else described(normalised(url))
+    level: Level = "problem" if number < _OLDEST_POSTGRES else "ok"
+    remedy = "Use PostgreSQL 15 or later in DATABASE_URL" if level == "problem" else ""
+    return [
+        Finding("database", level, f"{' '.join(named.split()[:2])}, {where}", remedy),
+        *_Look("migrations", partial(_migrations, url, is_embedded=is_embedded)).findings(),
+        *_Look("dagster storage", partial(_dagster_storage, settings)).findings(),
+    ]
+
+
+def _migrations(url: str, *, is_embedded: bool) -> str:
     try:
-        return f"at {check_schema(database)}, as this code needs"
+        return f"at {check_schema(open_database(url))}, as this code needs"
     except SchemaOutdated as outdated:
-        if embedded and "does not know" not in outdated.reason:
+        if is_embedded and "does not know" not in outdated.reason:
             return "the next command brings the schema up to date"
         raise
 
 
 def _dagster_storage(settings: Settings) -> str:
-    database = Database(dagster_database_url(settings), pool_size=1, connect_timeout=5)
+    url = dagster_database_url(settings)
+    where = described(normalised(url))
     try:
-        with database.read() as session:
-            session.execute(text("SELECT 1"))
+        _answer(url, "SELECT 1", seconds=5)
     except DatabaseRefused:
         if settings.dagster_database_url:
             raise
-        return f"{described(database.url)}, made at first use"
+        return f"{where}, made at first use"
     except DatabaseProblem as problem:
         remedy = "Check VIDEOMOMENTS_DAGSTER_DATABASE_URL"
         raise DatabaseProblem(problem.reason, remedy=remedy) from problem
-    finally:
-        database.dispose()
-    return described(database.url)
+    return where
 
 
 def _object_store(resource: ObjectStoreResource) -> str:
@@ -297,8 +295,7 @@ def _object_store(resource: ObjectStoreResource) -> str:
 
 def _ffmpeg() -> str:
     executable = ffmpeg_executable()
-    words = _said(executable, "-version").split(maxsplit=3)
-    release = words[2] if len(words) > 2 else "of unknown version"  # noqa: PLR2004
+    release = next(iter(_said(executable, "-version").split()[2:3]), "of unknown version")
     found = f"ffmpeg {release} at {executable}"
     encoders = _said(executable, "-hide_banner", "-encoders").split()
     missing = [name for name in ("libx264", "aac") if name not in encoders]
@@ -348,15 +345,13 @@ def _models_of_profiles(settings: Settings) -> dict[str, Level]:
         profiles = load_profiles(settings.profiles)
     except SettingsRejected:
         return {}
-    users: dict[str, set[str]] = {}
-    for name, profile in profiles.items():
-        for operation in (profile.generation, profile.refinement, profile.scoring):
-            users.setdefault(operation.model, set()).add(name)
-    users.pop(EXTRACTIVE_MODEL, None)
-    return {
-        model: "problem" if DEFAULT_PROFILE in users[model] else "optional"
-        for model in sorted(users)
+    models = {
+        name: {operation.model for operation in (one.generation, one.refinement, one.scoring)}
+        for name, one in profiles.items()
     }
+    needed = models.get(DEFAULT_PROFILE, set())
+    used = set().union(*models.values()) - {EXTRACTIVE_MODEL}
+    return {model: "problem" if model in needed else "optional" for model in sorted(used)}
 
 
 def _model(settings: Settings, name: str) -> str:
@@ -368,39 +363,34 @@ def _model(settings: Settings, name: str) -> str:
     return f"{model.model} at {model.base_url} answers"
 
 
-def _scratch(settings: Settings) -> str | list[Finding]:
+def _scratch(settings: Settings) -> list[Finding]:
     folder = settings.scratch_folder
     remedy = "Make room there, or set VIDEOMOMENTS_SCRATCH to another folder"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as probe:
             probe.write(b"written")
-            probe.flush()
         free = shutil.disk_usage(folder).free
     except OSError as error:
         why = error.strerror or str(error)
         raise ScratchExhausted(f"{folder} cannot be written to: {why}", remedy=remedy) from error
+    enough = free >= _ROOMY_BYTES
+    level: Level = "ok" if enough else "optional" if free >= _TIGHT_BYTES else "problem"
     detail = f"{folder}, {free / 1024**3:.1f} GiB free"
-    if free < _ROOMY_BYTES:
-        level: Level = "problem" if free < _TIGHT_BYTES else "optional"
-        return [Finding("scratch", level, detail, remedy)]
-    return detail
+    return [Finding("scratch", level, detail, "" if enough else remedy)]
 
 
 def _dagster_versions() -> str:
-    core = version("dagster")
+    core, wrong = version("dagster"), []
     alike = ("dagster-webserver", "dagster-graphql", "dagster-pipes")
-    wrong = []
     for name in (*alike, "dagster-postgres", "dagster-gcp"):
-        try:
+        found = "(not installed)"
+        with suppress(PackageNotFoundError):
             found = version(name)
             # Libraries are numbered otherwise; their release is the one that they require.
-            belongs = (
-                found == core if name in alike else f"dagster=={core}" in (requires(name) or ())
-            )
-        except PackageNotFoundError:
-            found, belongs = "(not installed)", False
-        wrong += [] if belongs else [f"{name} {found}"]
+            if found == core if name in alike else f"dagster=={core}" in (requires(name) or ()):
+                continue
+        wrong.append(f"{name} {found}")
     if wrong:
         raise SettingsRejected(
             f"{', '.join(wrong)} does not belong to dagster {core}",

@@ -50,19 +50,15 @@ def test_the_instance_is_made_beside_our_database_and_keeps_what_it_is_told(
     with opened_instance(settings) as instance:
         assert instance.get_dynamic_partitions("videos") == ["talk"]
 
-    place = prepare_instance(settings)
-    assert place.home == settings.home_folder / "dagster"
-    assert place.database_url is not None
-    ours, dagsters = normalised(empty_database_url), normalised(place.database_url)
+    prepare_instance(settings)
+    home, url = Path(os.environ["DAGSTER_HOME"]), os.environ["VIDEOMOMENTS_DAGSTER_DATABASE_URL"]
+    assert home == settings.home_folder / "dagster"
+    ours, dagsters = normalised(empty_database_url), normalised(url)
     assert dagsters.drivername == "postgresql+psycopg2"
     assert dagsters.database == f"{ours.database}_dagster"
-    assert os.environ["DAGSTER_HOME"] == str(place.home)
-    assert os.environ["VIDEOMOMENTS_DAGSTER_DATABASE_URL"] == place.database_url
     assert tables(empty_database_url) == set()
-    assert {"runs", "event_logs", "jobs", "alembic_version"} <= tables(place.database_url)
-    assert [path.name for path in place.home.iterdir() if path.suffix == ".yaml"] == [
-        "dagster.yaml"
-    ]
+    assert {"runs", "event_logs", "jobs", "alembic_version"} <= tables(url)
+    assert [path.name for path in home.iterdir() if path.suffix == ".yaml"] == ["dagster.yaml"]
 
 
 def tables(url: str) -> set[str]:
@@ -116,10 +112,10 @@ def test_somebodys_own_dagster_yaml_is_left_alone_with_its_storage(
     (own / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
     monkeypatch.setenv("DAGSTER_HOME", str(own))
 
-    place = prepare_instance(settings)
+    prepare_instance(settings)
 
-    assert place.home == own
-    assert place.database_url is None
+    assert os.environ["DAGSTER_HOME"] == str(own)
+    assert os.environ["VIDEOMOMENTS_DAGSTER_DATABASE_URL"] == ""
     assert (own / "dagster.yaml").read_text() == "telemetry:\n  enabled: false\n"
 
 
