@@ -176,7 +176,8 @@ def sentence_centrality(sentences: Sequence[Sequence[str]]) -> npt.NDArray[np.fl
 
     def similarity_times(vector: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         by_term = np.bincount(column_of, weights=value * vector[row_of], minlength=len(column))
-        return np.bincount(row_of, weights=value * by_term[column_of], minlength=count)
+        totals = np.bincount(row_of, weights=value * by_term[column_of], minlength=count)
+        return np.asarray(totals, dtype=np.float64)
 
     present = np.bincount(row_of, minlength=count) > 0
     degree = np.where(present, similarity_times(np.ones(count)), 1.0)

@@ -252,7 +252,8 @@ def _findings(
     candidates: list[Candidate] = []
     notes: list[dict[str, Any]] = []
     for named in answer.moments:
-        notes.append(note := {"lines": [named.first_line, named.last_line]})
+        note: dict[str, Any] = {"lines": [named.first_line, named.last_line]}
+        notes.append(note)
         try:
             span, grade = words.ground(named)
             mended = mender.mended(span)
