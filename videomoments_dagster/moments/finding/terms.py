@@ -171,15 +171,13 @@ def sentence_centrality(sentences: Sequence[Sequence[str]]) -> npt.NDArray[np.fl
     ]
     if not entries:
         return np.zeros(count)
-    row_of, column_of = (np.array([entry[at] for entry in entries]) for at in (0, 1))
-    value = np.array([entry[2] for entry in entries], dtype=np.float64)
-    value /= np.sqrt(np.bincount(row_of, weights=value**2, minlength=count))[row_of]
+    row_of, column_of, value = map(np.array, zip(*entries, strict=True))
+    value = value / np.sqrt(np.bincount(row_of, weights=value**2, minlength=count))[row_of]
 
     def similarity_times(vector: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         by_term = np.bincount(column_of, weights=value * vector[row_of], minlength=len(column))
-        return np.bincount(row_of, weights=value * by_term[column_of], minlength=count).astype(
-            np.float64
-        )
+        totals = np.bincount(row_of, weights=value * by_term[column_of], minlength=count)
+        return np.asarray(totals, dtype=np.float64)
 
     present = np.bincount(row_of, minlength=count) > 0
     degree = np.where(present, similarity_times(np.ones(count)), 1.0)
