@@ -241,7 +241,7 @@ def print_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
 
 def _database(settings: Settings) -> list[Finding]:
     embedded = settings.explicit_sync_url is None
-    database = Database(database_url(settings), pool_size=1, connect_timeout=10)
+    database = Database(database_url(settings), pool_size=1)
     try:
         with database.read() as session:
             number, named = session.execute(
@@ -273,7 +273,7 @@ def _migrations(database: Database, *, embedded: bool) -> str:
 
 
 def _dagster_storage(settings: Settings) -> str:
-    database = Database(dagster_database_url(settings), pool_size=1, connect_timeout=5)
+    database = Database(dagster_database_url(settings), pool_size=1)
     try:
         with database.read() as session:
             session.execute(text("SELECT 1"))

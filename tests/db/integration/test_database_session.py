@@ -111,9 +111,9 @@ def test_deleting_a_loaded_video_leaves_the_cascade_to_the_database(
 
 
 def test_a_mistake_in_the_data_is_shown_as_it_is(migrated_database: Database) -> None:
+    video = _video()
+    video.moments.append(models.Moment(identifier="m", start_time=2, end_time=1, title=""))
     with pytest.raises(IntegrityError), migrated_database.transaction() as session:
-        video = _video()
-        video.moments.append(models.Moment(identifier="m", start_time=2, end_time=1, title=""))
         session.add(video)
 
 
