@@ -11,10 +11,11 @@ import atexit
 import fcntl
 import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from db.creation import create_if_missing
 from db.embedded.placement import Placement, place
@@ -60,30 +61,22 @@ class LockFile:
 
 
 @contextmanager
-def _alone(placement: Placement, *, timeout_seconds: float) -> Iterator[None]:
+def _alone(placement: Placement, *, timeout_seconds: int) -> Iterator[None]:
     """Be the only process that starts, joins or leaves the server for the length of the block.
 
     Raises:
         EmbeddedServerFailed: Somebody else was inside for the whole time limit.
     """
     path = placement.state / "start.lock"
-    deadline = time.monotonic() + timeout_seconds
-    while True:
-        lock = LockFile(path)
-        try:
-            while not lock.try_exclusive():
-                if time.monotonic() > deadline:
-                    raise EmbeddedServerFailed(
-                        f"Another process has been starting or stopping the embedded database for"
-                        f" {timeout_seconds:.0f} seconds (it holds {path})",
-                        remedy="End that process and try again",
-                    )
-                time.sleep(0.01)
-            if lock.is_current():
-                yield
-                return
-        finally:
-            lock.close()
+    try:
+        with FileLock(path, timeout=timeout_seconds, poll_interval=0.01):
+            yield
+    except Timeout as error:
+        raise EmbeddedServerFailed(
+            f"Another process has been starting or stopping the embedded database for"
+            f" {timeout_seconds} seconds (it holds {path})",
+            remedy="End that process and try again",
+        ) from error
 
 
 class EmbeddedPostgres:
