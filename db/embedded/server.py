@@ -11,11 +11,10 @@ import atexit
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from db.creation import create_if_missing
 from db.embedded.placement import Placement, place
@@ -61,22 +60,30 @@ class LockFile:
 
 
 @contextmanager
-def _alone(placement: Placement, *, timeout_seconds: int) -> Iterator[None]:
+def _alone(placement: Placement, *, timeout_seconds: float) -> Iterator[None]:
     """Be the only process that starts, joins or leaves the server for the length of the block.
 
     Raises:
         EmbeddedServerFailed: Somebody else was inside for the whole time limit.
     """
     path = placement.state / "start.lock"
-    try:
-        with FileLock(path, timeout=timeout_seconds, poll_interval=0.01):
-            yield
-    except Timeout as error:
-        raise EmbeddedServerFailed(
-            f"Another process has been starting or stopping the embedded database for"
-            f" {timeout_seconds} seconds (it holds {path})",
-            remedy="End that process and try again",
-        ) from error
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        lock = LockFile(path)
+        try:
+            while not lock.try_exclusive():
+                if time.monotonic() > deadline:
+                    raise EmbeddedServerFailed(
+                        f"Another process has been starting or stopping the embedded database for"
+                        f" {timeout_seconds:.0f} seconds (it holds {path})",
+                        remedy="End that process and try again",
+                    )
+                time.sleep(0.01)
+            if lock.is_current():
+                yield
+                return
+        finally:
+            lock.close()
 
 
 class EmbeddedPostgres:

@@ -70,15 +70,9 @@ class ChatClient:
             payload = well_formed(json.loads(content))
         except (ValueError, RecursionError):
             payload = content.decode("utf-8", errors="replace")
-        return Exchange(
-            body,
-            started_at,
-            seconds,
-            status=status,
-            payload=payload,
-            problem=problem_of_response(self._model, status, payload),
-            retry_after=retry_after(headers, now=datetime.now(UTC)),
-        )
+        problem = problem_of_response(self._model, status, payload)
+        wait = retry_after(headers, now=datetime.now(UTC))
+        return Exchange(body, started_at, seconds, status, payload, problem, wait)
 
     async def _post(
         self, body: Mapping[str, Any]

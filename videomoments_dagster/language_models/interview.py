@@ -282,12 +282,7 @@ class _Conversation(Generic[A, T]):
             )
 
     async def _record(
-        self,
-        exchange: Exchange,
-        *,
-        parsed: Any = None,
-        rejected: str = "",
-        notes: Mapping[str, Any] | None = None,
+        self, exchange: Exchange, *, parsed: Any = None, rejected: str = "", notes: Any = None
     ) -> None:
         """Add up what an exchange took, and log it; once for each."""
         key = self.interview.key
