@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from db.errors import DatabaseBusy, DatabaseProblem, DatabaseRefused, DatabaseUnreachable
 from db.urls import described, normalised
 
-# A peer that vanished without closing is noticed after about a minute, also in mid-statement.
-_DEAD_PEER = {
+_CONNECTION_OPTIONS = {
+    "connect_timeout": 10,
+    # A peer that vanished without closing is noticed after about a minute, also in mid-statement.
     "keepalives": 1,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -126,17 +127,12 @@ class PoolOptions(TypedDict, total=False):
 
 
 def new_engine(
-    url: str | URL,
-    *,
-    connect_timeout: int = 10,
-    application_name: str = "videomoments",
-    **pool: Unpack[PoolOptions],
+    url: str | URL, *, application_name: str = "videomoments", **pool: Unpack[PoolOptions]
 ) -> Engine:
     """Make an engine whose every connection speaks UTC, knows `public` only, and gives up in time.
 
     Args:
         url: A PostgreSQL URL of any spelling.
-        connect_timeout: Seconds to wait for the server to accept a connection.
         application_name: What the server's list of connections shows.
         pool: Options of the pool.
 
@@ -144,11 +140,7 @@ def new_engine(
         UrlRejected: The URL is malformed or not PostgreSQL's.
     """
     target = normalised(url)
-    options = {
-        "connect_timeout": connect_timeout,
-        "application_name": application_name,
-        **_DEAD_PEER,
-    }
+    options = {"application_name": application_name, **_CONNECTION_OPTIONS}
     engine = create_engine(
         target,
         pool_pre_ping=True,
@@ -175,20 +167,17 @@ def _set_up_session(connection: Any, _record: object) -> None:
 class Database:
     """A database that this process uses, with its connection pool. Safe to share by threads."""
 
-    def __init__(
-        self, url: str | URL, *, connect_timeout: int = 10, **pool: Unpack[PoolOptions]
-    ) -> None:
+    def __init__(self, url: str | URL, **pool: Unpack[PoolOptions]) -> None:
         """Prepare the pool; nothing is connected to yet.
 
         Args:
             url: A PostgreSQL URL of any spelling.
-            connect_timeout: Seconds to wait for the server to accept a connection.
             pool: Options of the pool.
 
         Raises:
             UrlRejected: The URL is malformed or not PostgreSQL's.
         """
-        self.engine = new_engine(url, connect_timeout=connect_timeout, **pool)
+        self.engine = new_engine(url, **pool)
         self._writing = sessionmaker(self.engine, expire_on_commit=False)
         # One snapshot for all queries of a read, and no way to write by accident.
         self._reading = sessionmaker(

@@ -36,7 +36,7 @@ class ServerUser:
     """Whom the server runs as.
 
     Attributes:
-        name: Login name.
+        name: Login name, or the id of the calling user.
         uid: User id.
         gid: Primary group id.
         is_caller: Whether that is the calling user, so that no identity must be changed.
@@ -132,7 +132,7 @@ def _server_user(data: Path) -> ServerUser:
                 f"The data in {data} belongs to another user (uid {owner})",
                 remedy="Run as that user (as root, if root made it), or set VIDEOMOMENTS_HOME",
             )
-        return ServerUser(_login(caller), caller, os.getegid(), is_caller=True)
+        return ServerUser(str(caller), caller, os.getegid(), is_caller=True)
     for look_up in (
         partial(pwd.getpwuid, owner),
         partial(pwd.getpwnam, "postgres"),
@@ -146,13 +146,6 @@ def _server_user(data: Path) -> ServerUser:
         "PostgreSQL does not run as root, and there is no user `postgres` or `nobody`",
         remedy="Run as an ordinary user, or set DATABASE_URL",
     )
-
-
-def _login(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def _state_within_reach(inside: Path, user: ServerUser) -> Path:
@@ -190,17 +183,14 @@ def _socket_folder(state: Path, user: ServerUser) -> Path:
 
 def _own_folder(folder: Path, *, mode: int, owner: int) -> None:
     """Make a folder, or make sure that the one there was not put there by somebody else."""
-    try:
+    with suppress(FileExistsError):
         folder.mkdir(mode=mode)
-    except FileExistsError:
-        pass
-    else:
         folder.chmod(mode)
         os.chown(folder, owner, -1)
     facts = folder.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid not in {owner, os.geteuid()}:
         raise EmbeddedServerFailed(
-            f"{folder} is in the way: it is not a folder of '{_login(owner)}'",
+            f"{folder} is in the way: it is not a folder of user id {owner}",
             remedy="Remove it and try again",
         )
 

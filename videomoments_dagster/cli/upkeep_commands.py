@@ -356,7 +356,7 @@ def _models_of_profiles(settings: Settings) -> dict[str, Level]:
 
 def _model(settings: Settings, name: str) -> str:
     model = model_named(name, load_models(settings.models))
-    # The openai package takes half a second, which only this look needs.
+    # Only this look needs an HTTP client.
     from videomoments_dagster.language_models import chat_client  # noqa: PLC0415
 
     chat_client.check_reachable(model, key=key_of(model, os.environ))

@@ -7,7 +7,7 @@ import hashlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Generic
 
 import anyio
@@ -194,70 +194,67 @@ def _again(question: Question[A, T], answer: str | None) -> Outcome[T] | None:
     return Outcome(value=interpreted.value, spent=Spent(kept_answers=1))
 
 
+@dataclass(slots=True)
 class _Conversation(Generic[A, T]):
     """One question with its retries and its repair."""
 
-    def __init__(
-        self, interview: Interview, client: ChatClient, question: Question[A, T], key: str
-    ) -> None:
-        self._interview = interview
-        self._model = interview.model
-        self._client = client
-        self._question = question
-        self._answer_key = key
-        self._spent = Spent()
+    interview: Interview
+    client: ChatClient
+    question: Question[A, T]
+    answer_key: str
+    spent: Spent = field(default_factory=Spent)
 
     async def outcome(self) -> Outcome[T]:
-        messages: Messages = opening_messages(self._question)
+        messages: Messages = opening_messages(self.question)
         while True:
             exchange = await self._answered(messages)
             if problem := exchange.problem:
                 if problem.consequence is Consequence.NO_MORE_QUESTIONS:
                     # Servers quote the key that they refuse.
-                    sentence = scrubbed(problem.sentence, self._interview.key)
+                    sentence = scrubbed(problem.sentence, self.interview.key)
                     raise LanguageModelRefused(sentence, remedy=problem.remedy)
                 may_pass = problem.consequence is Consequence.TRY_AGAIN
                 return self._failure(problem.sentence, retryable=may_pass)
             text = ""
             try:
                 text = written_answer(exchange.payload)
-                parsed = validated_answer(text, self._question.answer_type)
-                interpreted = self._question.interpret(parsed)
+                parsed = validated_answer(text, self.question.answer_type)
+                interpreted = self.question.interpret(parsed)
             except Refusal as refusal:
                 await self._record(exchange, rejected=str(refusal))
                 return self._failure(str(refusal))
             except ValueError as rejected:
                 await self._record(exchange, rejected=str(rejected))
-                if self._spent.repairs:
+                if self.spent.repairs:
                     return self._failure(
                         "the model's answer could not be used, and neither could its second: "
                         f"{str(rejected).rstrip('.')}"
                     )
-                self._spent += Spent(repairs=1)
+                self.spent += Spent(repairs=1)
                 messages = [*messages, *_asked_to_mend(text, str(rejected))]
                 continue
             # It is paid for: neither another question's end nor a log that is away may lose it.
             with anyio.CancelScope(shield=True):
                 answer = parsed.model_dump_json()
-                await anyio.to_thread.run_sync(self._interview.kept.keep, self._answer_key, answer)
+                await anyio.to_thread.run_sync(self.interview.kept.keep, self.answer_key, answer)
                 await self._record(
                     exchange, parsed=parsed.model_dump(mode="json"), notes=interpreted.notes
                 )
-            return Outcome(value=interpreted.value, spent=self._spent)
+            return Outcome(value=interpreted.value, spent=self.spent)
 
     def _failure(self, sentence: str, *, retryable: bool = False) -> Outcome[T]:
-        sentence = scrubbed(sentence, self._interview.key)
-        return Outcome(value=None, spent=self._spent, failure=sentence, retryable=retryable)
+        sentence = scrubbed(sentence, self.interview.key)
+        return Outcome(value=None, spent=self.spent, failure=sentence, retryable=retryable)
 
     async def _answered(self, messages: Messages) -> Exchange:
         """Send until there is a response, or a problem that sending again does not solve."""
-        form, failures = self._interview.form, 0
+        model, form, failures = self.interview.model, self.interview.form, 0
         while True:
-            body = form.body(self._model.model, messages, self._question)
-            exchange = await self._client.send(body)
+            body = form.body(model.model, messages, self.question)
+            exchange = await self.client.send(body)
             problem = exchange.problem
             if problem is None:
-                self._interview.form = form
+                self.interview.form = form
                 return exchange
             await self._record(exchange)
             if problem.consequence is Consequence.CHANGE_FORM:
@@ -270,44 +267,39 @@ class _Conversation(Generic[A, T]):
                 return exchange
             failures += 1
             wait = exchange.retry_after
-            if failures >= self._model.attempts:
+            if failures >= model.attempts:
                 why = "once" if failures == 1 else f"{failures} times in a row"
-            elif wait is not None and wait > (longest := self._model.longest_wait_seconds):
+            elif wait is not None and wait > (longest := model.longest_wait_seconds):
                 why = (
                     f"and it asks to wait {wait:.0f} s, longer than the {longest:g} s that the "
                     "models file allows"
                 )
             else:
-                await anyio.sleep(_backoff(failures, self._model) if wait is None else wait)
+                await anyio.sleep(_backoff(failures, model) if wait is None else wait)
                 continue
             return replace(
                 exchange, problem=Problem(f"{problem.sentence}, {why}", Consequence.TRY_AGAIN)
             )
 
     async def _record(
-        self,
-        exchange: Exchange,
-        *,
-        parsed: Any = None,
-        rejected: str = "",
-        notes: Mapping[str, Any] | None = None,
+        self, exchange: Exchange, *, parsed: Any = None, rejected: str = "", notes: Any = None
     ) -> None:
         """Add up what an exchange took, and log it; once for each."""
-        key = self._interview.key
+        key = self.interview.key
         prompt_tokens, completion_tokens = tokens_of(exchange.payload)
-        cost = self._model.cost_of(prompt_tokens, completion_tokens)
-        self._spent += Spent(
+        cost = self.interview.model.cost_of(prompt_tokens, completion_tokens)
+        self.spent += Spent(
             calls=1,
             prompt_tokens=prompt_tokens or 0,
             completion_tokens=completion_tokens or 0,
             cost=cost,
         )
         record = CallRecord(
-            purpose=self._question.purpose,
-            label=self._question.label,
-            model_name=self._model.name,
-            served_model=self._model.model,
-            attempt=self._spent.calls,
+            purpose=self.question.purpose,
+            label=self.question.label,
+            model_name=self.interview.model.name,
+            served_model=self.interview.model.model,
+            attempt=self.spent.calls,
             request=scrubbed(without_images(exchange.body), key),
             status=exchange.status,
             response=scrubbed(exchange.payload, key),
@@ -321,7 +313,7 @@ class _Conversation(Generic[A, T]):
             completion_tokens=completion_tokens,
             cost=cost,
         )
-        await anyio.to_thread.run_sync(self._interview.log.record, record)
+        await anyio.to_thread.run_sync(self.interview.log.record, record)
 
 
 def _asked_to_mend(text: str, rejection: str) -> list[dict[str, Any]]:

@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from videomoments_dagster.base.failures import SettingsRejected
 from videomoments_dagster.base.fingerprints import digest
-from videomoments_dagster.base.text import folded
+from videomoments_dagster.base.named_entries import load_entries
 from videomoments_dagster.language_models.questions import Sampling
 
 _SHIPPED_MODELS = Path(__file__).with_name("models.yaml")
@@ -157,46 +156,15 @@ def load_models(path: Path | None = None) -> dict[str, LanguageModel]:
         SettingsRejected: If the file cannot be read, is no YAML mapping, or an entry has an
             unknown field or a value out of its range; the reason names entry and field.
     """
-    path = path or _SHIPPED_MODELS
-    remedy = f"Mend {path.name}"
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsRejected(
-            f"the models file {path} cannot be read: {error.strerror}",
-            remedy="Set VIDEOMOMENTS_MODELS to a file that exists, or unset it",
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsRejected(
-            f"the models file {path} is no valid YAML: {folded(error)}", remedy=remedy
-        ) from None
-    if not isinstance(document, dict) or not document:
-        raise SettingsRejected(
-            f"the models file {path} must map model names to entries", remedy=remedy
-        )
-    return {str(name): _checked(str(name), body, path) for name, body in document.items()}
+    return load_entries(path or _SHIPPED_MODELS, "model", _entry)
 
 
-def _checked(name: str, body: object, path: Path) -> LanguageModel:
-    entry, remedy = f"model '{name}' in {path.name}", f"Mend {path.name}"
+def _entry(name: str, body: object) -> LanguageModel:
     if name in _ENGINES_WITHOUT_MODEL:
-        raise SettingsRejected(
-            f"{entry} has the name of an engine that needs no model",
-            remedy=f"Give it another name in {path.name}",
-        )
+        raise ValueError("it has the name of an engine that needs no model")
     if not isinstance(body, dict) or "name" in body:
-        also = ", and its name is the entry's own" if isinstance(body, dict) else ""
-        raise SettingsRejected(
-            f"{entry} is refused: it must map fields to values{also}", remedy=remedy
-        )
-    try:
-        return LanguageModel.model_validate({**body, "name": name})
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        where = f"field '{field}'" if field else "the entry"
-        message = first["msg"].removeprefix("Value error, ")
-        raise SettingsRejected(f"{entry} is refused: {where}: {message}", remedy=remedy) from None
+        raise ValueError("it must map fields to values, and its name is the entry's own")
+    return LanguageModel.model_validate({**body, "name": name})
 
 
 def model_named(name: str, models: Mapping[str, LanguageModel]) -> LanguageModel:

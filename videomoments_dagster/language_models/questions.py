@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
@@ -96,15 +96,10 @@ class Spent:
     repairs: int = 0
 
     def __add__(self, other: Spent) -> Spent:
-        costs = [cost for cost in (self.cost, other.cost) if cost is not None]
-        return Spent(
-            calls=self.calls + other.calls,
-            kept_answers=self.kept_answers + other.kept_answers,
-            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
-            completion_tokens=self.completion_tokens + other.completion_tokens,
-            cost=sum(costs) if costs else None,
-            repairs=self.repairs + other.repairs,
-        )
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        sums = (sum(one for one in pair if one is not None) for pair in pairs)
+        total = Spent(*sums)
+        return replace(total, cost=None) if self.cost is other.cost is None else total
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,20 +13,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from videomoments_dagster.base.failures import SettingsRejected
-from videomoments_dagster.base.text import folded
+from videomoments_dagster.base.named_entries import load_entries
 from videomoments_dagster.moments.records import (
     GenerationConfig,
     Prompt,
     ScoringConfig,
     SelectedConfigs,
 )
-
-# libyaml's, where PyYAML came with it, takes a tenth of the time.
-_Loader: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 SHIPPED_PROFILES = Path(__file__).with_name("profiles.yaml")
 
@@ -125,38 +121,9 @@ def load_profiles(path: Path | None = None) -> dict[str, Profile]:
         SettingsRejected: If the file cannot be read, is no YAML mapping, or a profile has an
             unknown field or a value out of its range; the reason names profile and field.
     """
-    path = path or SHIPPED_PROFILES
-    remedy = f"Mend {path.name}"
-    try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - both build plain values only
-    except OSError as error:
-        raise SettingsRejected(
-            f"the profiles file {path} cannot be read: {error.strerror}",
-            remedy="Set VIDEOMOMENTS_PROFILES to a file that exists, or unset it",
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsRejected(
-            f"the profiles file {path} is no valid YAML: {folded(error)}", remedy=remedy
-        ) from None
-    if not isinstance(document, dict) or not document:
-        raise SettingsRejected(
-            f"the profiles file {path} must map profile names to profiles", remedy=remedy
-        )
-    return {str(name): _checked(str(name), body, path) for name, body in document.items()}
-
-
-def _checked(name: str, body: object, path: Path) -> Profile:
-    try:
-        return Profile.model_validate(body)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        where = f"field '{field}'" if field else "the profile"
-        message = first["msg"].removeprefix("Value error, ")
-        raise SettingsRejected(
-            f"profile '{name}' in {path.name} is refused: {where}: {message}",
-            remedy=f"Mend {path.name}",
-        ) from None
+    return load_entries(
+        path or SHIPPED_PROFILES, "profile", lambda _, body: Profile.model_validate(body)
+    )
 
 
 def profile_named(name: str, profiles: dict[str, Profile]) -> SelectedConfigs:

@@ -3,26 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from sqlalchemy import (
-    CheckConstraint,
-    ForeignKey,
-    Index,
-    String,
-    UniqueConstraint,
-    false,
-    func,
-    text,
-)
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, false, text
+from sqlalchemy.orm import Mapped, mapped_column
 
-from db.base import Base, CreatedAt, dependents
-
-if TYPE_CHECKING:
-    from db.models.moments.clip import Clip
-    from db.models.moments.generation_config import GenerationConfig
-    from db.models.moments.video import Video
+from db.base import Base, CreatedAt, Id, Name, OfConfig, OfVideo, UpdatedAt
 
 
 class Moment(Base):
@@ -34,47 +19,32 @@ class Moment(Base):
 
     __tablename__ = "moments"
     __table_args__ = (
-        UniqueConstraint("identifier", name="idx_moments_identifier"),
         CheckConstraint("end_time > start_time", name="end_after_start"),
         CheckConstraint("score >= 0 AND score <= 10", name="score_range"),
-        Index("idx_moments_video_id", "video_id"),
-        Index("idx_moments_is_refined", "is_refined"),
-        Index("idx_moments_parent_id", "parent_id"),
         Index("idx_moments_score", "score", postgresql_where=text("score IS NOT NULL")),
         Index("idx_moments_timestamps", "start_time", "end_time"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[Id]
     identifier: Mapped[str] = mapped_column(
-        String(20), comment="Business identifier, derived from what the moment is"
+        String(20), unique=True, comment="Business identifier, derived from what the moment is"
     )
-    video_id: Mapped[int] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"))
+    video_id: Mapped[OfVideo]
     start_time: Mapped[float] = mapped_column(comment="Seconds of the presented timeline")
     end_time: Mapped[float] = mapped_column(comment="Seconds of the presented timeline")
     title: Mapped[str] = mapped_column(String(500))
-    is_refined: Mapped[bool | None] = mapped_column(server_default=false())
+    is_refined: Mapped[bool | None] = mapped_column(server_default=false(), index=True)
     parent_id: Mapped[int | None] = mapped_column(
-        ForeignKey("moments.id", ondelete="SET NULL"), comment="Root moment that this one refines"
+        ForeignKey("moments.id", ondelete="SET NULL"),
+        index=True,
+        comment="Root moment that this one refines",
     )
-    generation_model: Mapped[str | None] = mapped_column(
-        String(100), comment="Engine or model that found it"
-    )
-    generation_config_id: Mapped[int | None] = mapped_column(
-        ForeignKey("generation_configs.id", ondelete="CASCADE")
-    )
+    generation_model: Mapped[Name | None] = mapped_column(comment="Engine or model that found it")
+    generation_config_id: Mapped[OfConfig | None]
     score: Mapped[int | None] = mapped_column(comment="0 (dull) to 10 (best); null before scoring")
-    scoring_model: Mapped[str | None] = mapped_column(String(100))
+    scoring_model: Mapped[Name | None]
     scored_at: Mapped[datetime | None] = mapped_column(comment="UTC")
     created_at: Mapped[CreatedAt]
-    # An upsert sets this itself: SQLAlchemy applies `onupdate` to UPDATE, not to ON CONFLICT.
-    updated_at: Mapped[datetime | None] = mapped_column(
-        server_default=func.now(),
-        onupdate=func.now(),
-        comment="When the row was last changed, UTC",
+    updated_at: Mapped[UpdatedAt | None] = mapped_column(
+        comment="When the row was last changed, UTC"
     )
-
-    video: Mapped[Video] = relationship(back_populates="moments")
-    parent: Mapped[Moment | None] = relationship(back_populates="children", remote_side="Moment.id")
-    children: Mapped[list[Moment]] = dependents(back_populates="parent")
-    generation_config: Mapped[GenerationConfig | None] = relationship(back_populates="moments")
-    clip: Mapped[Clip | None] = dependents(back_populates="moment")

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from sqlalchemy import String, Text, UniqueConstraint
+from sqlalchemy import UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.base import Base, CreatedAt, dependents
-
-if TYPE_CHECKING:
-    from db.models.moments.generation_config import GenerationConfig
+from db.base import Base, CreatedAt, Id, Sha256
 
 
 class Prompt(Base):
@@ -19,12 +14,8 @@ class Prompt(Base):
     __tablename__ = "prompts"
     __table_args__ = (UniqueConstraint("prompt_hash", name="idx_prompts_hash"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    user_prompt: Mapped[str] = mapped_column(Text)
-    system_prompt: Mapped[str] = mapped_column(Text)
-    prompt_hash: Mapped[str] = mapped_column(
-        String(64), comment="SHA-256 over both prompts, hexadecimal"
-    )
+    id: Mapped[Id]
+    user_prompt: Mapped[str]
+    system_prompt: Mapped[str]
+    prompt_hash: Mapped[Sha256] = mapped_column(comment="SHA-256 over both prompts, hexadecimal")
     created_at: Mapped[CreatedAt]
-
-    generation_configs: Mapped[list[GenerationConfig]] = dependents(back_populates="prompt")

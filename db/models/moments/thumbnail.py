@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
-
-from db.base import Base, CreatedAt
-
-if TYPE_CHECKING:
-    from db.models.moments.clip import Clip
-    from db.models.moments.video import Video
+from db.base import Base, CloudUrl, CreatedAt, FileSize, Id, OfVideo
 
 
 class Thumbnail(Base):
@@ -24,8 +18,6 @@ class Thumbnail(Base):
             " OR (video_id IS NULL AND clip_id IS NOT NULL)",
             name="one_owner",
         ),
-        Index("idx_thumbnails_video_id", "video_id"),
-        Index("idx_thumbnails_clip_id", "clip_id"),
         Index(
             "idx_thumbnails_video_id_unique",
             "video_id",
@@ -40,12 +32,11 @@ class Thumbnail(Base):
         ),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    video_id: Mapped[int | None] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"))
-    clip_id: Mapped[int | None] = mapped_column(ForeignKey("clips.id", ondelete="CASCADE"))
-    cloud_url: Mapped[str] = mapped_column(Text, comment="Where the bytes are")
-    file_size_kb: Mapped[int | None] = mapped_column(BigInteger, comment="File size, kilobytes")
+    id: Mapped[Id]
+    video_id: Mapped[OfVideo | None]
+    clip_id: Mapped[int | None] = mapped_column(
+        ForeignKey("clips.id", ondelete="CASCADE"), index=True
+    )
+    cloud_url: Mapped[CloudUrl]
+    file_size_kb: Mapped[FileSize]
     created_at: Mapped[CreatedAt]
-
-    video: Mapped[Video | None] = relationship(back_populates="thumbnails")
-    clip: Mapped[Clip | None] = relationship(back_populates="thumbnail")

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import (
-    ForeignKey,
-    Index,
-    String,
-    Text,
-    UniqueConstraint,
-    text,
-)
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
 
-from db.base import Base, CreatedAt, dependents
-
-if TYPE_CHECKING:
-    from db.models.moments.generation_config import GenerationConfig
-    from db.models.moments.video import Video
+from db.base import Base, CreatedAt, Id
 
 
 class Transcript(Base):
@@ -31,7 +19,6 @@ class Transcript(Base):
 
     __tablename__ = "transcripts"
     __table_args__ = (
-        UniqueConstraint("video_id", name="idx_transcripts_video_id"),
         Index(
             "idx_transcripts_full_text",
             text("to_tsvector('english'::regconfig, full_text)"),
@@ -39,14 +26,14 @@ class Transcript(Base):
         ),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    video_id: Mapped[int] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"))
-    full_text: Mapped[str] = mapped_column(Text, comment="All segments joined by single spaces")
+    id: Mapped[Id]
+    video_id: Mapped[int] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"), unique=True)
+    full_text: Mapped[str] = mapped_column(comment="All segments joined by single spaces")
     word_timestamps: Mapped[list[dict[str, Any]]] = mapped_column(
-        JSONB, comment="Array of {word, start, end}, seconds of the presented timeline"
+        comment="Array of {word, start, end}, seconds of the presented timeline"
     )
     segment_timestamps: Mapped[list[dict[str, Any]]] = mapped_column(
-        JSONB, comment="Array of {text, start, end}, seconds of the presented timeline"
+        comment="Array of {text, start, end}, seconds of the presented timeline"
     )
     language: Mapped[str | None] = mapped_column(
         String(10), server_default=text("'en'"), comment="ISO 639-1 code"
@@ -60,6 +47,3 @@ class Transcript(Base):
         comment="Wall-clock time of the engine, seconds"
     )
     created_at: Mapped[CreatedAt]
-
-    video: Mapped[Video] = relationship(back_populates="transcripts")
-    generation_configs: Mapped[list[GenerationConfig]] = dependents(back_populates="transcript")

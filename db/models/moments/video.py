@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from sqlalchemy import BigInteger, Index, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
-
-from db.base import Base, CreatedAt, dependents
-
-if TYPE_CHECKING:
-    from db.models.moments.clip import Clip
-    from db.models.moments.moment import Moment
-    from db.models.moments.pipeline_history import PipelineHistory
-    from db.models.moments.thumbnail import Thumbnail
-    from db.models.moments.transcript import Transcript
+from db.base import Base, CloudUrl, Codec, CreatedAt, FileSize, Id, Identifier
+from db.models.moments.moment import Moment
+from db.models.moments.transcript import Transcript
 
 
 class Video(Base):
@@ -24,33 +17,26 @@ class Video(Base):
     """
 
     __tablename__ = "videos"
-    __table_args__ = (
-        UniqueConstraint("identifier", name="idx_videos_identifier"),
-        Index("idx_videos_source_url", "source_url"),
-        Index("idx_videos_created_at", "created_at"),
-    )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    identifier: Mapped[str] = mapped_column(
-        String(255), comment="Business identifier; the partition key"
+    id: Mapped[Id]
+    identifier: Mapped[Identifier] = mapped_column(
+        unique=True, comment="Business identifier; the partition key"
     )
     source_url: Mapped[str | None] = mapped_column(
-        Text, comment="Where the bytes came from: a URL or an absolute local path"
+        index=True, comment="Where the bytes came from: a URL or an absolute local path"
     )
-    cloud_url: Mapped[str] = mapped_column(Text, comment="Where the bytes are")
+    cloud_url: Mapped[CloudUrl]
     title: Mapped[str | None] = mapped_column(String(500), comment="Human-readable title")
     duration_seconds: Mapped[float | None] = mapped_column(comment="Presented duration, seconds")
-    file_size_kb: Mapped[int | None] = mapped_column(BigInteger, comment="File size, kilobytes")
-    video_codec: Mapped[str | None] = mapped_column(String(50), comment="Such as h264")
-    audio_codec: Mapped[str | None] = mapped_column(String(50), comment="Such as aac")
+    file_size_kb: Mapped[FileSize]
+    video_codec: Mapped[Codec | None] = mapped_column(comment="Such as h264")
+    audio_codec: Mapped[Codec | None] = mapped_column(comment="Such as aac")
     resolution: Mapped[str | None] = mapped_column(
         String(20), comment="Width x height as presented, rotation applied"
     )
     frame_rate: Mapped[float | None] = mapped_column(comment="Frames per second")
-    created_at: Mapped[CreatedAt]
+    created_at: Mapped[CreatedAt] = mapped_column(index=True)
 
-    transcripts: Mapped[list[Transcript]] = dependents(back_populates="video")
-    moments: Mapped[list[Moment]] = dependents(back_populates="video")
-    clips: Mapped[list[Clip]] = dependents(back_populates="video")
-    thumbnails: Mapped[list[Thumbnail]] = dependents(back_populates="video")
-    pipeline_runs: Mapped[list[PipelineHistory]] = dependents(back_populates="video")
+    # The database deletes these rows with their owner: the mapper must not do it a second time.
+    transcripts: Mapped[list[Transcript]] = relationship(passive_deletes="all")
+    moments: Mapped[list[Moment]] = relationship(passive_deletes="all")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Index, String, Text, text
+from sqlalchemy import BigInteger, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.base import PIPELINE_SCHEMA, Base, CreatedAt
+from db.base import PIPELINE_SCHEMA, Base, CreatedAt, Identifier, Name, Sha256
 
 
 class InboxEntry(Base):
@@ -16,7 +16,6 @@ class InboxEntry(Base):
     __tablename__ = "inbox_entries"
     __table_args__ = (
         Index("idx_inbox_entries_size", "size_bytes"),
-        Index("idx_inbox_entries_checksum", "checksum"),
         Index(
             "idx_inbox_entries_waiting",
             "created_at",
@@ -25,22 +24,20 @@ class InboxEntry(Base):
         {"schema": PIPELINE_SCHEMA},
     )
 
-    key: Mapped[str] = mapped_column(
-        String(64), primary_key=True, comment="SHA-256 of the location"
-    )
-    location: Mapped[str] = mapped_column(Text, comment="Absolute path or URL, or manifest line")
-    state: Mapped[str] = mapped_column(
-        String(100), comment="Size and time, or generation: changes with the bytes"
+    key: Mapped[Sha256] = mapped_column(primary_key=True, comment="SHA-256 of the location")
+    location: Mapped[str] = mapped_column(comment="Absolute path or URL, or manifest line")
+    state: Mapped[Name] = mapped_column(
+        comment="Size and time, or generation: changes with the bytes"
     )
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
-    checksum: Mapped[str | None] = mapped_column(String(100), comment="With the name of its kind")
+    checksum: Mapped[Name | None] = mapped_column(index=True, comment="With the name of its kind")
     outcome: Mapped[str] = mapped_column(
         String(20), comment="`registered`, `duplicate` or `rejected`"
     )
-    identifier: Mapped[str | None] = mapped_column(
-        String(255), comment="The video it became, or that it is a duplicate of"
+    identifier: Mapped[Identifier | None] = mapped_column(
+        comment="The video it became, or that it is a duplicate of"
     )
-    reason: Mapped[str | None] = mapped_column(Text, comment="Why it was rejected")
+    reason: Mapped[str | None] = mapped_column(comment="Why it was rejected")
     requested_at: Mapped[datetime | None] = mapped_column(
         comment="When its run was seen in Dagster, UTC; null until then"
     )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Index, String, func, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.base import PIPELINE_SCHEMA, Base
+from db.base import PIPELINE_SCHEMA, Base, Identifier, Name, Sha256, SystemName, UpdatedAt
 
 
 class Materialisation(Base):
@@ -26,18 +24,14 @@ class Materialisation(Base):
         {"schema": PIPELINE_SCHEMA},
     )
 
-    system: Mapped[str] = mapped_column(String(30), primary_key=True)
-    partition_key: Mapped[str] = mapped_column(String(255), primary_key=True)
-    asset: Mapped[str] = mapped_column(String(100), primary_key=True)
-    fingerprint: Mapped[str] = mapped_column(
-        String(64),
-        comment="SHA-256 over inputs, settings and code version; empty for a partial result",
+    system: Mapped[SystemName] = mapped_column(primary_key=True)
+    partition_key: Mapped[Identifier] = mapped_column(primary_key=True)
+    asset: Mapped[Name] = mapped_column(primary_key=True)
+    fingerprint: Mapped[Sha256] = mapped_column(
+        comment="SHA-256 over inputs, settings and code version; empty for a partial result"
     )
-    data_version: Mapped[str] = mapped_column(String(64), comment="Content hash of the result")
+    data_version: Mapped[Sha256] = mapped_column(comment="Content hash of the result")
     details: Mapped[dict[str, Any]] = mapped_column(
-        JSONB, server_default=text("'{}'::jsonb"), comment="Facts shown again when nothing changed"
+        server_default=text("'{}'::jsonb"), comment="Facts shown again when nothing changed"
     )
-    # An upsert sets this itself: SQLAlchemy applies `onupdate` to UPDATE, not to ON CONFLICT.
-    updated_at: Mapped[datetime] = mapped_column(
-        DateTime(), server_default=func.now(), onupdate=func.now(), comment="UTC"
-    )
+    updated_at: Mapped[UpdatedAt]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Index, String, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.base import PIPELINE_SCHEMA, Base, CreatedAt
+from db.base import PIPELINE_SCHEMA, Base, CreatedAt, Identifier, Sha256, SystemName
 
 
 class ObjectOrigin(Base):
@@ -20,11 +19,9 @@ class ObjectOrigin(Base):
         {"schema": PIPELINE_SCHEMA},
     )
 
-    url: Mapped[str] = mapped_column(Text, primary_key=True)
-    system: Mapped[str] = mapped_column(String(30))
-    partition_key: Mapped[str] = mapped_column(String(255))
-    fingerprint: Mapped[str] = mapped_column(
-        String(64), comment="SHA-256 over what determined the bytes"
-    )
-    details: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    url: Mapped[str] = mapped_column(primary_key=True)
+    system: Mapped[SystemName]
+    partition_key: Mapped[Identifier]
+    fingerprint: Mapped[Sha256] = mapped_column(comment="SHA-256 over what determined the bytes")
+    details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     created_at: Mapped[CreatedAt]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Index, String, Text
+from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.base import PIPELINE_SCHEMA, Base, CreatedAt
+from db.base import PIPELINE_SCHEMA, Base, CreatedAt, Identifier, Name
 
 
 class Source(Base):
@@ -18,16 +18,14 @@ class Source(Base):
         {"schema": PIPELINE_SCHEMA},
     )
 
-    identifier: Mapped[str] = mapped_column(String(255), primary_key=True, comment="Partition key")
-    location: Mapped[str] = mapped_column(Text, comment="A URL or an absolute local path")
+    identifier: Mapped[Identifier] = mapped_column(primary_key=True, comment="Partition key")
+    location: Mapped[str] = mapped_column(comment="A URL or an absolute local path")
     title: Mapped[str | None] = mapped_column(String(500))
-    captions: Mapped[str | None] = mapped_column(
-        Text, comment="URL or absolute path of a caption file"
-    )
+    captions: Mapped[str | None] = mapped_column(comment="URL or absolute path of a caption file")
     transcription_engine: Mapped[str | None] = mapped_column(
         String(50), comment="Engine for this video, where it differs from the settings"
     )
-    profile: Mapped[str | None] = mapped_column(
-        String(100), comment="Generation profile for this video, where it differs from the default"
+    profile: Mapped[Name | None] = mapped_column(
+        comment="Generation profile for this video, where it differs from the default"
     )
     created_at: Mapped[CreatedAt]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from sqlalchemy import DateTime, ForeignKey, String, Text, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.base import PIPELINE_SCHEMA, Base
+from db.base import PIPELINE_SCHEMA, Base, Sha256, UpdatedAt, VideoAsKey
 
 
 class StoredPage(Base):
@@ -16,14 +13,9 @@ class StoredPage(Base):
     __tablename__ = "pages"
     __table_args__ = ({"schema": PIPELINE_SCHEMA},)
 
-    video_id: Mapped[int] = mapped_column(
-        ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    video_id: Mapped[VideoAsKey]
+    cloud_url: Mapped[str] = mapped_column(comment="Where the page is")
+    fingerprint: Mapped[Sha256] = mapped_column(
+        comment="SHA-256 over what it shows and how; the same needs no new page"
     )
-    cloud_url: Mapped[str] = mapped_column(Text, comment="Where the page is")
-    fingerprint: Mapped[str] = mapped_column(
-        String(64), comment="SHA-256 over what it shows and how; the same needs no new page"
-    )
-    # An upsert sets this itself: SQLAlchemy applies `onupdate` to UPDATE, not to ON CONFLICT.
-    updated_at: Mapped[datetime] = mapped_column(
-        DateTime(), server_default=func.now(), onupdate=func.now(), comment="UTC"
-    )
+    updated_at: Mapped[UpdatedAt]

@@ -11,11 +11,10 @@ import re
 from videomoments_dagster.base.files import PART_PREFIX
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
+_SEGMENT = re.compile(r"(?!\.\.?$)[^\\\x00-\x1f]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_SHORT_HASH = 16
 _MAX_KEY_BYTES = 1024  # Google Cloud Storage's limit for object names
 _MAX_SEGMENT_BYTES = 255  # what Linux's file systems take as one name
-_FIRST_PRINTABLE = 32
 
 
 def check_key(key: str) -> str:
@@ -29,10 +28,8 @@ def check_key(key: str) -> str:
         raise ValueError(f"object key longer than {_MAX_KEY_BYTES} bytes: {key[:80]!r}...")
     for segment in key.split("/"):
         if (
-            segment in ("", ".", "..")
+            not _SEGMENT.fullmatch(segment)
             or segment.startswith(PART_PREFIX)
-            or "\\" in segment
-            or any(ord(character) < _FIRST_PRINTABLE for character in segment)
             or len(segment.encode("utf-8", "surrogatepass")) > _MAX_SEGMENT_BYTES
         ):
             raise ValueError(f"object key {key!r} has the invalid segment {segment!r}")
@@ -78,4 +75,4 @@ def checked_hash(content_hash: str) -> str:
 
 def short_hash(content_hash: str) -> str:
     """The 16 characters of a SHA-256 that tell small objects of one subject apart."""
-    return checked_hash(content_hash)[:_SHORT_HASH]
+    return checked_hash(content_hash)[:16]

@@ -69,7 +69,7 @@ class LocalFolderStore:
 
     def url_of(self, key: str) -> str:
         """Give the percent-encoded `file://` address of a key."""
-        return self._path_of_key(key).as_uri()
+        return (self.root / check_key(key)).as_uri()
 
     def put_file(
         self,
@@ -81,7 +81,7 @@ class LocalFolderStore:
         progress: Written | None = None,
     ) -> StoredObject:
         """Copy a file below the root, unless its key is taken."""
-        target = self._inside(self._path_of_key(key))
+        target = self._inside(self.root / check_key(key))
         with self._store_errors():
             created = not target.exists()
             if created:
@@ -163,15 +163,12 @@ class LocalFolderStore:
                 part.write_bytes(b"videomoments")
                 part.read_bytes()
 
-    def _path_of_key(self, key: str) -> Path:
-        return self.root / check_key(key)
-
     def _path_of_url(self, url: str) -> Path:
         root = os.path.join(self.root, "")  # noqa: PTH118 - for its trailing slash
         path = path_of_file_url(url) or ""
         if path.startswith(root):
             with suppress(ValueError):
-                return self._path_of_key(path.removeprefix(root))
+                return self.root / check_key(path.removeprefix(root))
         raise outside_root(url, self.root_url)
 
     def _existing(self, url: str) -> Path:
@@ -202,13 +199,9 @@ class LocalFolderStore:
             found = path.stat()
         if found is None or not stat.S_ISREG(found.st_mode):
             return None
-        return ObjectStat(
-            url=path.as_uri(),
-            key=path.relative_to(self.root).as_posix(),
-            size_bytes=found.st_size,
-            crc32c=None,
-            written_at=datetime.fromtimestamp(found.st_mtime, UTC),
-        )
+        key = path.relative_to(self.root).as_posix()
+        written_at = datetime.fromtimestamp(found.st_mtime, UTC)
+        return ObjectStat(path.as_uri(), key, found.st_size, None, written_at)
 
     def _blocks_of(self, url: str) -> Iterator[bytes]:
         path = self._existing(url)

@@ -1,0 +1,61 @@
+"""Files of named entries, such as models and profiles: YAML that is validated as it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from videomoments_dagster.base.failures import SettingsRejected
+from videomoments_dagster.base.text import folded
+
+E = TypeVar("E")
+
+# libyaml's, where PyYAML came with it, takes a tenth of the time.
+_Loader: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def load_entries(path: Path, kind: str, entry_of: Callable[[str, Any], E]) -> dict[str, E]:
+    """Read and check a file of named entries.
+
+    Args:
+        path: The file.
+        kind: What an entry is, such as "model"; the setting of the file has its name.
+        entry_of: Makes an entry of its name and what the file says. May raise `ValueError`.
+
+    Raises:
+        SettingsRejected: If the file cannot be read, is no YAML mapping, or an entry has an
+            unknown field or a value out of its range; the reason names entry and field.
+    """
+    file, remedy = f"the {kind}s file {path}", f"Mend {path.name}"
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - both build plain values only
+    except OSError as error:
+        raise SettingsRejected(
+            f"{file} cannot be read: {error.strerror}",
+            remedy=f"Set VIDEOMOMENTS_{kind.upper()}S to a file that exists, or unset it",
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsRejected(f"{file} is no valid YAML: {folded(error)}", remedy=remedy) from None
+    if not isinstance(document, dict) or not document:
+        raise SettingsRejected(f"{file} must map {kind} names to entries", remedy=remedy)
+    entries = {}
+    for name, body in document.items():
+        try:
+            entries[str(name)] = entry_of(str(name), body)
+        except ValueError as error:
+            reason = _first_of(error) if isinstance(error, ValidationError) else str(error)
+            raise SettingsRejected(
+                f"{kind} '{name}' in {path.name} is refused: {reason}", remedy=remedy
+            ) from None
+    return entries
+
+
+def _first_of(error: ValidationError) -> str:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    where = f"field '{field}'" if field else "the entry"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}"
