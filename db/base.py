@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 from sqlalchemy import BigInteger, ForeignKey, MetaData, String, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, mapped_column
+from sqlalchemy.orm import DeclarativeBase, mapped_column, relationship
 
 # Tables beyond the documented eight, so that `public` holds those and nothing else.
 PIPELINE_SCHEMA = "pipeline"
@@ -56,3 +57,7 @@ CreatedAt = Annotated[
 UpdatedAt = Annotated[
     datetime, mapped_column(server_default=func.now(), onupdate=func.now(), comment="UTC")
 ]
+
+dependents = partial(relationship, passive_deletes="all")
+"""Rows that the database itself deletes with their owner: the mapper must not do it a second time,
+in another order."""

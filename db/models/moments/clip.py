@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, ForeignKey, String
-from sqlalchemy.orm import Mapped, mapped_column
+from typing import TYPE_CHECKING
 
-from db.base import Base, CloudUrl, Codec, CreatedAt, FileSize, Id, OfVideo
+from sqlalchemy import CheckConstraint, ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from db.base import Base, CloudUrl, Codec, CreatedAt, FileSize, Id, OfVideo, dependents
+
+if TYPE_CHECKING:
+    from db.models.moments.moment import Moment
+    from db.models.moments.thumbnail import Thumbnail
+    from db.models.moments.video import Video
 
 
 class Clip(Base):
@@ -42,3 +49,7 @@ class Clip(Base):
         String(20), comment="Width x height as presented"
     )
     created_at: Mapped[CreatedAt]
+
+    moment: Mapped[Moment] = relationship(back_populates="clip")
+    video: Mapped[Video] = relationship(back_populates="clips")
+    thumbnail: Mapped[Thumbnail | None] = dependents(back_populates="clip")

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from db.base import Base, CreatedAt, Id, Name, Sha256
-from db.models.moments.prompt import Prompt
+from db.base import Base, CreatedAt, Id, Name, Sha256, dependents
+
+if TYPE_CHECKING:
+    from db.models.moments.moment import Moment
+    from db.models.moments.pipeline_history import PipelineHistory
+    from db.models.moments.prompt import Prompt
+    from db.models.moments.transcript import Transcript
 
 
 class GenerationConfig(Base):
@@ -43,4 +50,7 @@ class GenerationConfig(Base):
     )
     created_at: Mapped[CreatedAt]
 
-    prompt: Mapped[Prompt] = relationship()
+    prompt: Mapped[Prompt] = relationship(back_populates="generation_configs")
+    transcript: Mapped[Transcript | None] = relationship(back_populates="generation_configs")
+    moments: Mapped[list[Moment]] = dependents(back_populates="generation_config")
+    pipeline_runs: Mapped[list[PipelineHistory]] = dependents(back_populates="generation_config")

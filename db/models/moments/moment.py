@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, false, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from db.base import Base, CreatedAt, Id, Name, OfConfig, OfVideo, UpdatedAt
+from db.base import Base, CreatedAt, Id, Name, OfConfig, OfVideo, UpdatedAt, dependents
+
+if TYPE_CHECKING:
+    from db.models.moments.clip import Clip
+    from db.models.moments.generation_config import GenerationConfig
+    from db.models.moments.video import Video
 
 
 class Moment(Base):
@@ -48,3 +54,9 @@ class Moment(Base):
     updated_at: Mapped[UpdatedAt | None] = mapped_column(
         comment="When the row was last changed, UTC"
     )
+
+    video: Mapped[Video] = relationship(back_populates="moments")
+    parent: Mapped[Moment | None] = relationship(back_populates="children", remote_side="Moment.id")
+    children: Mapped[list[Moment]] = dependents(back_populates="parent")
+    generation_config: Mapped[GenerationConfig | None] = relationship(back_populates="moments")
+    clip: Mapped[Clip | None] = dependents(back_populates="moment")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Index, String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.base import Base, CreatedAt, Id, Name, OfConfig, OfVideo
+
+if TYPE_CHECKING:
+    from db.models.moments.generation_config import GenerationConfig
+    from db.models.moments.video import Video
 
 
 class PipelineHistory(Base):
@@ -36,3 +41,6 @@ class PipelineHistory(Base):
     error_stage: Mapped[str | None] = mapped_column(String(50), comment="Asset that failed")
     error_message: Mapped[str | None]
     created_at: Mapped[CreatedAt]
+
+    video: Mapped[Video] = relationship(back_populates="pipeline_runs")
+    generation_config: Mapped[GenerationConfig] = relationship(back_populates="pipeline_runs")

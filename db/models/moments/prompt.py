@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.base import Base, CreatedAt, Id, Sha256
+from db.base import Base, CreatedAt, Id, Sha256, dependents
+
+if TYPE_CHECKING:
+    from db.models.moments.generation_config import GenerationConfig
 
 
 class Prompt(Base):
@@ -19,3 +24,5 @@ class Prompt(Base):
     system_prompt: Mapped[str]
     prompt_hash: Mapped[Sha256] = mapped_column(comment="SHA-256 over both prompts, hexadecimal")
     created_at: Mapped[CreatedAt]
+
+    generation_configs: Mapped[list[GenerationConfig]] = dependents(back_populates="prompt")

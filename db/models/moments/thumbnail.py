@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.base import Base, CloudUrl, CreatedAt, FileSize, Id, OfVideo
+
+if TYPE_CHECKING:
+    from db.models.moments.clip import Clip
+    from db.models.moments.video import Video
 
 
 class Thumbnail(Base):
@@ -40,3 +46,6 @@ class Thumbnail(Base):
     cloud_url: Mapped[CloudUrl]
     file_size_kb: Mapped[FileSize]
     created_at: Mapped[CreatedAt]
+
+    video: Mapped[Video | None] = relationship(back_populates="thumbnails")
+    clip: Mapped[Clip | None] = relationship(back_populates="thumbnail")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ForeignKey, Index, String, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from db.base import Base, CreatedAt, Id
+from db.base import Base, CreatedAt, Id, dependents
+
+if TYPE_CHECKING:
+    from db.models.moments.generation_config import GenerationConfig
+    from db.models.moments.video import Video
 
 
 class Transcript(Base):
@@ -47,3 +51,6 @@ class Transcript(Base):
         comment="Wall-clock time of the engine, seconds"
     )
     created_at: Mapped[CreatedAt]
+
+    video: Mapped[Video] = relationship(back_populates="transcripts")
+    generation_configs: Mapped[list[GenerationConfig]] = dependents(back_populates="transcript")

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import String
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from typing import TYPE_CHECKING
 
-from db.base import Base, CloudUrl, Codec, CreatedAt, FileSize, Id, Identifier
-from db.models.moments.moment import Moment
-from db.models.moments.transcript import Transcript
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.base import Base, CloudUrl, Codec, CreatedAt, FileSize, Id, Identifier, dependents
+
+if TYPE_CHECKING:
+    from db.models.moments.clip import Clip
+    from db.models.moments.moment import Moment
+    from db.models.moments.pipeline_history import PipelineHistory
+    from db.models.moments.thumbnail import Thumbnail
+    from db.models.moments.transcript import Transcript
 
 
 class Video(Base):
@@ -37,6 +44,8 @@ class Video(Base):
     frame_rate: Mapped[float | None] = mapped_column(comment="Frames per second")
     created_at: Mapped[CreatedAt] = mapped_column(index=True)
 
-    # The database deletes these rows with their owner: the mapper must not do it a second time.
-    transcripts: Mapped[list[Transcript]] = relationship(passive_deletes="all")
-    moments: Mapped[list[Moment]] = relationship(passive_deletes="all")
+    transcripts: Mapped[list[Transcript]] = dependents(back_populates="video")
+    moments: Mapped[list[Moment]] = dependents(back_populates="video")
+    clips: Mapped[list[Clip]] = dependents(back_populates="video")
+    thumbnails: Mapped[list[Thumbnail]] = dependents(back_populates="video")
+    pipeline_runs: Mapped[list[PipelineHistory]] = dependents(back_populates="video")

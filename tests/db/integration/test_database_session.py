@@ -76,9 +76,10 @@ def test_the_servers_default_time_is_utc_like_ours(migrated_database: Database) 
 
 def test_a_changed_moment_gets_a_new_update_time(migrated_database: Database) -> None:
     with migrated_database.transaction() as session:
-        video, moment = _video(), models.Moment(identifier="m", start_time=0, end_time=1, title="t")
-        video.moments.append(moment)
-        session.add(video)
+        moment = models.Moment(
+            identifier="m", video=_video(), start_time=0.0, end_time=1.0, title="t"
+        )
+        session.add(moment)
     with migrated_database.transaction() as session:
         again = session.get_one(models.Moment, moment.id)
         before = again.updated_at
@@ -111,10 +112,10 @@ def test_deleting_a_loaded_video_leaves_the_cascade_to_the_database(
 
 
 def test_a_mistake_in_the_data_is_shown_as_it_is(migrated_database: Database) -> None:
-    video = _video()
-    video.moments.append(models.Moment(identifier="m", start_time=2, end_time=1, title=""))
     with pytest.raises(IntegrityError), migrated_database.transaction() as session:
-        session.add(video)
+        session.add(
+            models.Moment(identifier="m", video=_video(), start_time=2, end_time=1, title="")
+        )
 
 
 def test_no_server_is_a_retryable_sentence_without_the_password() -> None:
