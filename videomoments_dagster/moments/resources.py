@@ -36,7 +36,7 @@ from videomoments_dagster.moments.registered_sources import registered_source
 from videomoments_dagster.moments.registration import add_source
 from videomoments_dagster.moments.storage.generation_config_rows import is_stored
 from videomoments_dagster.moments.system import VIDEO_PARTITIONS
-from videomoments_dagster.sources.limits import FetchLimits, networks_in
+from videomoments_dagster.sources.limits import FetchLimits, TransferLimits, networks_in
 from videomoments_dagster.sources.locations import parse_google_url
 
 
@@ -182,7 +182,6 @@ class InboxResource(dg.ConfigurableResource[Any]):
 
     def _manifest_text(self) -> str:
         from videomoments_dagster.sources.google_transfer import (  # noqa: PLC0415
-            TransferLimits,
             brief_reason,
             google_problem,
         )

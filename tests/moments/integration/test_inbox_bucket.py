@@ -16,7 +16,7 @@ from videomoments_dagster.core.resources import DatabaseResource, ObjectStoreRes
 from videomoments_dagster.moments.intake import bucket as module
 from videomoments_dagster.moments.intake.bucket import list_bucket
 from videomoments_dagster.moments.resources import InboxResource
-from videomoments_dagster.sources.google_transfer import TransferLimits
+from videomoments_dagster.sources.limits import TransferLimits
 
 INBOX = f"gs://{BUCKET}/in"
 

@@ -11,10 +11,10 @@ from typing import Any
 from videomoments_dagster.base.failures import SettingsRejected, SourceRejected, SourceUnavailable
 from videomoments_dagster.moments.intake.arrivals import Arrival, captions_beside, is_media_name
 from videomoments_dagster.sources.google_transfer import (
-    TransferLimits,
     brief_reason,
     google_problem,
 )
+from videomoments_dagster.sources.limits import TransferLimits
 from videomoments_dagster.sources.locations import parse_google_url
 
 _FIELDS = "items(name,size,generation,crc32c),nextPageToken"
