@@ -21,7 +21,7 @@ import google_crc32c
 
 from videomoments_dagster.base.failures import SourceRejected, SourceUnavailable
 from videomoments_dagster.base.files import blocks_of, scratch_errors, scratch_file
-from videomoments_dagster.sources.limits import FetchLimits, Progress
+from videomoments_dagster.sources.limits import FetchLimits, Progress, TransferLimits
 from videomoments_dagster.sources.locations import parse_google_url
 
 GoogleProblem = Literal["missing", "exists", "forbidden", "credentials", "unavailable"]
@@ -32,40 +32,6 @@ _PROBLEMS: dict[int | None, GoogleProblem] = {
     404: "missing",
     412: "exists",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class TransferLimits:
-    """Bounds on every call to Google Cloud Storage.
-
-    Attributes:
-        connect_seconds: To establish a connection.
-        read_seconds: Between two bytes of an answer.
-        retry_seconds: How long one request, or one block of an upload, is tried again.
-        first_wait_seconds: Wait before the first retry; doubles from there.
-        total_seconds: For one download from start to end.
-        block_bytes: Size of an upload's blocks, a multiple of 256 KiB.
-    """
-
-    connect_seconds: float = 10.0
-    read_seconds: float = 60.0
-    retry_seconds: float = 180.0
-    first_wait_seconds: float = 1.0
-    total_seconds: float = 6 * 3600.0
-    block_bytes: int = 16 * 1024 * 1024
-
-    @property
-    def per_request(self) -> dict[str, Any]:
-        """How Google's client takes the limits of one request.
-
-        It tries 408, 429, 5xx, dropped connections and time limits again.
-        """
-        from google.cloud.storage.retry import DEFAULT_RETRY  # noqa: PLC0415
-
-        retry = DEFAULT_RETRY.with_timeout(self.retry_seconds).with_delay(
-            initial=self.first_wait_seconds, maximum=30.0, multiplier=2.0
-        )
-        return {"timeout": (self.connect_seconds, self.read_seconds), "retry": retry}
 
 
 class DownloadFailed(Exception):
@@ -172,16 +138,9 @@ def download_object(
         raise SourceRejected(
             f"the source {url} does not name an object", remedy="Write it as gs://bucket/object"
         )
-    bounds = TransferLimits(
-        connect_seconds=limits.connect_seconds,
-        read_seconds=limits.read_seconds,
-        retry_seconds=min(TransferLimits().retry_seconds, limits.total_seconds),
-        first_wait_seconds=limits.first_wait_seconds,
-        total_seconds=limits.total_seconds,
-    )
     with _source_failures(url, address.bucket):
         blob = gcs_client().bucket(address.bucket).blob(address.path)
-        blob.reload(**bounds.per_request)
+        blob.reload(**limits.per_request)
         if not blob.size:
             raise SourceRejected(f"the source {url} is empty (0 bytes)")
         if blob.size > limits.max_bytes:
@@ -189,7 +148,7 @@ def download_object(
                 f"the source {url} is larger than the limit of {limits.max_bytes} bytes",
                 remedy="Raise the limit for downloads",
             )
-        return download_blob(blob, to=to, limits=bounds, progress=progress).sha256
+        return download_blob(blob, to=to, limits=limits, progress=progress).sha256
 
 
 @contextmanager

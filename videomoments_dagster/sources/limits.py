@@ -75,26 +75,54 @@ _LOCAL_NAMES = (".localhost", ".local", ".internal", ".localdomain", ".home.arpa
 
 
 @dataclass(frozen=True, slots=True)
-class FetchLimits:
-    """Bounds on fetching one source.
+class TransferLimits:
+    """Bounds on a transfer; those on retries and blocks are for Google Cloud Storage.
 
     Attributes:
         connect_seconds: To establish a connection.
         read_seconds: Between two bytes of an answer.
-        total_seconds: For the whole fetch, with all retries.
-        attempts: Failures in a row, without at least 1 MiB between them, before giving up.
+        retry_seconds: How long one request, or one block of an upload, is tried again.
         first_wait_seconds: Wait before the first retry; doubles from there, up to 30 s.
+        total_seconds: For one download from start to end, with all retries.
+        block_bytes: Size of an upload's blocks, a multiple of 256 KiB.
+    """
+
+    connect_seconds: float = 10.0
+    read_seconds: float = 60.0
+    retry_seconds: float = 180.0
+    first_wait_seconds: float = 1.0
+    total_seconds: float = 6 * 3600.0
+    block_bytes: int = 16 * 1024 * 1024
+
+    @property
+    def per_request(self) -> dict[str, Any]:
+        """How Google's client takes the limits of one request.
+
+        It tries 408, 429, 5xx, dropped connections and time limits again.
+        """
+        from google.cloud.storage.retry import DEFAULT_RETRY  # noqa: PLC0415 - a second
+
+        seconds = min(self.retry_seconds, self.total_seconds)
+        retry = DEFAULT_RETRY.with_timeout(seconds).with_delay(
+            initial=self.first_wait_seconds, maximum=30.0, multiplier=2.0
+        )
+        return {"timeout": (self.connect_seconds, self.read_seconds), "retry": retry}
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLimits(TransferLimits):
+    """Bounds on fetching one source.
+
+    Attributes:
+        attempts: Failures in a row, without at least 1 MiB between them, before giving up.
         max_bytes: Largest download. Local files are not copied and have no limit.
         allowed_networks: Networks that may be fetched from although they are not public. What
             this covers for pages is said in `web_page`; Google's client connects by itself, and to
             Google only.
     """
 
-    connect_seconds: float = 10.0
     read_seconds: float = 30.0
-    total_seconds: float = 6 * 3600.0
     attempts: int = 5
-    first_wait_seconds: float = 1.0
     max_bytes: int = 100 * 1024**3
     allowed_networks: Networks = ()
 

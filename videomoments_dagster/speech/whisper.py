@@ -174,17 +174,12 @@ class FasterWhisperEngine:
     ) -> tuple[list[SpokenSegment], str | None]:
         # A higher temperature draws random samples; the same file must give the same words.
         _ctranslate2().set_random_seed(0)
-        options: dict[str, Any] = {
-            "beam_size": self.options.beam_size,
-            "temperature": list(self.options.temperatures),
-            "word_timestamps": True,
-            "vad_filter": self.options.vad,
-        }
+        batched: dict[str, Any] = {}
         if self.options.batch_size:
             import faster_whisper  # noqa: PLC0415 - as above
 
             model = faster_whisper.BatchedInferencePipeline(model=model)
-            options["batch_size"] = self.options.batch_size
+            batched = {"batch_size": self.options.batch_size}
         samples = speech_samples(audio)
         total = samples.size / SPEECH_RATE
         progress(0.0)
@@ -196,15 +191,16 @@ class FasterWhisperEngine:
                 piece.astype(np.float32) / 32768.0,
                 language=language,
                 initial_prompt=said.strip() or None,
-                **options,
+                beam_size=self.options.beam_size,
+                temperature=list(self.options.temperatures),
+                word_timestamps=True,
+                vad_filter=self.options.vad,
+                **batched,
             )
             for segment in segments:
                 said = f"{said} {segment.text}"[-_PROMPT_CHARACTERS:]
                 progress(min((start + segment.end) / total, 1.0))
-                words = [
-                    Word(word.word, word.start + start, word.end + start)
-                    for word in segment.words or ()
-                ]
+                words = [Word(w.word, w.start + start, w.end + start) for w in segment.words or ()]
                 shifted = Segment(segment.text, segment.start + start, segment.end + start)
                 spoken.append((shifted, words))
             # Of a piece without speech, the language is a guess about silence.

@@ -22,7 +22,7 @@ from videomoments_dagster.base.failures import (
 )
 from videomoments_dagster.core.objects import google_cloud
 from videomoments_dagster.core.objects.google_cloud import GoogleCloudStore
-from videomoments_dagster.sources.google_transfer import TransferLimits
+from videomoments_dagster.sources.limits import TransferLimits
 
 pytest_plugins = ["gcs_fixtures"]
 

@@ -12,7 +12,7 @@ from pipeline import Pipeline, talk_captions
 
 from videomoments_dagster.core import resources
 from videomoments_dagster.core.objects import google_cloud
-from videomoments_dagster.sources.google_transfer import TransferLimits
+from videomoments_dagster.sources.limits import TransferLimits
 
 ROOT = f"gs://{BUCKET}/films"
 UPLOAD = "/upload/storage/"

@@ -16,7 +16,7 @@ from videomoments_dagster.core.resources import DatabaseResource, ObjectStoreRes
 from videomoments_dagster.moments.intake import arrivals as module
 from videomoments_dagster.moments.intake.arrivals import list_bucket
 from videomoments_dagster.moments.intake.intake import InboxResource
-from videomoments_dagster.sources.google_transfer import TransferLimits
+from videomoments_dagster.sources.limits import TransferLimits
 
 INBOX = f"gs://{BUCKET}/in"
 

@@ -28,12 +28,12 @@ from videomoments_dagster.core.objects.store import (
 from videomoments_dagster.sources.google_transfer import (
     Checksums,
     ReadAloud,
-    TransferLimits,
     brief_reason,
     checksums_of,
     download_blob,
     google_problem,
 )
+from videomoments_dagster.sources.limits import TransferLimits
 
 _CHECK_SECONDS = 15.0
 _CHECK_LIMITS = TransferLimits(connect_seconds=4.0, read_seconds=6.0, retry_seconds=8.0)

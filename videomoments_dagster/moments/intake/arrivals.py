@@ -26,11 +26,8 @@ from videomoments_dagster.base.failures import (
     SourceUnavailable,
     VideoMomentsError,
 )
-from videomoments_dagster.sources.google_transfer import (
-    TransferLimits,
-    brief_reason,
-    google_problem,
-)
+from videomoments_dagster.sources.google_transfer import brief_reason, google_problem
+from videomoments_dagster.sources.limits import TransferLimits
 from videomoments_dagster.sources.locations import (
     MEDIA_SUFFIXES,
     normalise_location,
