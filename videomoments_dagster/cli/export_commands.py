@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -151,13 +151,8 @@ def report(context: CommandContext, identifier: str, output: Path | None, media:
       videomoments report talk --media embed --output ~/talk.html
       videomoments report talk --media copy --output site/talk.html
     """
-    written = write_report(
-        context.database,
-        context.store,
-        identifier,
-        output=output or Path(f"{identifier}.html"),
-        media=media,
-    )
+    output = output or Path(f"{identifier}.html")
+    written = write_report(context.database, context.store, identifier, output=output, media=media)
     click.echo(f"{written.path} ({written.size_bytes / 1024:.0f} KiB)")
     if written.media_folder is not None:
         click.echo(f"Its media are in {written.media_folder}; keep them together.")
@@ -302,15 +297,11 @@ def _pictures(store: ObjectStore, records: StoredVideo) -> dict[str | None, Pict
     """Make small copies of the thumbnails; one that cannot be read is left out."""
     pictures: dict[str | None, Picture] = {}
     for moment, thumbnail in records.thumbnails.items():
-        stat = _stat(store, thumbnail.cloud_url)
-        if stat is None:
-            continue
         side = _POSTER_SIDE if moment is None else LONGEST_SIDE
-        try:
-            small, width, height = small_jpeg(_read(store, stat), longest_side=side)
-        except (MediaFailed, ObjectMissing):
-            continue
-        pictures[moment] = Picture(data_address("image/jpeg", small), width, height)
+        if stat := _stat(store, thumbnail.cloud_url):
+            with suppress(MediaFailed, ObjectMissing):
+                small, width, height = small_jpeg(_read(store, stat), longest_side=side)
+                pictures[moment] = Picture(data_address("image/jpeg", small), width, height)
     return pictures
 
 
