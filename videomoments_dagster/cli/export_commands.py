@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -231,12 +231,12 @@ def write_report(
             folder = output.with_name(f"{output.stem}-media")
             playing = _copied(store, found, names, folder)
         case "embed":
-            playing = _embedded(store, identifier, [s for s in found.values() if s.url != whole])
+            playing = _embedded(store, identifier, {u: s for u, s in found.items() if u != whole})
     contents = PageContents(
         records,
         video_address=playing.get(whole),
         clip_addresses={
-            m: playing[clip.cloud_url] for m, clip in clips.items() if clip.cloud_url in playing
+            m: playing[c.cloud_url] for m, c in clips.items() if c.cloud_url in playing
         },
         pictures=_pictures(store, records),
         media_note="".join(notes),
@@ -278,15 +278,17 @@ def _copied(
     return copied
 
 
-def _embedded(store: ObjectStore, video: str, clips: Sequence[ObjectStat]) -> dict[str, Address]:
-    size = sum(stat.size_bytes for stat in clips)
+def _embedded(
+    store: ObjectStore, video: str, clips: Mapping[str, ObjectStat]
+) -> dict[str, Address]:
+    size = sum(stat.size_bytes for stat in clips.values())
     if size > MOST_EMBEDDED_BYTES:
         raise SettingsRejected(
             f"the {len(clips)} clips of '{video}' take {size / 1000**2:.0f} MB, and at most "
             f"{MOST_EMBEDDED_BYTES / 1000**2:.0f} MB go into one page",
             remedy="Use --media copy, and send the folder with the page",
         )
-    return {stat.url: data_address("video/mp4", _read(store, stat)) for stat in clips}
+    return {url: data_address("video/mp4", _read(store, stat)) for url, stat in clips.items()}
 
 
 def _read(store: ObjectStore, stat: ObjectStat) -> bytes:

@@ -18,7 +18,7 @@ from itertools import chain
 from typing import Any, Literal
 
 import click
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from db.schema_state import check_schema, upgrade
 from db.session import Database
@@ -238,7 +238,7 @@ def print_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
             printing.line(" " * (width + 12), one.remedy)
 
 
-def _answer(url: str, query: str, *, seconds: int) -> Row[Any]:
+def _answer(url: str, query: str, *, seconds: int) -> Any:
     database = Database(url, pool_size=1, connect_timeout=seconds)
     try:
         with database.read() as session:
