@@ -16,7 +16,7 @@ from comparison import Row, Rows, medians, seconds_of
 
 from videomoments_dagster.moments.finding.extractive import find_moments
 from videomoments_dagster.moments.records import GenerationConfig, Prompt
-from videomoments_dagster.speech.transcript import Segment, Transcript, Word
+from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
 
 WORDS = 30_000
 

@@ -15,7 +15,7 @@ from videomoments_dagster.moments.records import (
     Video,
 )
 from videomoments_dagster.moments.stored_videos import RegisteredVideo, RowNote, StoredVideo
-from videomoments_dagster.speech.transcript import Segment, Transcript, Word
+from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
 
 MADE = RowNote(datetime(2026, 2, 6, 10))  # noqa: DTZ001  as stored
 

@@ -17,7 +17,7 @@ from topic_boundaries.segmenters import LANGUAGE
 from videomoments_dagster.moments.finding.extractive import find_moments
 from videomoments_dagster.moments.profiles import load_profiles, profile_named
 from videomoments_dagster.speech.engine import transcript_from
-from videomoments_dagster.speech.transcript import Segment
+from videomoments_dagster.speech.transcripts import Segment
 
 LEVEL = "fine"
 

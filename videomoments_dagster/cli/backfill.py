@@ -142,12 +142,8 @@ def planned(
             chosen = _named_in(Path(only), set(registered_videos(database, "all", job=job)))
     busy = videos_in_flight(instance)
     instance.add_dynamic_partitions(VIDEO_PARTITIONS, chosen)
-    return Plan(
-        job=job,
-        profile=profile,
-        videos=tuple(video for video in chosen if video not in busy),
-        in_flight=tuple(video for video in chosen if video in busy),
-    )
+    free = tuple(video for video in chosen if video not in busy)
+    return Plan(job, profile, free, in_flight=tuple(video for video in chosen if video in busy))
 
 
 def _named_in(path: Path, registered: set[str]) -> list[str]:
@@ -239,17 +235,13 @@ def followed(
     instance: DagsterInstance, backfill_id: str, plan: Plan, *, reporter: BackfillReporter
 ) -> Summary:
     """Wait until the daemon is done with a backfill, and sum up."""
+    of_backfill = RunsFilter(tags={"dagster/backfill": backfill_id})
     last: Count | None = None
     while True:
         backfill = instance.get_backfill(backfill_id)
         # Of a video that was run again, the last run.
-        runs = {
-            record.dagster_run.tags[PARTITION_TAG]: record
-            for record in instance.get_run_records(
-                RunsFilter(tags={"dagster/backfill": backfill_id}), ascending=True
-            )
-            if PARTITION_TAG in record.dagster_run.tags
-        }
+        records = instance.get_run_records(of_backfill, ascending=True)
+        runs = {record.dagster_run.tags[PARTITION_TAG]: record for record in records}
         over = {video: one for video, one in runs.items() if one.dagster_run.is_finished}
         begun = [one for one in runs.values() if one.dagster_run.status not in _WAITING]
         count = Count(
@@ -263,10 +255,8 @@ def followed(
             last = count
         goes_on = backfill is not None and backfill.status.name in _GOES_ON
         if not goes_on or len(over) == len(plan.videos):
-            return _summary(
-                {video: row_of(instance, record) for video, record in over.items()},
-                left=tuple(video for video in plan.videos if video not in over),
-            )
+            rows = {video: row_of(instance, record) for video, record in over.items()}
+            return _summary(rows, left=tuple(one for one in plan.videos if one not in over))
         time.sleep(_LOOK_SECONDS)
 
 
@@ -281,11 +271,10 @@ def run_here(
     for number, video in enumerate(plan.videos):
         failed = len(_summary(rows).failed)
         reporter.counted(Count(number, failed, under_way=1, waiting=len(plan.videos) - number - 1))
-        outcome = run_job(
+        rows[video] = row = run_job(
             instance, database, video=video, job=plan.job, reporter=Reporter(), profile=plan.profile
-        )
-        reporter.video_ended(video, outcome.row)
-        rows[video] = outcome.row
+        ).row
+        reporter.video_ended(video, row)
     summary = _summary(rows)
     reporter.counted(Count(len(plan.videos), len(summary.failed), under_way=0, waiting=0))
     return summary

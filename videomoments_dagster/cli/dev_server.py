@@ -83,8 +83,7 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
             click.echo(f"\nThe UI is at {_address(host, port)}/assets - Ctrl-C stops everything.")
             click.echo(f"Videos that are put into {settings.inbox_root} are taken in.\n")
             while True:
-                _fail_if_ended(process)
-                time.sleep(_POLL_SECONDS)
+                _pause(process)
     click.echo("Stopped.")
 
 
@@ -92,8 +91,7 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
 def _dagster_dev(
     environment: dict[str, str], folder: Path, *, host: str, port: int
 ) -> Iterator[TiedProcess]:
-    click.echo("Loading the definitions ...")
-    click.echo("Starting the webserver and the daemon ...")
+    click.echo("Loading the definitions ...\nStarting the webserver and the daemon ...")
     workspace = folder / "workspace.yaml"
     write_workspace(workspace)
     # The warning names `dg dev`: the same function, in 28 packages more.
@@ -119,16 +117,17 @@ def _dagster_dev(
 def _wait_for_answer(process: TiedProcess, url: str) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not _answers(url):
-        _fail_if_ended(process)
+        _pause(process)
         if time.monotonic() > deadline:
             raise DevServerFailed(
                 f"the webserver did not answer within {_START_SECONDS:.0f} s",
                 remedy=f"See {process.log}",
             )
-        time.sleep(_POLL_SECONDS)
 
 
-def _fail_if_ended(process: TiedProcess) -> None:
+def _pause(process: TiedProcess) -> None:
+    """Wait a little, and fail if the process has ended."""
+    time.sleep(_POLL_SECONDS)
     status = process.ended()
     if status is not None:
         how = f"signal {-status}" if status < 0 else f"status {status}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -152,13 +152,8 @@ def report(context: CommandContext, identifier: str, output: Path | None, media:
       videomoments report talk --media embed --output ~/talk.html
       videomoments report talk --media copy --output site/talk.html
     """
-    written = write_report(
-        context.database,
-        context.store,
-        identifier,
-        output=output or Path(f"{identifier}.html"),
-        media=media,
-    )
+    output = output or Path(f"{identifier}.html")
+    written = write_report(context.database, context.store, identifier, output=output, media=media)
     click.echo(f"{written.path} ({written.size_bytes / 1024:.0f} KiB)")
     if written.media_folder is not None:
         click.echo(f"Its media are in {written.media_folder}; keep them together.")
@@ -237,12 +232,12 @@ def write_report(
             folder = output.with_name(f"{output.stem}-media")
             playing = _copied(store, found, names, folder)
         case "embed":
-            playing = _embedded(store, identifier, [s for s in found.values() if s.url != whole])
+            playing = _embedded(store, identifier, {u: s for u, s in found.items() if u != whole})
     contents = PageContents(
         records,
         video_address=playing.get(whole),
         clip_addresses={
-            m: playing[clip.cloud_url] for m, clip in clips.items() if clip.cloud_url in playing
+            m: playing[c.cloud_url] for m, c in clips.items() if c.cloud_url in playing
         },
         pictures=_pictures(store, records),
         media_note="".join(notes),
@@ -284,15 +279,17 @@ def _copied(
     return copied
 
 
-def _embedded(store: ObjectStore, video: str, clips: Sequence[ObjectStat]) -> dict[str, Address]:
-    size = sum(stat.size_bytes for stat in clips)
+def _embedded(
+    store: ObjectStore, video: str, clips: Mapping[str, ObjectStat]
+) -> dict[str, Address]:
+    size = sum(stat.size_bytes for stat in clips.values())
     if size > MOST_EMBEDDED_BYTES:
         raise SettingsRejected(
             f"the {len(clips)} clips of '{video}' take {size / 1000**2:.0f} MB, and at most "
             f"{MOST_EMBEDDED_BYTES / 1000**2:.0f} MB go into one page",
             remedy="Use --media copy, and send the folder with the page",
         )
-    return {stat.url: data_address("video/mp4", _read(store, stat)) for stat in clips}
+    return {url: data_address("video/mp4", _read(store, stat)) for url, stat in clips.items()}
 
 
 def _read(store: ObjectStore, stat: ObjectStat) -> bytes:
@@ -303,15 +300,11 @@ def _pictures(store: ObjectStore, records: StoredVideo) -> dict[str | None, Pict
     """Make small copies of the thumbnails; one that cannot be read is left out."""
     pictures: dict[str | None, Picture] = {}
     for moment, thumbnail in records.thumbnails.items():
-        stat = _stat(store, thumbnail.cloud_url)
-        if stat is None:
-            continue
         side = _POSTER_SIDE if moment is None else LONGEST_SMALL_SIDE
-        try:
-            small, width, height = small_jpeg(_read(store, stat), longest_side=side)
-        except (MediaFailed, ObjectMissing):
-            continue
-        pictures[moment] = Picture(data_address("image/jpeg", small), width, height)
+        if stat := _stat(store, thumbnail.cloud_url):
+            with suppress(MediaFailed, ObjectMissing):
+                small, width, height = small_jpeg(_read(store, stat), longest_side=side)
+                pictures[moment] = Picture(data_address("image/jpeg", small), width, height)
     return pictures
 
 

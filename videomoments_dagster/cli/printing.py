@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -41,11 +41,6 @@ STYLES = {
 def print_json(document: Any) -> None:
     """Print one JSON document."""
     sys.stdout.write(json_text(document) + "\n")
-
-
-def print_either(document: Any, print_for_people: Callable[[Any], None], *, as_json: bool) -> None:
-    """Print a document for programs or for people."""
-    (print_json if as_json else print_for_people)(document)
 
 
 def print_list(videos: Sequence[Document], *, is_all: bool) -> None:

@@ -31,6 +31,7 @@ EXIT_FAILED = 1
 EXIT_PARTIAL = 3
 
 _DEMO = "demo"
+_DEMO_TITLE = "Four everyday wonders"
 
 _job_option = click.option(
     "--job",
@@ -174,13 +175,7 @@ def _print_summary(summary: backfills.Summary) -> None:
 @json_option
 @click.pass_obj
 def history(
-    context: CommandContext,
-    /,
-    identifier: str | None,
-    video: str | None,
-    *,
-    as_json: bool,
-    **filters: Any,
+    context: CommandContext, /, identifier: str | None, video: str | None, **options: Any
 ) -> None:
     """Show the last runs, of all videos or of IDENTIFIER; or write the table anew.
 
@@ -197,12 +192,12 @@ def history(
         for run_id, error in recorded.failures.items():
             click.echo(f"The run {run_id} could not be recorded: {error}", err=True)
         sys.exit(EXIT_FAILED if recorded.failures else 0)
-    name = video or identifier
+    name, as_json = video or identifier, options.pop("as_json")
     if name is not None:
         checked_identifier(name)
     with context.database.read() as session:
-        runs = run_history(session, video=name, **filters)
-    printing.print_either(runs, printing.print_history, as_json=as_json)
+        runs = run_history(session, video=name, **options)
+    (printing.print_json if as_json else printing.print_history)(runs)
 
 
 @click.command()
@@ -223,15 +218,8 @@ def demo(context: CommandContext) -> None:
                 f"the demo talk {talk} is not there",
                 remedy="Run the demo from a checkout of the project",
             )
-        options = {"title": "Four everyday wonders", "transcription_engine": engine}
-        add_source(
-            context.instance,
-            database,
-            str(talk),
-            working_directory=talk.parent,
-            identifier=_DEMO,
-            **options,
-        )
+        options = {"identifier": _DEMO, "title": _DEMO_TITLE, "transcription_engine": engine}
+        add_source(context.instance, database, str(talk), working_directory=talk.parent, **options)
         status = _run(context, _DEMO, job="full")
     printing.print_video(show_document(database, _DEMO))
     click.echo("Open the UI with `make dev`, then go to http://127.0.0.1:3000/assets")

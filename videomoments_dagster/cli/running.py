@@ -150,7 +150,7 @@ def run_job(
 
     definition = current_definitions().resolve_job_def(job)
     chosen = MOMENTS.jobs[job]
-    forced = {"ops": {name: {"config": {"force": True}} for name in chosen.assets}}
+    forced = {"ops": {name: {"config": {"force": True}} for name in sorted(chosen.assets)}}
     tags = {PROFILE_TAG: profile, TRANSCRIPTION_TAG: transcription_engine}
     for dead in close_abandoned_runs(instance, database):
         record_run(instance, database, dead)

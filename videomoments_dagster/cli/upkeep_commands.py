@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
+from itertools import chain
 from typing import Any, Literal
 
 import click
@@ -99,13 +100,10 @@ def gc(context: CommandContext, *, dry_run: bool) -> None:
         f"{found.too_young} more are too young to tell."
     )
     if dry_run:
-        for stats in found.objects.values():
-            for stat in stats:
-                click.echo(f"  {stat.url}")
+        for stat in chain.from_iterable(found.objects.values()):
+            click.echo(f"  {stat.url}")
         return
-    collected = garbage.removed(
-        found, in_flight=lambda video: run_in_flight(instance, video) is not None
-    )
+    collected = garbage.removed(found, in_flight=lambda one: bool(run_in_flight(instance, one)))
     click.echo(
         f"Removed {collected.objects} objects ({printing.mebibytes(collected.size_bytes)}) and "
         f"{collected.unfinished} unfinished files."
@@ -381,7 +379,8 @@ def _scratch(settings: Settings) -> list[Finding]:
 
 
 def _dagster_versions() -> str:
-    core, wrong = version("dagster"), []
+    core = version("dagster")
+    wrong: list[str] = []
     alike = ("dagster-webserver", "dagster-graphql", "dagster-pipes")
     for name in (*alike, "dagster-postgres", "dagster-gcp"):
         found = "(not installed)"

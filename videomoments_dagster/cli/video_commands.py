@@ -92,7 +92,7 @@ def show(context: CommandContext, identifier: str, *, as_json: bool) -> None:
     history.
     """
     document = show_document(context.database, identifier)
-    printing.print_either(document, printing.print_video, as_json=as_json)
+    (printing.print_json if as_json else printing.print_video)(document)
 
 
 @click.command()
@@ -109,7 +109,7 @@ def search(context: CommandContext, text: str, limit: int, *, as_json: bool) -> 
       videomoments search '"sour dough" -butter'
     """
     hits = search_document(context.database, text, limit=limit)
-    printing.print_either(hits, printing.print_hits, as_json=as_json)
+    (printing.print_json if as_json else printing.print_hits)(hits)
 
 
 @click.command()
@@ -208,12 +208,9 @@ def deletable(instance: DagsterInstance, store: ObjectStore, identifier: str) ->
     checked_identifier(identifier)
     _refuse_while_running(instance, identifier)
     found = [stat for prefix in MOMENTS.folders_of(identifier) for stat in store.list(prefix)]
-    return Deletable(
-        identifier=identifier,
-        objects=tuple(stat.url for stat in found),
-        size_bytes=sum(stat.size_bytes for stat in found),
-        is_partition=instance.has_dynamic_partition(VIDEO_PARTITIONS, identifier),
-    )
+    size_bytes = sum(stat.size_bytes for stat in found)
+    is_partition = instance.has_dynamic_partition(VIDEO_PARTITIONS, identifier)
+    return Deletable(identifier, tuple(stat.url for stat in found), size_bytes, is_partition)
 
 
 def delete_video(

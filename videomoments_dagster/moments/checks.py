@@ -33,7 +33,7 @@ from videomoments_dagster.moments.soundness import (
     speech_problems,
     word_time_problems,
 )
-from videomoments_dagster.speech.transcript import Transcript
+from videomoments_dagster.speech.transcripts import Transcript
 
 BLANK = "stored_blank"
 """Name, in what is remembered of thumbnails, of sentences about those that show nothing."""

@@ -38,7 +38,7 @@ from videomoments_dagster.moments.records import (
     Video,
 )
 from videomoments_dagster.moments.system import MOMENTS
-from videomoments_dagster.speech.transcript import Transcript
+from videomoments_dagster.speech.transcripts import Transcript
 
 PART_KEY = "stored_part"
 """Name, in what is remembered of a result, of the fingerprint of its part without scores."""

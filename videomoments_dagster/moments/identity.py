@@ -22,7 +22,7 @@ from videomoments_dagster.moments.records import (
     Thumbnails,
     Video,
 )
-from videomoments_dagster.speech.transcript import Transcript
+from videomoments_dagster.speech.transcripts import Transcript
 
 
 def prompt_hash(prompt: Prompt) -> str:

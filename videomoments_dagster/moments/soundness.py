@@ -22,7 +22,7 @@ from videomoments_dagster.moments.records import (
     SelectedConfigs,
     Video,
 )
-from videomoments_dagster.speech.transcript import Transcript, spoken_seconds, spoken_stretches
+from videomoments_dagster.speech.transcripts import Transcript, spoken_seconds, spoken_stretches
 
 TIME_TOLERANCE_SECONDS = 0.001
 """Times are written to the millisecond, and sums of floats are not exact."""

@@ -15,7 +15,7 @@ from videomoments_dagster.moments.records import (
     Thumbnail,
     Video,
 )
-from videomoments_dagster.speech.transcript import Transcript
+from videomoments_dagster.speech.transcripts import Transcript
 
 HistoryStatus = Literal["running", "completed", "failed", "partial"]
 

@@ -33,7 +33,7 @@ from videomoments_dagster.speech.engine import (
     two_letter,
     unreported,
 )
-from videomoments_dagster.speech.transcript import (
+from videomoments_dagster.speech.transcripts import (
     Segment,
     SpokenSegment,
     Transcript,

@@ -14,7 +14,7 @@ from typing import Protocol
 from videomoments_dagster.base.files import removed_afterwards
 from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.speech_audio import extract_speech_audio
-from videomoments_dagster.speech.transcript import SpokenSegment, Transcript, well_formed
+from videomoments_dagster.speech.transcripts import SpokenSegment, Transcript, well_formed
 
 Progress = Callable[[float], None]
 """Called now and then with the share of the audio that is done, 0 to 1."""

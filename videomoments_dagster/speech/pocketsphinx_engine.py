@@ -38,7 +38,7 @@ from videomoments_dagster.speech.engine import (
     unreported,
 )
 from videomoments_dagster.speech.pauses import loudness_db, sounding_stretches
-from videomoments_dagster.speech.transcript import Segment, SpokenSegment, Transcript, Word
+from videomoments_dagster.speech.transcripts import Segment, SpokenSegment, Transcript, Word
 
 _LONGEST_UTTERANCE_SECONDS = 20.0
 _GROUP_SECONDS = 30.0

@@ -29,7 +29,7 @@ from videomoments_dagster.speech.engine import (
     unreported,
 )
 from videomoments_dagster.speech.pauses import loudness_db, pieces
-from videomoments_dagster.speech.transcript import Segment, SpokenSegment, Transcript, Word
+from videomoments_dagster.speech.transcripts import Segment, SpokenSegment, Transcript, Word
 
 REQUIRED_FILES = ("model.bin", "config.json", "tokenizer.json")
 """What a folder must hold. faster-whisper would fetch a missing tokenizer from a hub."""

@@ -14,7 +14,7 @@ from videomoments_dagster.moments.finding.extractive import (
     score_moments,
 )
 from videomoments_dagster.moments.finding.outcomes import Boundaries
-from videomoments_dagster.speech.transcript import Segment, Transcript, Word
+from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
 
 RECORDINGS = Path(__file__).parents[3].parent / "shared/realdata/transcripts/tinyrec_dev"
 FILES = sorted(p for p in RECORDINGS.glob("*.json") if not p.stem.endswith("_anno"))

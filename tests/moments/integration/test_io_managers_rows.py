@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stored_records import FACTS, SILENCE, TRANSCRIPT, Storage, configs, moment, refined
 
 from videomoments_dagster.moments.records import CutClips, MadeThumbnails, Moments, Video
-from videomoments_dagster.speech.transcript import Segment, Transcript, Word
+from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
 
 SECONDS = st.floats(0, 100_000, allow_nan=False)
 # Everything that PostgreSQL can keep.

@@ -40,7 +40,7 @@ from videomoments_dagster.moments.records import (
     ThumbnailFile,
 )
 from videomoments_dagster.moments.system import MOMENTS
-from videomoments_dagster.speech.transcript import Segment, Transcript, Word
+from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
 
 FACTS = MediaFacts(
     container="mov,mp4,m4a,3gp,3g2,mj2",

@@ -23,8 +23,8 @@ from videomoments_dagster.cli.export_commands import write_report
 from videomoments_dagster.core.asset import Unchanged
 from videomoments_dagster.core.garbage import referenced_urls
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
-from videomoments_dagster.moments.page import stored_page
-from videomoments_dagster.moments.page.stored_page import refresh_page
+from videomoments_dagster.moments.page import page_store as stored_page
+from videomoments_dagster.moments.page.page_store import refresh_page
 from videomoments_dagster.moments.records import Clips, CutClips, Moment, Moments
 from videomoments_dagster.moments.system import MOMENTS
 

@@ -21,7 +21,7 @@ from videomoments_dagster.moments.exports.subtitles import (
     subtitles,
     webvtt,
 )
-from videomoments_dagster.speech.transcript import Segment, Transcript, Word
+from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
 
 SENTENCE = (
     "The baker mixes flour and water and salt, and lets the dough rise in a warm bowl until the "

@@ -39,7 +39,7 @@ from videomoments_dagster.moments.finding.language_model.windows import (
 from videomoments_dagster.moments.finding.outcomes import Found
 from videomoments_dagster.moments.finding.speech_layout import split_sentences
 from videomoments_dagster.moments.records import GenerationConfig, Prompt
-from videomoments_dagster.speech.transcript import Transcript, Word
+from videomoments_dagster.speech.transcripts import Transcript, Word
 
 TALK = talk()
 SECONDS = TALK.words[-1].end

@@ -19,7 +19,7 @@ from videomoments_dagster.moments.finding.extractive import find_moments
 from videomoments_dagster.moments.finding.language_model.refining import refine_with_language_model
 from videomoments_dagster.moments.finding.outcomes import Boundaries, Refined
 from videomoments_dagster.moments.records import GenerationConfig
-from videomoments_dagster.speech.transcript import Transcript
+from videomoments_dagster.speech.transcripts import Transcript
 
 TALK = talk()
 SECONDS = TALK.words[-1].end

@@ -18,7 +18,7 @@ from videomoments_dagster.language_models.questions import Question, estimated_t
 from videomoments_dagster.moments.finding.language_model.scoring import score_with_language_model
 from videomoments_dagster.moments.finding.outcomes import Boundaries, Scored
 from videomoments_dagster.moments.records import Prompt, ScoringConfig
-from videomoments_dagster.speech.transcript import Transcript
+from videomoments_dagster.speech.transcripts import Transcript
 
 CONFIG = ScoringConfig(
     prompt=Prompt(user_prompt="Ten is best.", system_prompt="You judge."),

@@ -7,7 +7,7 @@ from typing import Any
 
 from videomoments_dagster.moments.metadata.moments_metadata import moments_metadata
 from videomoments_dagster.moments.records import Moment, Moments
-from videomoments_dagster.speech.transcript import Transcript
+from videomoments_dagster.speech.transcripts import Transcript
 
 DURATION = 192.6
 SILENT = Transcript(

@@ -22,7 +22,7 @@ from moment_finding_samples import (
 from videomoments_dagster.moments.finding.extractive import Found, find_moments
 from videomoments_dagster.moments.finding.titles import TITLE_MAX_CHARACTERS
 from videomoments_dagster.moments.records import GenerationConfig
-from videomoments_dagster.speech.transcript import Segment, Transcript, Word
+from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
 
 
 def spans(found: Found) -> list[tuple[float, float]]:

@@ -9,7 +9,7 @@ from moment_finding_samples import TOLERANCE, broken_promises, config, configs, 
 from videomoments_dagster.moments.finding.extractive import find_moments, refine_moments
 from videomoments_dagster.moments.finding.outcomes import Boundaries
 from videomoments_dagster.moments.records import GenerationConfig
-from videomoments_dagster.speech.transcript import Transcript
+from videomoments_dagster.speech.transcripts import Transcript
 
 
 def refine_boundaries(

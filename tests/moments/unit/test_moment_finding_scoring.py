@@ -9,7 +9,7 @@ from moment_finding_samples import TOPICS, long_talk, spoken, talk, transcript_o
 
 from videomoments_dagster.moments.finding import extractive
 from videomoments_dagster.moments.finding.outcomes import Scored
-from videomoments_dagster.speech.transcript import Transcript
+from videomoments_dagster.speech.transcripts import Transcript
 
 
 @dataclass(frozen=True)

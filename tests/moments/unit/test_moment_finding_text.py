@@ -9,7 +9,7 @@ from moment_finding_samples import spoken, transcript_of, transcripts
 from videomoments_dagster.moments.finding.speech_layout import split_sentences
 from videomoments_dagster.moments.finding.terms import sentence_centrality, sentence_terms, stem
 from videomoments_dagster.moments.finding.titles import title_of
-from videomoments_dagster.speech.transcript import Segment, Transcript, Word
+from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
 
 
 def sentences_of(transcript: Transcript) -> list[str]:

@@ -24,7 +24,7 @@ from videomoments_dagster.moments.page.page import PageContents, Picture, page_h
 from videomoments_dagster.moments.page.page_addresses import data_address, relative_address
 from videomoments_dagster.moments.records import Clip, Moment, Video
 from videomoments_dagster.moments.stored_videos import StoredVideo
-from videomoments_dagster.speech.transcript import Segment, Transcript, Word
+from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -21,7 +21,7 @@ from videomoments_dagster.moments.page.page_addresses import (
 )
 from videomoments_dagster.moments.page.page_parts import spoken_segments
 from videomoments_dagster.moments.records import Clip, Moment
-from videomoments_dagster.speech.transcript import Segment, Transcript, Word
+from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=20)
 PLACES = st.lists(NAMES.filter(lambda name: name not in (".", "..")), min_size=1, max_size=4)

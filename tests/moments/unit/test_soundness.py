@@ -24,7 +24,7 @@ from videomoments_dagster.moments.soundness import (
     speech_problems,
     word_time_problems,
 )
-from videomoments_dagster.speech.transcript import Segment, Transcript, Word, well_formed
+from videomoments_dagster.speech.transcripts import Segment, Transcript, Word, well_formed
 
 DURATION = 60.0
 ROOTS = (moment("talk", 5, 15), moment("talk", 20, 32))

@@ -112,11 +112,15 @@ def test_no_public_class_has_the_name_of_another() -> None:
     assert {name: found for name, found in where.items() if len(found) > 1} == {}
 
 
+SAME_EVERYWHERE = {"definitions", "settings"}
+"""Files that are the same thing wherever they stand, like the same file in another system."""
+
+
 def test_no_module_has_the_name_of_one_that_is_something_else() -> None:
-    """The same file in another system is the same thing; a table's file is called as the table."""
     where = defaultdict(set)
     for module in MODULES:
         folder, _, name = module.rpartition(".")
-        if name != "__init__" and not folder.startswith("db.models."):
+        # A table's file is called as the table is.
+        if name not in {"__init__", *SAME_EVERYWHERE} and not folder.startswith("db.models."):
             where[name].add("a system" if folder in {f"{PACKAGE}.{s}" for s in SYSTEMS} else folder)
     assert {name: found for name, found in where.items() if len(found) > 1} == {}

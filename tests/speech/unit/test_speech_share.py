@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videomoments_dagster.speech.transcript import (
+from videomoments_dagster.speech.transcripts import (
     Word,
     speech_density,
     spoken_seconds,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videomoments_dagster.speech.captions import NotCaptions, read_captions
-from videomoments_dagster.speech.transcript import well_formed
+from videomoments_dagster.speech.transcripts import well_formed
 
 SRT = """1
 00:00:01,000 --> 00:00:02,500

@@ -19,7 +19,7 @@ from videomoments_dagster.speech.pocketsphinx_engine import (
     grouped,
     spoken_words,
 )
-from videomoments_dagster.speech.transcript import Word
+from videomoments_dagster.speech.transcripts import Word
 from videomoments_dagster.speech.whisper import repository_of
 
 OPTIONS = TranscriptionOptions(models_folder=Path("models"))

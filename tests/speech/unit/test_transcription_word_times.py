@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videomoments_dagster.speech.engine import transcript_from
-from videomoments_dagster.speech.transcript import (
+from videomoments_dagster.speech.transcripts import (
     Segment,
     Word,
     clean_text,

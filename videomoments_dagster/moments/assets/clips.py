@@ -30,7 +30,7 @@ from videomoments_dagster.moments.checks import (
     stored_clips,
 )
 from videomoments_dagster.moments.metadata.clips_metadata import clips_metadata, failures_table
-from videomoments_dagster.moments.page.stored_page import page_beside_clips
+from videomoments_dagster.moments.page.page_store import page_beside_clips
 from videomoments_dagster.moments.records import (
     Clip,
     ClipFailure,

@@ -25,7 +25,7 @@ from videomoments_dagster.moments.profiles import DEFAULT_PROFILE
 from videomoments_dagster.moments.records import SelectedConfigs
 from videomoments_dagster.moments.storage.moment_rows import GenerationConfigRows
 from videomoments_dagster.moments.system import MOMENTS
-from videomoments_dagster.speech.transcript import Transcript
+from videomoments_dagster.speech.transcripts import Transcript
 
 
 class GenerationConfigConfig(MaterialisationConfig):

@@ -18,7 +18,7 @@ from videomoments_dagster.moments.metadata.moments_metadata import moments_metad
 from videomoments_dagster.moments.records import Moments, SelectedConfigs, Video
 from videomoments_dagster.moments.storage.moment_rows import RefinedMomentRows
 from videomoments_dagster.moments.system import MOMENTS
-from videomoments_dagster.speech.transcript import Transcript
+from videomoments_dagster.speech.transcripts import Transcript
 
 CODE_VERSION = "2"
 

@@ -44,7 +44,7 @@ from videomoments_dagster.sources.fetching import fetch_source
 from videomoments_dagster.sources.locations import SourceKind, kind_of, local_path_of
 from videomoments_dagster.speech.captions import captions_beside
 from videomoments_dagster.speech.engine import TranscriptionRequest
-from videomoments_dagster.speech.transcript import Transcript
+from videomoments_dagster.speech.transcripts import Transcript
 
 _CAPTIONS = "stored_captions"
 """Name, in what is remembered, of the SHA-256 of the caption file."""

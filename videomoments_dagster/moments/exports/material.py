@@ -11,7 +11,7 @@ from videomoments_dagster.base.failures import ResultMissing
 from videomoments_dagster.base.text import one_line
 from videomoments_dagster.moments.records import Clip, Moment, Thumbnail
 from videomoments_dagster.moments.stored_videos import RegisteredVideo, StoredVideo
-from videomoments_dagster.speech.transcript import Transcript
+from videomoments_dagster.speech.transcripts import Transcript
 
 Boundaries = Literal["refined", "moments", "clips"]
 

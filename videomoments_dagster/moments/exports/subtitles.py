@@ -18,7 +18,7 @@ from itertools import accumulate, pairwise, zip_longest
 
 from videomoments_dagster.base.text import one_line
 from videomoments_dagster.moments.exports.material import Material, required_transcript
-from videomoments_dagster.speech.transcript import Segment, Word
+from videomoments_dagster.speech.transcripts import Segment, Word
 
 LINE_COLUMNS = 42
 MOST_LINES = 2

@@ -37,7 +37,7 @@ from videomoments_dagster.moments.finding.speech_layout import (
     SpeechLayout,
 )
 from videomoments_dagster.moments.records import GenerationConfig, ScoringConfig
-from videomoments_dagster.speech.transcript import Transcript
+from videomoments_dagster.speech.transcripts import Transcript
 
 EXTRACTIVE_MODEL = "extractive"
 

@@ -24,7 +24,7 @@ from videomoments_dagster.moments.finding.terms import (
 )
 from videomoments_dagster.moments.finding.titles import title_of
 from videomoments_dagster.moments.records import GenerationConfig
-from videomoments_dagster.speech.transcript import Segment, Transcript, Word
+from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

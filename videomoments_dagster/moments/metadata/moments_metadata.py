@@ -25,7 +25,7 @@ from videomoments_dagster.moments.records import (
     SelectedConfigs,
 )
 from videomoments_dagster.moments.soundness import largest_shift
-from videomoments_dagster.speech.transcript import Transcript, speech_density, spoken_stretches
+from videomoments_dagster.speech.transcripts import Transcript, speech_density, spoken_stretches
 
 _LONGEST_PROMPT = 3_000
 _LINE = 70

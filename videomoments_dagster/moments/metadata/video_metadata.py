@@ -18,7 +18,7 @@ from videomoments_dagster.media.stills import small_picture
 from videomoments_dagster.moments.metadata.pictures import INLINE_CHARACTERS, photograph
 from videomoments_dagster.moments.records import Video
 from videomoments_dagster.sources.locations import redact
-from videomoments_dagster.speech.transcript import Transcript, spoken_seconds, spoken_stretches
+from videomoments_dagster.speech.transcripts import Transcript, spoken_seconds, spoken_stretches
 
 PICTURES = "stored_pictures"
 """Name, in what is remembered of a result, of its frame as small and as larger picture."""

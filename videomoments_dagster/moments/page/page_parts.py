@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from videomoments_dagster.base.text import clock, one_line, tick_times
 from videomoments_dagster.moments.records import Clip, Moment
-from videomoments_dagster.speech.transcript import (
+from videomoments_dagster.speech.transcripts import (
     Transcript,
     Word,
     speech_density,

@@ -31,7 +31,7 @@ from videomoments_dagster.moments.identity import transcript_version, video_vers
 from videomoments_dagster.moments.object_keys import video_key
 from videomoments_dagster.moments.records import FetchedVideo, Source, Video
 from videomoments_dagster.moments.registration import register
-from videomoments_dagster.speech.transcript import Segment, Transcript, Word
+from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
 
 _LANGUAGE_CHARACTERS = 10
 _SERVICE_CHARACTERS = 50

@@ -55,7 +55,7 @@ from videomoments_dagster.moments.finding.outcomes import (
 from videomoments_dagster.moments.finding.speech_layout import LengthLimits, SpeechLayout
 from videomoments_dagster.moments.finding.titles import plain_title
 from videomoments_dagster.moments.records import GenerationConfig
-from videomoments_dagster.speech.transcript import Transcript
+from videomoments_dagster.speech.transcripts import Transcript
 
 _USUAL_LONGEST = 120.0
 _WORDS_PER_SECOND = 2.5

@@ -43,7 +43,7 @@ from videomoments_dagster.moments.finding.speech_layout import (
     SpeechLayout,
 )
 from videomoments_dagster.moments.records import GenerationConfig
-from videomoments_dagster.speech.transcript import Transcript, Word
+from videomoments_dagster.speech.transcripts import Transcript, Word
 
 _CONTEXT_SECONDS = 10.0
 _MOST_FRAMES = 4

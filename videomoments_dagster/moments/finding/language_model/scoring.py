@@ -31,7 +31,7 @@ from videomoments_dagster.moments.finding.language_model.question_parts import (
 from videomoments_dagster.moments.finding.outcomes import Scored, TimeSpan, WorkReport
 from videomoments_dagster.moments.finding.speech_layout import SpeechLayout
 from videomoments_dagster.moments.records import ScoringConfig
-from videomoments_dagster.speech.transcript import Transcript
+from videomoments_dagster.speech.transcripts import Transcript
 
 _MOST_TOGETHER = 8
 _TOKENS_AROUND_ONE = 30
