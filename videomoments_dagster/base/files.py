@@ -1,8 +1,4 @@
-"""Writing files that appear complete or not at all, and reading them in blocks.
-
-Belongs here: temporary names, blocks, and what a full or read-only disk is called. Does not
-belong here: keys, stores, downloads.
-"""
+"""Writing files that appear complete or not at all, and reading them in blocks."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
 """How far long work is, in sentences, and when it is worth one.
 
-Belongs here: the pace, the estimate, and when to speak; pure but for the clock and one thread that
-gives signs of life. Does not belong here: logs and terminals.
-
 What takes less than 2 seconds is passed over in silence. From then on there is a sentence for
 each tenth of the work, but not two within 2 seconds; and when nothing was said for half a minute
 (of what takes longer than half an hour, a sixtieth of the time so far) there is one in any case,

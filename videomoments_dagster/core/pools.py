@@ -1,7 +1,6 @@
-"""Pools: what must not be done too often at once on one machine, whoever asks for it.
+"""Pools: what must not be done too often at once on one machine, with their first limits.
 
-Belongs here: their names and first limits. Does not belong here: an installation's limits, which
-`dagster instance concurrency set POOL LIMIT` or the UI (Deployment, Concurrency) sets.
+An installation sets its own with `dagster instance concurrency set POOL LIMIT` or in the UI.
 """
 
 from types import MappingProxyType

@@ -78,8 +78,8 @@ def cut_clip(
 
 
 def _attempt(plan: ClipPlan, destination: Path, method: Literal["copy", "encode"]) -> CutClip:
-    what = plan.what.capitalize()
-    by = f"{what} by {'copying' if method == 'copy' else 'encoding'}"
+    task = plan.task.capitalize()
+    by = f"{task} by {'copying' if method == 'copy' else 'encoding'}"
     try:
         with (
             removed_afterwards(part_path(destination)) as raw,
@@ -92,7 +92,7 @@ def _attempt(plan: ClipPlan, destination: Path, method: Literal["copy", "encode"
                 prove_clip(plan, clip, begins_at=begins_at, copied=method == "copy")
     except CopyImpossible as error:
         raise MediaFailed(
-            f"{what} without encoding is not possible: {error}",
+            f"{task} without encoding is not possible: {error}",
             remedy="Use the cut method 'auto' or 'encode'",
         ) from error
     except ProofFailed as error:
@@ -102,7 +102,7 @@ def _attempt(plan: ClipPlan, destination: Path, method: Literal["copy", "encode"
     except (*UNREADABLE, ValueError) as error:
         if getattr(error, "errno", None) in DISK_FULL | {errno.EROFS}:
             raise ScratchExhausted(
-                f"{what} failed: '{destination.parent}' is full or not writable",
+                f"{task} failed: '{destination.parent}' is full or not writable",
                 remedy="Free space there, or point the scratch folder elsewhere",
             ) from error
         raise MediaFailed(f"{by} failed: {error}") from error

@@ -135,7 +135,7 @@ class ClipPlan:
         return min(1 / video.frame_rate, 0.25) if video.frame_rate else 0.04
 
     @property
-    def what(self) -> str:
+    def task(self) -> str:
         """The work in words, for failures."""
         span = f"{self.start_time:.3f}-{self.end_time:.3f}"
         return f"cutting {span} s out of '{self.source.path.name}'"

@@ -146,7 +146,7 @@ def _run(plan: ClipPlan, streams: list[Any], raw: Path, options: dict[str, Any])
     run_ffmpeg(
         ffmpeg.output(*streams, safe_input(raw), **common, **options),
         timeout_seconds=1800.0,
-        what=plan.what,
+        task=plan.task,
         cancelled=plan.cancelled,
     )
 
@@ -211,7 +211,7 @@ def encode_clip(plan: ClipPlan, *, raw: Path, destination: Path) -> float:
             presentations[kind] = Presentation(shown.delay, shown.media_start, duration)
         present(raw, destination, presentations)
     except UnsuitableMp4 as error:
-        raise MediaFailed(f"ffmpeg's file cannot be edited after {plan.what}: {error}") from error
+        raise MediaFailed(f"ffmpeg's file cannot be edited after {plan.task}: {error}") from error
     return plan.start_time
 
 

@@ -84,7 +84,7 @@ def run_ffmpeg(
     stream: Any,
     *,
     timeout_seconds: float,
-    what: str,
+    task: str,
     cancelled: threading.Event | None = None,
 ) -> None:
     """Run an ffmpeg-python output stream to its end.
@@ -92,7 +92,7 @@ def run_ffmpeg(
     Args:
         stream: What `ffmpeg.output(...)` returned.
         timeout_seconds: Wall-clock limit; ffmpeg and what it started are killed at it.
-        what: What is being done, for the failure's sentence: "cutting the clip 10.0-20.0 s".
+        task: What is being done, for the failure's sentence: "cutting the clip 10.0-20.0 s".
         cancelled: Set by another thread to kill the process.
 
     Raises:
@@ -115,7 +115,7 @@ def run_ffmpeg(
         ) from error
     with process:
         try:
-            stderr = wait_for(process, timeout_seconds, what, cancelled)
+            stderr = wait_for(process, timeout_seconds, task, cancelled)
         except BaseException:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -124,13 +124,13 @@ def run_ffmpeg(
         lines = map(str.strip, stderr.decode(errors="replace").splitlines())
         last_lines = " / ".join(list(filter(None, lines))[-3:])
         why = last_lines or f"it ended with status {process.returncode} and no message"
-        raise MediaFailed(f"ffmpeg failed at {what}: {why}")
+        raise MediaFailed(f"ffmpeg failed at {task}: {why}")
 
 
 def wait_for(
     process: subprocess.Popen[bytes],
     timeout_seconds: float,
-    what: str,
+    task: str,
     cancelled: threading.Event | None,
 ) -> bytes:
     """Wait until ffmpeg has ended, and give what it wrote to standard error.
@@ -146,8 +146,8 @@ def wait_for(
             return process.communicate(timeout=max(0.0, min(remaining, 0.2)))[1]
         except subprocess.TimeoutExpired:
             if cancelled is not None and cancelled.is_set():
-                why = f"ffmpeg was stopped while {what}: the run was cancelled"
+                why = f"ffmpeg was stopped while {task}: the run was cancelled"
                 raise MediaFailed(why) from None
             if time.monotonic() >= deadline:
-                why = f"ffmpeg did not finish {what} within {timeout_seconds:g} s and was stopped"
+                why = f"ffmpeg did not finish {task} within {timeout_seconds:g} s and was stopped"
                 raise MediaFailed(why) from None

@@ -181,8 +181,8 @@ def _facts(path: Path, facts: MediaFacts, reading: _Reading) -> MediaFacts | Non
         if container.duration and container.duration > 0:
             claimed_end = ((container.start_time or 0) + container.duration) / float(av.time_base)
         pictures, sounds = (_candidates(container, kind) for kind in ("video", "audio"))
-    video = _choose(path, reading, pictures, _video_stream, what="pictures")
-    audio = _choose(path, reading, sounds, _audio_stream, what="sound")
+    video = _choose(path, reading, pictures, _video_stream, kind="pictures")
+    audio = _choose(path, reading, sounds, _audio_stream, kind="sound")
     if video is None and audio is None:
         raise _rejected(path, "holds neither moving pictures nor sound")
     facts = replace(facts, video=video, audio=audio, subtitles=subtitles)
@@ -225,7 +225,7 @@ def _choose(
     candidates: dict[int, str],
     described: Callable[[Any, _First], _Stream],
     *,
-    what: str,
+    kind: str,
 ) -> _Stream | None:
     """Take the first stream that decodes; for sound, the default one before others."""
     for index in candidates:
@@ -237,7 +237,7 @@ def _choose(
     for index, codec in candidates.items():
         with reading.opened() as container:
             if any(packet.size > 0 for packet in container.demux(container.streams[index])):
-                raise _rejected(path, f"is corrupt: its {what} ({codec}) cannot be decoded")
+                raise _rejected(path, f"is corrupt: its {kind} ({codec}) cannot be decoded")
     return None
 
 

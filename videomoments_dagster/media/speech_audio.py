@@ -81,7 +81,7 @@ def _decode(
         map_metadata=-1,
         bitexact=None,
     )
-    run_ffmpeg(stream, timeout_seconds=timeout_seconds, what=f"decoding '{media.name}'")
+    run_ffmpeg(stream, timeout_seconds=timeout_seconds, task=f"decoding '{media.name}'")
     if speech_samples(to).size == 0:
         raise MediaFailed(
             f"The {audio.codec} sound of '{media.name}' could not be decoded",

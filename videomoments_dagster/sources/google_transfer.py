@@ -68,7 +68,7 @@ class Checksums:
         return self._sha256.hexdigest()
 
 
-class ReadAloud(io.FileIO):
+class ProgressReader(io.FileIO):
     """A file that is read, telling how far."""
 
     def __init__(self, path: Path, progress: Callable[[int], None] | None) -> None:

@@ -369,7 +369,7 @@ def _read_stream(request: TranscriptionRequest, stream: SubtitleStream) -> Capti
         run_ffmpeg(
             output,
             timeout_seconds=120.0 + facts.size_bytes / 10e6,
-            what=f"extracting the subtitles of '{request.media.name}'",
+            task=f"extracting the subtitles of '{request.media.name}'",
         )
         try:
             captions = read_captions(extracted.read_bytes())

@@ -56,7 +56,7 @@ def test_a_duration_that_the_header_does_not_give_is_measured(media_samples, tmp
     live = tmp_path / "live.webm"
     source = ffmpeg.input(str(media_samples.path("vp9.webm")))
     media_ffmpeg.run_ffmpeg(
-        ffmpeg.output(source, str(live), c="copy", live=1), timeout_seconds=30, what="remuxing"
+        ffmpeg.output(source, str(live), c="copy", live=1), timeout_seconds=30, task="remuxing"
     )
     assert probe(live).duration_seconds == pytest.approx(6.0, abs=0.05)
 
@@ -139,7 +139,7 @@ def test_a_file_whose_index_reaches_past_its_end_is_refused(media_samples, tmp_p
     media_ffmpeg.run_ffmpeg(
         ffmpeg.output(source, str(whole), c="copy", movflags="+faststart"),
         timeout_seconds=30,
-        what="remuxing",
+        task="remuxing",
     )
     probe(whole)
     data = whole.read_bytes()
@@ -171,7 +171,7 @@ def test_ffmpeg_is_killed_at_its_time_limit():
     )
     begun = time.monotonic()
     with pytest.raises(MediaFailed, match=r"did not finish waiting within 0.5 s"):
-        media_ffmpeg.run_ffmpeg(endless, timeout_seconds=0.5, what="waiting")
+        media_ffmpeg.run_ffmpeg(endless, timeout_seconds=0.5, task="waiting")
     assert time.monotonic() - begun < 10
 
 
@@ -182,13 +182,13 @@ def test_ffmpeg_is_killed_when_cancelled():
     cancelled = threading.Event()
     threading.Timer(0.3, cancelled.set).start()
     with pytest.raises(MediaFailed, match="cancelled"):
-        media_ffmpeg.run_ffmpeg(endless, timeout_seconds=30, what="waiting", cancelled=cancelled)
+        media_ffmpeg.run_ffmpeg(endless, timeout_seconds=30, task="waiting", cancelled=cancelled)
 
 
 def test_ffmpegs_own_words_are_in_the_failure(tmp_path):
     nothing = ffmpeg.output(ffmpeg.input(str(tmp_path / "no.mp4")), "pipe:", format="null")
     with pytest.raises(MediaFailed, match=r"ffmpeg failed at reading: .*No such file"):
-        media_ffmpeg.run_ffmpeg(nothing, timeout_seconds=30, what="reading")
+        media_ffmpeg.run_ffmpeg(nothing, timeout_seconds=30, task="reading")
 
 
 def test_a_configured_ffmpeg_that_is_not_there_is_named(monkeypatch):

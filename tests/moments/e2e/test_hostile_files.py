@@ -133,7 +133,7 @@ def refused_by_every_way_in(file: Path) -> str:
     with pytest.raises((av.error.FFmpegError, OSError)):
         open_media(file).close()
     with pytest.raises(MediaFailed):
-        run_ffmpeg(decoded(file), timeout_seconds=20, what="reading")
+        run_ffmpeg(decoded(file), timeout_seconds=20, task="reading")
     sentence = str(rejected.value)
     assert "\n" not in sentence
     assert "root:" not in sentence
@@ -266,7 +266,7 @@ def test_a_movie_whose_data_is_said_to_be_elsewhere_is_not_followed(
         with_data_reference(movie, boxed(b"url ", bytes(4) + aim(target).encode() + b"\0"))
     )
     probe(file)
-    run_ffmpeg(decoded(file), timeout_seconds=60, what="reading")
+    run_ffmpeg(decoded(file), timeout_seconds=60, task="reading")
     file.write_bytes(with_data_reference(movie, alias(f"disk/{aim(target)}")))
     refused_by_probing(file)
     assert server.connections == 0

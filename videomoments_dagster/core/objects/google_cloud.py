@@ -27,7 +27,7 @@ from videomoments_dagster.core.objects.store import (
 )
 from videomoments_dagster.sources.google_transfer import (
     Checksums,
-    ReadAloud,
+    ProgressReader,
     brief_reason,
     checksums_of,
     download_blob,
@@ -225,7 +225,7 @@ class GoogleCloudStore:
             # is kept from putting the sum of what it happens to read in its place.
             blob.crc32c = sums.crc32c
             try:
-                with ReadAloud(path, progress) as file:
+                with ProgressReader(path, progress) as file:
                     blob.upload_from_file(
                         file,
                         size=sums.size_bytes,
