@@ -27,7 +27,6 @@ Document = dict[str, Any]
 VERSION = 1
 """Raised when a field goes or changes its meaning; new fields may come at any time."""
 
-_EXCERPT_CHARACTERS = 200
 _FACTS: Mapping[str, Callable[[Video], object]] = {
     "source_url": lambda one: one.source_url and redact(indexable_source_url(one.source_url)),
     "cloud_url": lambda one: one.cloud_url,
@@ -156,7 +155,7 @@ def _transcript(stored: StoredVideo) -> Document | None:
         "number_of_segments": len(transcript.segments),
         "transcription_service": transcript.transcription_service,
         "processing_time_seconds": transcript.processing_time_seconds,
-        "text_begins": transcript.full_text[:_EXCERPT_CHARACTERS],
+        "text_begins": transcript.full_text[:200],
         "created_at": _written(stored, "transcript"),
     }
 

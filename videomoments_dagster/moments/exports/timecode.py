@@ -47,9 +47,6 @@ class FrameRate:
         """Frames in an hour of timecode, of whose minutes every tenth leaves out nothing."""
         return self.nominal * 3600 - self.dropped * 54
 
-    def __str__(self) -> str:
-        return f"{float(self.exact):.6g}"
-
 
 _KNOWN = (
     *map(FrameRate, (24, 25, 30, 48, 50, 60, 100, 120)),
@@ -101,7 +98,7 @@ def timecode(frames: int, rate: FrameRate) -> str:
         number += rate.dropped * (tens * 9 + max(0, (rest - rate.dropped) // per_minute))
     seconds, frame = divmod(number, base)
     if not 0 <= seconds < _SECONDS_PER_DAY:
-        raise TimecodeOutOfRange(f"frame {frames} at {rate} frames a second is not within a day")
+        raise TimecodeOutOfRange(f"frame {frames} is not within a day")
     minutes, width = seconds // 60, max(2, len(str(base - 1)))
     separator = ";" if rate.dropped else ":"
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds % 60:02d}{separator}{frame:0{width}d}"

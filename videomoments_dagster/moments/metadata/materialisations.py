@@ -57,15 +57,9 @@ from videomoments_dagster.speech.transcripts import (
 PICTURES = "stored_pictures"
 """Name, in what is remembered of a result, of its frame as small and as larger picture."""
 
-_FRAMES_LOOKED_AT = 2
-_SECONDS_FOR_A_PICTURE = 5.0
 # Longest side in pixels, and most bytes.
 _SIZES = {"small": (128, 620), "large": (400, 9_000)}
-_LONGEST_LINE = 160
-_MOST_LINES = 12
-
 _LONGEST_PROMPT = 3_000
-_LINE = 70
 _PARAMETERS = (
     *((name, name) for name in ("temperature", "top_p", "top_k")),
     ("shortest moment, seconds", "min_moment_length"),
@@ -80,8 +74,6 @@ SHEET = "stored_sheet"
 MOST_TILES = 16
 _COLUMNS = (4, 5, 3)
 _LANDSCAPE, _PORTRAIT = (160, 90), (90, 160)
-_SHEET_BYTES = 11_000
-_WAYS = {"copy": "copied", "encode": "encoded"}
 
 
 def frame_pictures(path: Path, facts: MediaFacts, *, folder: Path) -> dict[str, str]:
@@ -104,8 +96,8 @@ def frame_pictures(path: Path, facts: MediaFacts, *, folder: Path) -> dict[str, 
             start_time=0.0,
             end_time=facts.duration_seconds,
             destination=folder / "frame.jpg",
-            samples=_FRAMES_LOOKED_AT,
-            timeout_seconds=_SECONDS_FOR_A_PICTURE,
+            samples=2,
+            timeout_seconds=5.0,
         ).path
         pictures = {
             size: small_picture(frame, side=side, at_most_bytes=most)
@@ -164,8 +156,8 @@ def transcript_metadata(transcript: Transcript, *, duration_seconds: float) -> d
 
 def _first_lines(transcript: Transcript) -> str:
     lines = [
-        f"**{clock(one.start)}** {markdown_text(one.text, longest=_LONGEST_LINE)}"
-        for one in transcript.segments[:_MOST_LINES]
+        f"**{clock(one.start)}** {markdown_text(one.text, longest=160)}"
+        for one in transcript.segments[:12]
     ]
     while len(text := "  \n".join(lines)) > INLINE_CHARACTERS:
         lines.pop()
@@ -292,7 +284,7 @@ def _block(text: str) -> str:
         text = f"{text[:_LONGEST_PROMPT]}\n… and {len(text) - _LONGEST_PROMPT} characters more"
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
     # The UI does not wrap lines in a block.
-    lines = [textwrap.fill(line, _LINE) for line in text.strip().splitlines()]
+    lines = [textwrap.fill(line, 70) for line in text.strip().splitlines()]
     return "\n".join([f"{fence}text", *lines, fence])
 
 
@@ -310,6 +302,7 @@ def clips_metadata(clips: Clips, *, moments: Moments) -> dict[str, Any]:
     if len(clips.clips) > MAX_ROWS:
         links.append(f"- and {len(clips.clips) - MAX_ROWS} more")
     methods = [clip.method for clip in clips.clips]
+    ways = {"copy": "copied", "encode": "encoded"}
     return {
         "table": table(
             {
@@ -319,7 +312,7 @@ def clips_metadata(clips: Clips, *, moments: Moments) -> dict[str, Any]:
                 "before": ("float", lambda clip: round(clip.padding_left, 2)),
                 "after": ("float", lambda clip: round(clip.padding_right, 2)),
                 "KiB": ("int", lambda clip: clip.file_size_kb),
-                "cut by": ("string", lambda clip: _WAYS.get(clip.method)),
+                "cut by": ("string", lambda clip: ways.get(clip.method)),
                 "codecs": ("string", _codecs),
                 "shows": ("string", lambda clip: titles.get(clip.moment_identifier)),
             },
@@ -328,8 +321,7 @@ def clips_metadata(clips: Clips, *, moments: Moments) -> dict[str, Any]:
         "links": dg.MetadataValue.md("\n".join(links)),
         "clips_seconds": round(sum(clip.end_time - clip.start_time for clip in clips.clips), 3),
         "clips_size_mib": round(sum(clip.file_size_kb or 0 for clip in clips.clips) / 1024, 2),
-        "copied": methods.count("copy"),
-        "encoded": methods.count("encode"),
+        **{counted: methods.count(method) for method, counted in ways.items()},
     }
 
 
@@ -358,7 +350,7 @@ def remembered_sheet(
     columns = min(_COLUMNS, key=lambda number: -len(pictures) % number)
     tile, paths = _PORTRAIT if upright else _LANDSCAPE, [path for _, path in pictures]
     try:
-        sheet = contact_sheet(paths, columns=columns, tile=tile, at_most_bytes=_SHEET_BYTES)
+        sheet = contact_sheet(paths, columns=columns, tile=tile, at_most_bytes=11_000)
     except (MediaFailed, OSError):
         # The sheet is for looking at; the check of the stored pictures names the broken one.
         return {}

@@ -33,7 +33,6 @@ _SMALL_WIDTH, _SMALL_SPEECH, _SMALL_BAR = 600, 16, 12
 _LARGE_WIDTH, _LEFT, _RIGHT = 880, 76, 14
 _SPEECH, _BAR, _ROOM = 44, 22, 16
 _DIGIT_WIDTH = 7
-_MOST_NAMED_IN_WORDS = 12
 _STYLE = (
     "svg{background:#fff}text{font:11px sans-serif;fill:#444}.f{fill:#fff}.g{stroke:#ddd}"
     ".p{fill:#b8c0cc}.m{fill:#2f6fde}.o{fill:none;stroke:#8a93a3}"
@@ -153,7 +152,7 @@ def _at_length(timeline: Timeline) -> str:
     named = [
         f"{clock(one.start_time)} to {clock(one.end_time)}"
         + ("" if one.score is None else f" (score {one.score})")
-        for one in timeline.moments[:_MOST_NAMED_IN_WORDS]
+        for one in timeline.moments[:12]
     ]
     if more := len(timeline.moments) - len(named):
         named.append(f"and {more} more")
