@@ -13,11 +13,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from videomoments_dagster.base.failures import ExportRefused, ResultMissing
-from videomoments_dagster.moments.exports.chapters import chapters, chapters_text
-from videomoments_dagster.moments.exports.csv_table import COLUMNS, csv_table
 from videomoments_dagster.moments.exports.formats import FORMATS
 from videomoments_dagster.moments.exports.json_document import json_document, whole_document
 from videomoments_dagster.moments.exports.material import BOUNDARIES, material_of
+from videomoments_dagster.moments.exports.moment_lists import (
+    COLUMNS,
+    chapters,
+    chapters_text,
+    csv_table,
+)
 
 
 def test_chapters_begin_at_0_and_with_each_moment() -> None:
@@ -46,7 +50,7 @@ def test_of_moments_that_begin_together_the_best_has_the_chapter() -> None:
         moment_document(4, 100, 110, score=None),
     )
 
-    assert [one.title for one in chapters(exported.moments, duration=3600.0)] == [
+    assert list(chapters(exported.moments, duration=3600.0).values()) == [
         "Beginning",
         "Moment 2",
         "Moment 4",
@@ -80,11 +84,12 @@ def test_chapters_keep_youtubes_rules(
 
     found = chapters(exported.moments, duration=duration)
 
-    starts = [one.start for one in found]
+    starts = list(found)
     assert starts[:1] in ([], [0])
     ends = [*starts[1:], duration] if starts else []
     assert all(b - a >= 10 for a, b in zip(starts, ends, strict=True))
-    assert all(1 <= len(one.title) <= 100 and not set("<>\n\r") & set(one.title) for one in found)
+    titles = found.values()
+    assert all(1 <= len(title) <= 100 and not set("<>\n\r") & set(title) for title in titles)
     if len(found) >= 3:
         for line in chapters_text(exported).splitlines():
             assert re.match(r"(\d+:)?\d{1,2}:\d\d \S", line)

@@ -15,7 +15,6 @@ from videomoments_dagster.moments.exports.timecode import (
     TimecodeOutOfRange,
     frame_rate_of,
     frames_at,
-    frames_of,
     timecode,
 )
 
@@ -73,15 +72,7 @@ def test_drop_frame_timecode_leaves_out_two_numbers_a_minute_but_every_tenth(
     frames: int, code: str
 ) -> None:
     assert timecode(frames, NTSC) == code
-    assert frames_of(code, NTSC) == frames
-
-
-def test_a_number_that_is_dropped_is_no_timecode() -> None:
-    for code in ("00:01:00;00", "00:00:00:25x", "00:00:61:00", "1:00"):
-        with pytest.raises(ValueError, match=r"names no frame|no timecode"):
-            frames_of(code, NTSC)
-    with pytest.raises(ValueError, match="names no frame"):
-        frames_of("00:00:00:25", FrameRate(25))
+    assert opentime.from_timecode(code, float(NTSC.exact)).value == frames
 
 
 def test_a_day_has_no_timecode_any_more() -> None:
@@ -92,14 +83,13 @@ def test_a_day_has_no_timecode_any_more() -> None:
 
 
 @given(rates, st.data())
-def test_a_timecode_leads_back_to_its_frame(rate: FrameRate, data: st.DataObject) -> None:
+def test_the_time_of_a_frame_leads_back_to_it(rate: FrameRate, data: st.DataObject) -> None:
     frames = data.draw(st.integers(0, int(rate.exact * 86390)))
 
-    assert frames_of(timecode(frames, rate), rate) == frames
     assert frames_at(float(frames / rate.exact), rate) == frames
 
 
-@given(st.sampled_from(RATES[:-1]), st.integers(0, 10**6))
+@given(st.sampled_from(RATES[:-1]), st.integers(0, 2 * 10**6))
 def test_opentimelineio_reads_the_same_frame(rate: FrameRate, frames: int) -> None:
     read = opentime.from_timecode(timecode(frames, rate), float(rate.exact))
 

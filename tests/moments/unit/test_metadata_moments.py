@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from videomoments_dagster.moments.metadata.moments_metadata import moments_metadata
+from videomoments_dagster.moments.metadata.materialisations import moments_metadata
 from videomoments_dagster.moments.records import Moment, Moments
 from videomoments_dagster.speech.transcripts import Transcript
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from videomoments_dagster.base.failures import ExportRefused
 from videomoments_dagster.base.text import one_line, shown
 from videomoments_dagster.media.facts import MediaFacts, VideoStream
-from videomoments_dagster.moments.exports.chapters import chapters_text
 from videomoments_dagster.moments.exports.material import material_of
+from videomoments_dagster.moments.exports.moment_lists import chapters_text
 from videomoments_dagster.moments.page.page import PageContents, Picture, page_html
 from videomoments_dagster.moments.page.page_addresses import data_address, relative_address
 from videomoments_dagster.moments.records import Clip, Moment, Video

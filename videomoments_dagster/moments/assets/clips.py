@@ -29,7 +29,7 @@ from videomoments_dagster.moments.checks import (
     require_places,
     stored_clips,
 )
-from videomoments_dagster.moments.metadata.clips_metadata import clips_metadata, failures_table
+from videomoments_dagster.moments.metadata.materialisations import clips_metadata, failures_table
 from videomoments_dagster.moments.page.page_store import page_beside_clips
 from videomoments_dagster.moments.records import (
     Clip,

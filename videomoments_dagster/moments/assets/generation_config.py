@@ -20,7 +20,7 @@ from videomoments_dagster.moments.asset_resources import (
     chosen_profile,
 )
 from videomoments_dagster.moments.identity import config_hash, configs_version, transcript_version
-from videomoments_dagster.moments.metadata.moments_metadata import configs_metadata
+from videomoments_dagster.moments.metadata.materialisations import configs_metadata
 from videomoments_dagster.moments.profiles import DEFAULT_PROFILE
 from videomoments_dagster.moments.records import SelectedConfigs
 from videomoments_dagster.moments.storage.moment_rows import GenerationConfigRows

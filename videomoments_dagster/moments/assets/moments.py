@@ -14,7 +14,7 @@ from videomoments_dagster.moments.checks import (
 from videomoments_dagster.moments.engine_work import EngineConfig, EngineWork
 from videomoments_dagster.moments.finding.outcomes import Found, MomentDraft
 from videomoments_dagster.moments.identity import config_hash
-from videomoments_dagster.moments.metadata.moments_metadata import moments_metadata
+from videomoments_dagster.moments.metadata.materialisations import moments_metadata
 from videomoments_dagster.moments.records import Moments, SelectedConfigs, Video
 from videomoments_dagster.moments.storage.moment_rows import RootMomentRows
 from videomoments_dagster.moments.system import MOMENTS

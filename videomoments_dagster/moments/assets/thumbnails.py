@@ -29,7 +29,7 @@ from videomoments_dagster.moments.checks import (
     stored_thumbnails,
     thumbnails_show_something,
 )
-from videomoments_dagster.moments.metadata.clips_metadata import (
+from videomoments_dagster.moments.metadata.materialisations import (
     MOST_TILES,
     SHEET,
     remembered_sheet,

@@ -36,7 +36,7 @@ from videomoments_dagster.moments.checks import (
     stored_transcript,
     word_times_are_in_order,
 )
-from videomoments_dagster.moments.metadata.video_metadata import transcript_metadata
+from videomoments_dagster.moments.metadata.materialisations import transcript_metadata
 from videomoments_dagster.moments.records import Source, Video
 from videomoments_dagster.moments.storage.video_rows import TranscriptRows
 from videomoments_dagster.moments.system import MOMENTS

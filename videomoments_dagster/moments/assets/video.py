@@ -30,7 +30,7 @@ from videomoments_dagster.moments.asset_resources import (
 )
 from videomoments_dagster.moments.checks import stored_video
 from videomoments_dagster.moments.identity import video_version
-from videomoments_dagster.moments.metadata.video_metadata import (
+from videomoments_dagster.moments.metadata.materialisations import (
     PICTURES,
     frame_pictures,
     video_metadata,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from videomoments_dagster.moments.exports.timecode import (
     TimecodeOutOfRange,
     frame_rate_of,
     frames_at,
-    frames_of,
     timecode,
 )
 
@@ -27,11 +27,10 @@ Schema = dict[str, Any]
 MOST_EVENTS = 999
 REEL_CHARACTERS = 8
 
-_RECORD_STARTS_AT = "01:00:00:00"
 _HIGHEST_NOMINAL = 60
 # Reels that editors give a meaning: material without a tape, and black.
 _RESERVED = {"AX", "BL"}
-_GOOD_SCORE, _FAIR_SCORE = 7, 4
+_COLORS, _COLORS_FROM = ("RED", "YELLOW", "GREEN"), (4, 7)
 
 
 def edl(material: Material) -> str:
@@ -49,10 +48,9 @@ def edl(material: Material) -> str:
             remedy="Use the format otio",
         )
     rate = countable(frame_rate_of(material.frame_rate))
-    fcm = "DROP FRAME" if rate.drops_frames else "NON-DROP FRAME"
+    fcm = "DROP FRAME" if rate.dropped else "NON-DROP FRAME"
     lines = [f"TITLE: {material.title[:70]}", f"FCM: {fcm}"]
-    record = frames_of(_RECORD_STARTS_AT, rate)
-    facts = material.stored.video.facts
+    record, facts = rate.frames_per_hour, material.stored.video.facts
     channel = "V" if not facts.audio else "AA/V" if facts.video else "AA"
     try:
         for number, moment in enumerate(moments, start=1):
@@ -88,20 +86,14 @@ def otio(material: Material) -> str:
     moments = required_moments(material)
     rate = frame_rate_of(material.frame_rate)
     facts = material.stored.video.facts
-    kinds = [kind for kind, there in (("Video", facts.video), ("Audio", facts.audio)) if there]
-    tracks = [
-        _item(
-            "Track.1",
-            name=kind,
-            kind=kind,
-            children=[_clip(material, one, rate, has_marker=kind == kinds[0]) for one in moments],
-        )
-        for kind in kinds
-    ]
+    tracks: list[Schema] = []
+    for kind in [kind for kind, there in (("Video", facts.video), ("Audio", facts.audio)) if there]:
+        clips = [_clip(material, one, rate, has_marker=not tracks) for one in moments]
+        tracks.append(_item("Track.1", name=kind, kind=kind, children=clips))
     timeline = _schema(
         "Timeline.1",
         name=material.title,
-        global_start_time=_time(frames_of(_RECORD_STARTS_AT, rate), rate),
+        global_start_time=_time(rate.frames_per_hour, rate),
         tracks=_item("Stack.1", name="tracks", children=tracks),
         metadata={"videomoments": {"video": material.identifier}},
     )
@@ -136,12 +128,12 @@ def _clip(
     start, end = _span_in_frames(moment, rate)
     # Rounding may put the last frame of a moment just after the last one of the file.
     frames = max(frames_at(material.stored.video.facts.duration_seconds, rate), end)
-    # Addresses, and paths of other systems, are kept.
-    is_path = material.media.startswith("/")
+    address = material.media
     media = _schema(
         "ExternalReference.1",
         name=material.media_name,
-        target_url=Path(material.media).as_uri() if is_path else material.media,
+        # Addresses, and paths of other systems, are kept.
+        target_url=Path(address).as_uri() if address.startswith("/") else address,
         available_range=_range(0, frames, rate),
         available_image_bounds=None,
         metadata={},
@@ -165,14 +157,10 @@ def _clip(
 
 def _marker(moment: ExportedMoment, start: int, rate: FrameRate) -> Schema:
     score = moment.score
-    if score is None:
-        color = "WHITE"
-    else:
-        color = "GREEN" if score >= _GOOD_SCORE else "YELLOW" if score >= _FAIR_SCORE else "RED"
     return _schema(
         "Marker.2",
         name="not scored" if score is None else f"score {score}",
-        color=color,
+        color="WHITE" if score is None else _COLORS[bisect(_COLORS_FROM, score)],
         comment=moment.title,
         marked_range=_range(start, 0, rate),
         metadata={"videomoments": {"score": score}},
@@ -180,14 +168,14 @@ def _marker(moment: ExportedMoment, start: int, rate: FrameRate) -> Schema:
 
 
 def _item(schema: str, **fields: Any) -> Schema:
-    whole: Schema = {
+    own: Schema = {
         "source_range": None,
         "effects": [],
         "markers": [],
         "enabled": True,
         "metadata": {},
     }
-    return _schema(schema, **{**whole, **fields})
+    return _schema(schema, **(own | fields))
 
 
 def _schema(schema: str, **fields: Any) -> Schema:

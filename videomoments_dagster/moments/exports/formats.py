@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from videomoments_dagster.moments.exports.chapters import chapters_text
-from videomoments_dagster.moments.exports.csv_table import csv_table
 from videomoments_dagster.moments.exports.edit_decisions import edl, otio
 from videomoments_dagster.moments.exports.json_document import json_document
 from videomoments_dagster.moments.exports.material import Material
+from videomoments_dagster.moments.exports.moment_lists import chapters_text, csv_table
 from videomoments_dagster.moments.exports.subtitles import subrip, webvtt
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
@@ -20,13 +20,13 @@ from videomoments_dagster.moments.stored_videos import (
     StoredVideo,
 )
 from videomoments_dagster.sources.locations import redact
+from videomoments_dagster.speech.transcripts import Segment, Word
 
 Document = dict[str, Any]
 
 VERSION = 1
 """Raised when a field goes or changes its meaning; new fields may come at any time."""
 
-_EXCERPT_CHARACTERS = 200
 _FACTS: Mapping[str, Callable[[Video], object]] = {
     "source_url": lambda one: one.source_url and redact(indexable_source_url(one.source_url)),
     "cloud_url": lambda one: one.cloud_url,
@@ -72,18 +72,15 @@ def video_document(known: StoredVideo | RegisteredVideo) -> Document:
     stored, thumbnails = known, known.thumbnails
     refined = [_moment(one, stored, parent=one.parent_identifier) for one in stored.refined]
     refined_of = {one["parent"]: one for one in refined}
+    in_order = sorted((one.start_time, one.end_time, key) for key, one in stored.clips.items())
     clips = {
-        clip.moment_identifier: {
-            "moment": clip.moment_identifier,
-            **_fields(clip, "moment_identifier", "fingerprint", "method"),
-            "created_at": _written(stored, "clip", clip.moment_identifier),
-            "thumbnail_url": thumbnail and thumbnail.cloud_url,
+        moment: {
+            "moment": moment,
+            **_fields(stored.clips[moment], "moment_identifier", "fingerprint", "method"),
+            "created_at": _written(stored, "clip", moment),
+            "thumbnail_url": thumbnails[moment].cloud_url if moment in thumbnails else None,
         }
-        for clip in sorted(
-            stored.clips.values(),
-            key=lambda clip: (clip.start_time, clip.end_time, clip.moment_identifier),
-        )
-        for thumbnail in (thumbnails.get(clip.moment_identifier),)
+        for _, _, moment in in_order
     }
     return {
         "identifier": stored.identifier,
@@ -94,22 +91,17 @@ def video_document(known: StoredVideo | RegisteredVideo) -> Document:
         "transcript": _transcript(stored),
         "generation_config": _configs(stored),
         "moments": [
-            {
-                **_moment(root, stored),
-                "refined": refined_of.get(root.identifier),
-                "clip": clips.get(root.identifier),
-            }
+            _moment(root, stored)
+            | {"refined": refined_of.get(root.identifier), "clip": clips.get(root.identifier)}
             for root in stored.moments
         ],
         "refined_moments": refined,
         "clips": list(clips.values()),
         "thumbnails": [
-            {
-                **_fields(thumbnails[owner], "fingerprint"),
-                "created_at": _written(stored, "thumbnail", owner),
-            }
-            for owner in (None, *clips)
-            if owner in thumbnails
+            _fields(thumbnails[of], "fingerprint")
+            | {"created_at": _written(stored, "thumbnail", of)}
+            for of in (None, *clips)
+            if of in thumbnails
         ],
         "history": [_run(run, stored) for run in stored.runs],
     }
@@ -119,22 +111,19 @@ def whole_document(stored: StoredVideo) -> Document:
     """The same with the whole transcript, and when moments were made and why there are few."""
     document, transcript = video_document(stored), stored.transcript
     if transcript is not None:
-        # In the order in which the database gives the fields.
         document["transcript"] |= {
             "full_text": transcript.full_text,
-            "segments": [
-                {"end": one.end, "text": one.text, "start": one.start}
-                for one in transcript.segments
-            ],
-            "words": [
-                {"end": one.end, "word": one.text, "start": one.start} for one in transcript.words
-            ],
+            "segments": _timed(transcript.segments, "text"),
+            "words": _timed(transcript.words, "word"),
         }
     made = _written(stored, "made", "moments")
-    return {
-        **document,
-        "moments_made": made and {"at": made, "why_fewer": stored.why_fewer or None},
-    }
+    made_moments = made and {"at": made, "why_fewer": stored.why_fewer or None}
+    return {**document, "moments_made": made_moments}
+
+
+def _timed(said: Sequence[Segment | Word], name: str) -> list[Document]:
+    # In the order in which the database gives the fields.
+    return [{"end": one.end, name: one.text, "start": one.start} for one in said]
 
 
 def _registered(video: RegisteredVideo) -> Document:
@@ -143,12 +132,9 @@ def _registered(video: RegisteredVideo) -> Document:
         "identifier": video.identifier,
         "state": "registered",
         "source": source,
-        **dict.fromkeys(_FACTS),
+        **dict.fromkeys((*_FACTS, "created_at", "transcript", "generation_config")),
         "source_url": source["location"],
         "title": source["title"],
-        "created_at": None,
-        "transcript": None,
-        "generation_config": None,
         **{name: [] for name in ("moments", "refined_moments", "clips", "thumbnails", "history")},
     }
 
@@ -169,7 +155,7 @@ def _transcript(stored: StoredVideo) -> Document | None:
         "number_of_segments": len(transcript.segments),
         "transcription_service": transcript.transcription_service,
         "processing_time_seconds": transcript.processing_time_seconds,
-        "text_begins": transcript.full_text[:_EXCERPT_CHARACTERS],
+        "text_begins": transcript.full_text[:200],
         "created_at": _written(stored, "transcript"),
     }
 
@@ -178,10 +164,8 @@ def _configs(stored: StoredVideo) -> Document | None:
     if stored.configs is None:
         return None
     generation, refinement = (
-        {
-            **_fields(config, "prompt", "operation_type"),
-            "config_hash": stored.note("config", config.operation_type).config_hash,
-        }
+        _fields(config, "prompt", "operation_type")
+        | {"config_hash": stored.note("config", config.operation_type).config_hash}
         for config in (stored.configs.generation, stored.configs.refinement)
     )
     refinement["max_shift_seconds"] = stored.configs.max_shift_seconds

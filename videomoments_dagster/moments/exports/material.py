@@ -96,16 +96,15 @@ def material_of(
         ResultMissing: The video is registered, and nothing is stored of it.
     """
     if isinstance(known, RegisteredVideo):
-        raise ResultMissing(
-            f"the video '{known.identifier}' is registered, and nothing is stored of it yet",
-            remedy=f"Run `videomoments run {known.identifier}` first",
+        raise _missing(
+            f"the video '{known.identifier}' is registered, and nothing is stored of it yet", known
         )
-    video = known.video
+    video, picture = known.video, known.video.facts.video
     return Material(
         stored=known,
         title=one_line(video.title or "") or video.identifier,
         media=media or video.cloud_url,
-        frame_rate=frame_rate or (video.facts.video.frame_rate if video.facts.video else None),
+        frame_rate=frame_rate or (picture.frame_rate if picture else None),
         moments=exported_moments(known, boundaries),
     )
 
@@ -140,7 +139,7 @@ def required_moments(material: Material) -> tuple[ExportedMoment, ...]:
         ResultMissing: Moments were never materialised.
     """
     if not material.moments and material.stored.note("made", "moments").written_at is None:
-        raise _missing(material, "are no moments")
+        raise _missing(f"there are no moments of '{material.identifier}' yet", material.stored)
     return material.moments
 
 
@@ -151,12 +150,9 @@ def required_transcript(material: Material) -> Transcript:
         ResultMissing: There is no transcript.
     """
     if material.stored.transcript is None:
-        raise _missing(material, "is no transcript")
+        raise _missing(f"there is no transcript of '{material.identifier}' yet", material.stored)
     return material.stored.transcript
 
 
-def _missing(material: Material, what: str) -> ResultMissing:
-    return ResultMissing(
-        f"there {what} of '{material.identifier}' yet",
-        remedy=f"Run `videomoments run {material.identifier}` first",
-    )
+def _missing(reason: str, known: StoredVideo | RegisteredVideo) -> ResultMissing:
+    return ResultMissing(reason, remedy=f"Run `videomoments run {known.identifier}` first")

@@ -14,7 +14,7 @@ import unicodedata
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise, zip_longest
+from itertools import accumulate, chain, pairwise, zip_longest
 
 from videomoments_dagster.base.text import one_line
 from videomoments_dagster.moments.exports.material import Material, required_transcript
@@ -93,12 +93,10 @@ def subtitles(segments: Sequence[Segment], words: Sequence[Word]) -> tuple[Subti
         words: In time order, each inside a segment. A segment without words is shared out evenly.
     """
     shown: list[Subtitle] = []
-    for run in _runs(_pieces(segments, words)):
-        for group in _grouped(run):
-            lines = _laid_out(_joined(group))
-            if lines:
-                end = max(piece.end_ms for piece in group)
-                shown.append(Subtitle(group[0].start_ms, end, lines))
+    for group in chain.from_iterable(map(_grouped, _split(_pieces(segments, words), _ends_run))):
+        if lines := _laid_out(_joined(group)):
+            end = max(piece.end_ms for piece in group)
+            shown.append(Subtitle(group[0].start_ms, end, lines))
     return tuple(_timed(shown))
 
 
@@ -140,11 +138,8 @@ def _pieces(segments: Sequence[Segment], words: Sequence[Word]) -> Iterator[_Pie
         end = len(words)
         if following is not None:
             end = bisect_left(words, following.start, lo=at, key=lambda word: word.start)
-        pieces = [
-            small
-            for piece in _texts_with_times(segment, words[at:end])
-            for small in _no_longer_than_a_line(piece)
-        ]
+        whole = _texts_with_times(segment, words[at:end])
+        pieces = list(chain.from_iterable(map(_no_longer_than_a_line, whole)))
         at = end
         yield from pieces[:-1]
         for last in pieces[-1:]:
@@ -160,20 +155,16 @@ def _texts_with_times(segment: Segment, words: Sequence[Word]) -> list[_Piece]:
     starts: list[int] = []
     found = 0
     for one in said:
-        found = text.find(one, found)
-        if found < 0:
+        starts.append(text.find(one, found))
+        if starts[-1] < 0:
             # The segment does not say its words: they are shown as they are.
             texts = [f"{each} " for each in said]
             break
-        starts.append(found)
-        found += len(one)
+        found = starts[-1] + len(one)
     else:
         texts = [text[a:b] for a, b in pairwise([0, *starts[1:], len(text)])]
-    return [
-        _Piece(text, _ms(word.start), _ms(word.end))
-        for text, word in zip(texts, words, strict=True)
-        if text.strip()
-    ]
+    pieces = zip(texts, words, strict=True)
+    return [_Piece(each, _ms(at.start), _ms(at.end)) for each, at in pieces if each.strip()]
 
 
 def _no_longer_than_a_line(piece: _Piece) -> list[_Piece]:
@@ -188,22 +179,15 @@ def _no_longer_than_a_line(piece: _Piece) -> list[_Piece]:
     parts.append(rest)
     span, whole = piece.end_ms - piece.start_ms, len(piece.text)
     times = [piece.start_ms + span * n // whole for n in accumulate(map(len, parts), initial=0)]
-    return [
-        _Piece(part, start, end)
-        for part, (start, end) in zip(parts, pairwise(times), strict=True)
-        if part.strip()
-    ]
+    timed = zip(parts, pairwise(times), strict=True)
+    return [_Piece(part, start, end) for part, (start, end) in timed if part.strip()]
 
 
-def _runs(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
-    """Pieces between which nothing ends: a segment, or several that are short, without a pause."""
-
-    def ends(run: list[_Piece], piece: _Piece) -> bool:
-        last = run[-1]
-        full = last.ends_segment and last.end_ms - run[0].start_ms >= SHORTEST_MS
-        return full or piece.start_ms - last.end_ms >= _PAUSE_MS
-
-    return _split(pieces, ends)
+def _ends_run(run: Sequence[_Piece], piece: _Piece) -> bool:
+    """Whether no subtitle holds both: there is a pause, or the end of a segment that is long."""
+    last = run[-1]
+    full = last.ends_segment and last.end_ms - run[0].start_ms >= SHORTEST_MS
+    return full or piece.start_ms - last.end_ms >= _PAUSE_MS
 
 
 def _grouped(run: Sequence[_Piece]) -> list[list[_Piece]]:
@@ -266,9 +250,8 @@ def _breaks(text: str, places: Iterable[int]) -> list[tuple[str, str]]:
 
 def _timed(shown: Sequence[Subtitle]) -> Iterator[Subtitle]:
     """The subtitles, none before the end of the one before it, none longer than can be borne."""
-    starts: list[int] = []
-    for one in shown:
-        starts.append(max(one.start_ms, starts[-1] + 1 if starts else 0))
+    wanted = (one.start_ms for one in shown)
+    starts = list(accumulate(wanted, lambda last, start: max(start, last + 1), initial=-1))[1:]
     for one, start, following in zip_longest(shown, starts, starts[1:]):
         end = min(max(one.end_ms, start + SHORTEST_MS), start + LONGEST_MS)
         yield Subtitle(start, end if following is None else min(end, following), one.lines)

@@ -7,7 +7,6 @@ that an hour of 29.97 is not a frame off.
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -15,8 +14,6 @@ _DROPPING = (30, 60)
 _SAME_RATE = Fraction(4, 10_000)
 _HIGHEST_WHOLE = 240
 _SECONDS_PER_DAY = 24 * 3600
-_TENS_OF_MINUTES = 10
-_TIMECODE = re.compile(r"(\d\d):([0-5]\d):([0-5]\d)[:;](\d\d\d?)")
 
 
 class TimecodeOutOfRange(ValueError):
@@ -41,12 +38,14 @@ class FrameRate:
         return Fraction(self.nominal * 1000, 1001) if self.is_ntsc else Fraction(self.nominal)
 
     @property
-    def drops_frames(self) -> bool:
-        """Whether its timecode is drop-frame, so that it keeps up with the clock."""
-        return self.is_ntsc and self.nominal in _DROPPING
+    def dropped(self) -> int:
+        """Numbers that a minute of its timecode leaves out to keep up with the clock; mostly 0."""
+        return self.nominal // 15 if self.is_ntsc and self.nominal in _DROPPING else 0
 
-    def __str__(self) -> str:
-        return f"{float(self.exact):.6g}"
+    @property
+    def frames_per_hour(self) -> int:
+        """Frames in an hour of timecode, of whose minutes every tenth leaves out nothing."""
+        return self.nominal * 3600 - self.dropped * 54
 
 
 _KNOWN = (
@@ -91,39 +90,15 @@ def timecode(frames: int, rate: FrameRate) -> str:
     Raises:
         TimecodeOutOfRange: It is not within a day.
     """
-    base = rate.nominal
-    number = frames
-    if rate.drops_frames:
-        dropped = base // 15
-        per_minute = base * 60 - dropped
-        per_ten = per_minute * _TENS_OF_MINUTES + dropped
-        tens, rest = divmod(frames, per_ten)
+    base, number = rate.nominal, frames
+    if rate.dropped:
+        per_minute = base * 60 - rate.dropped
+        tens, rest = divmod(frames, per_minute * 10 + rate.dropped)
         # The first of ten minutes is whole.
-        minutes = 0 if rest < base * 60 else 1 + (rest - base * 60) // per_minute
-        number += dropped * (tens * (_TENS_OF_MINUTES - 1) + minutes)
+        number += rate.dropped * (tens * 9 + max(0, (rest - rate.dropped) // per_minute))
     seconds, frame = divmod(number, base)
     if not 0 <= seconds < _SECONDS_PER_DAY:
-        raise TimecodeOutOfRange(f"frame {frames} at {rate} frames a second is not within a day")
-    hours, rest = divmod(seconds, 3600)
-    separator = ";" if rate.drops_frames else ":"
-    width = len(str(base - 1)) if base > 1 else 1
-    return f"{hours:02d}:{rest // 60:02d}:{rest % 60:02d}{separator}{frame:0{max(2, width)}d}"
-
-
-def frames_of(code: str, rate: FrameRate) -> int:
-    """Read a timecode of that rate.
-
-    Raises:
-        ValueError: It is none, or names a frame that the rate does not have.
-    """
-    match = _TIMECODE.fullmatch(code)
-    if match is None:
-        raise ValueError(f"'{code}' is no timecode")
-    hours, minutes, seconds, frame = map(int, match.groups())
-    base = rate.nominal
-    dropped = base // 15 if rate.drops_frames else 0
-    if frame >= base or (seconds == 0 and frame < dropped and minutes % _TENS_OF_MINUTES):
-        raise ValueError(f"'{code}' names no frame at {rate} frames a second")
-    all_minutes = hours * 60 + minutes
-    number = (all_minutes * 60 + seconds) * base + frame
-    return number - dropped * (all_minutes - all_minutes // _TENS_OF_MINUTES)
+        raise TimecodeOutOfRange(f"frame {frames} is not within a day")
+    minutes, width = seconds // 60, max(2, len(str(base - 1)))
+    separator = ";" if rate.dropped else ":"
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds % 60:02d}{separator}{frame:0{width}d}"

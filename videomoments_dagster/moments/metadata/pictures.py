@@ -12,7 +12,7 @@ numbers. Moments that were moved are drawn below the ones that they were moved f
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from urllib.parse import quote
@@ -29,12 +29,10 @@ MOST_CHARACTERS = 20_000
 
 _WEBP = "data:image/webp;base64,"
 _GAP = 4
-_SHADE_HEIGHT = 16
 _SMALL_WIDTH, _SMALL_SPEECH, _SMALL_BAR = 600, 16, 12
 _LARGE_WIDTH, _LEFT, _RIGHT = 880, 76, 14
 _SPEECH, _BAR, _ROOM = 44, 22, 16
 _DIGIT_WIDTH = 7
-_MOST_NAMED_IN_WORDS = 12
 _STYLE = (
     "svg{background:#fff}text{font:11px sans-serif;fill:#444}.f{fill:#fff}.g{stroke:#ddd}"
     ".p{fill:#b8c0cc}.m{fill:#2f6fde}.o{fill:none;stroke:#8a93a3}"
@@ -103,15 +101,14 @@ def labelled_sheet(
     ]
     for place, label in enumerate(labels):
         left, bottom = place % columns * across, (place // columns + 1) * down
+        wide = min(across, _DIGIT_WIDTH * len(label) + 2 * _GAP)
         drawn.append(
-            f"<rect x='{_number(left)}' y='{_number(bottom - _SHADE_HEIGHT)}' "
-            f"width='{_number(min(across, 7 * len(label) + 2 * _GAP))}' height='{_SHADE_HEIGHT}'/>"
-            f"<text x='{_number(left + _GAP)}' y='{_number(bottom - _GAP)}'>"
-            f"{text_content(label)}</text>"
+            f"<rect x='{_number(left)}' y='{_number(bottom - 16)}' width='{_number(wide)}' "
+            "height='16'/>" + _text(text_content(label), left + _GAP, bottom - _GAP)
         )
     more = f" of {of}" if of > len(labels) else ""
     words = f"{len(labels)}{more} thumbnails: {', '.join(labels)}"
-    return markdown_picture(_svg_address(_svg(width, height, drawn)), words=words)
+    return markdown_picture(_svg(width, height, drawn), words=words)
 
 
 def markdown_picture(address: str, *, words: str) -> str:
@@ -129,43 +126,37 @@ def text_content(text: str) -> str:
     return escape(shown(text))
 
 
-def _first_fitting(pictures: Iterable[str], *, words: str, longest: int) -> str:
-    texts = (markdown_picture(_svg_address(picture), words=words) for picture in pictures)
+def _first_fitting(addresses: Iterable[str], *, words: str, longest: int) -> str:
+    texts = (markdown_picture(address, words=words) for address in addresses)
     return next((text for text in texts if len(text) <= longest), "")
 
 
-def _svg_address(svg: str) -> str:
-    return "data:image/svg+xml," + quote(svg, safe="/:=,;'+-.!")
-
-
-def _svg(width: int, height: int, drawn: Sequence[str]) -> str:
+def _svg(width: int, height: int, drawn: Iterable[str]) -> str:
+    """The address of a picture."""
     start = f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}'>"
-    return start + "".join(drawn) + "</svg>"
+    return "data:image/svg+xml," + quote(f"{start}{''.join(drawn)}</svg>", safe="/:=,;'+-.!")
 
 
 def _number(value: float) -> str:
     """A coordinate with one decimal at most, as short as it can be written."""
-    text = f"{value:.1f}".removesuffix(".0")
-    return "0" if text == "-0" else text
+    return f"{round(value, 1) + 0.0:.1f}".removesuffix(".0")
 
 
 def _in_short(timeline: Timeline) -> str:
-    [share] = timeline.density(1)
-    return (
-        f"Time line of {clock(timeline.duration_seconds)}: {len(timeline.moments)} moments, "
-        f"speech in {share:.0%}"
-    )
+    [share], count = timeline.density(1), len(timeline.moments)
+    length = clock(timeline.duration_seconds)
+    return f"Time line of {length}: {count} moments, speech in {share:.0%}"
 
 
 def _at_length(timeline: Timeline) -> str:
     named = [
         f"{clock(one.start_time)} to {clock(one.end_time)}"
         + ("" if one.score is None else f" (score {one.score})")
-        for one in timeline.moments[:_MOST_NAMED_IN_WORDS]
+        for one in timeline.moments[:12]
     ]
-    more = len(timeline.moments) - len(named)
-    listed = ", ".join([*named, *([f"and {more} more"] if more else [])])
-    return f"{_in_short(timeline)}: {listed}" if listed else _in_short(timeline)
+    if more := len(timeline.moments) - len(named):
+        named.append(f"and {more} more")
+    return _in_short(timeline) + (f": {', '.join(named)}" if named else "")
 
 
 def _small(timeline: Timeline, parts: int, *, scores: bool) -> str:
@@ -180,11 +171,9 @@ def _small(timeline: Timeline, parts: int, *, scores: bool) -> str:
         (timeline.before, moved, "#888", 3),
         (timeline.moments, top + _SMALL_BAR // 2, "#4682e6", _SMALL_BAR),
     ):
-        lines = "".join(
-            f"M{scale.pixel(one.start_time)},{y}h{scale.pixels(one)}" for one in moments
-        )
-        if lines:
-            drawn.append(f"<path stroke='{stroke}' stroke-width='{width}' d='{lines}'/>")
+        lines = (f"M{scale.pixel(one.start_time)},{y}h{scale.pixels(one)}" for one in moments)
+        if moments:
+            drawn.append(f"<path stroke='{stroke}' stroke-width='{width}' d='{''.join(lines)}'/>")
     if scores:
         style = " fill='#777' style='font:11px sans-serif'"
         drawn.append(_scores(timeline.moments, scale, y=10, attributes=style))
@@ -195,33 +184,25 @@ def _large(timeline: Timeline, parts: int, *, scores: bool) -> str:
     scale = _Scale(timeline.duration_seconds, left=_LEFT, width=_LARGE_WIDTH - _LEFT - _RIGHT)
     lane, lanes = 24, []
     if timeline.before:
-        lanes.append(_label("found", lane + _BAR - 7))
-        lanes += _boxes(timeline.before, scale, top=lane, kind="o")
+        lanes = [_text("found", 10, lane + _BAR - 7), *_boxes(timeline.before, scale, lane, "o")]
         lane += _BAR + 6 + (_ROOM if scores else 0)
     if scores and any(one.score is not None for one in timeline.moments):
-        lanes.append(_scores(timeline.moments, scale, y=lane - 4))
-        lanes.append(_label("score", lane - 4))
-    lanes.append(_label("refined" if timeline.before else "moments", lane + _BAR - 7))
-    lanes += _boxes(timeline.moments, scale, top=lane, kind="m")
+        lanes += [_scores(timeline.moments, scale, y=lane - 4), _text("score", 10, lane - 4)]
+    lanes.append(_text("refined" if timeline.before else "moments", 10, lane + _BAR - 7))
+    lanes += _boxes(timeline.moments, scale, lane, "m")
     base = lane + _BAR + _ROOM + _SPEECH
     ticks = tick_times(timeline.duration_seconds, at_most=11)
     grid = "".join(f"M{scale.pixel(tick)},8V{base + 4}" for tick in ticks)
-    return _svg(
-        _LARGE_WIDTH,
-        base + 24,
-        [
-            f"<style>{_STYLE}</style><rect class='f' width='100%' height='100%'/>",
-            f"<path class='g' d='{grid}'/>",
-            _label("speech", base - 7),
-            f"<path class='p' d='{_area(timeline.density(parts), scale, base, _SPEECH)}'/>",
-            *lanes,
-            *(
-                f"<text x='{scale.pixel(tick)}' y='{base + 17}' text-anchor='middle'>"
-                f"{clock(tick)}</text>"
-                for tick in ticks
-            ),
-        ],
-    )
+    centred = " text-anchor='middle'"
+    drawn = [
+        f"<style>{_STYLE}</style><rect class='f' width='100%' height='100%'/>",
+        f"<path class='g' d='{grid}'/>",
+        _text("speech", 10, base - 7),
+        f"<path class='p' d='{_area(timeline.density(parts), scale, base, _SPEECH)}'/>",
+        *lanes,
+        *(_text(clock(tick), scale.position(tick), base + 17, centred) for tick in ticks),
+    ]
+    return _svg(_LARGE_WIDTH, base + 24, drawn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,40 +225,34 @@ class _Scale:
         return _number(max(1.0, self.position(moment.end_time - moment.start_time) - self.left))
 
 
-def _label(text: str, y: float) -> str:
-    return f"<text x='10' y='{_number(y)}'>{text}</text>"
+def _text(content: str, x: float, y: float, attributes: str = "") -> str:
+    return f"<text x='{_number(x)}' y='{_number(y)}'{attributes}>{content}</text>"
 
 
-def _boxes(moments: Sequence[Moment], scale: _Scale, *, top: int, kind: str) -> list[str]:
+def _boxes(moments: Sequence[Moment], scale: _Scale, top: int, kind: str) -> Iterator[str]:
     """One path for all moments of a score: the better the score, the stronger the colour."""
     by_score: defaultdict[int, str] = defaultdict(str)
     for one in moments:
         wide = scale.pixels(one)
         score = -1 if kind == "o" or one.score is None else one.score
         by_score[score] += f"M{scale.pixel(one.start_time)},{top}h{wide}v{_BAR}h-{wide}z"
-    return [
-        f"<path class='{kind}'{_strength(score)} d='{boxes}'/>"
-        for score, boxes in sorted(by_score.items())
-    ]
-
-
-def _strength(score: int) -> str:
-    return "" if score < 0 else f" opacity='{_number(0.4 + 0.06 * min(10, score))}'"
+    for score, boxes in sorted(by_score.items()):
+        strength = "" if score < 0 else f" opacity='{_number(0.4 + 0.06 * min(10, score))}'"
+        yield f"<path class='{kind}'{strength} d='{boxes}'/>"
 
 
 def _scores(moments: Sequence[Moment], scale: _Scale, *, y: int, attributes: str = "") -> str:
     """All scores as one text, whose digits have each a place of their own."""
     places: list[str] = []
-    digits = ""
-    free = 0.0
+    digits, free = "", 0.0
     for one in moments:
         score = "" if one.score is None else str(one.score)
-        left = scale.position((one.start_time + one.end_time) / 2) - len(score) * _DIGIT_WIDTH / 2
-        if not score or left < free:
-            continue
-        digits += score
-        places += [str(round(left + n * _DIGIT_WIDTH)) for n in range(len(score))]
-        free = left + len(score) * _DIGIT_WIDTH + 1
+        wide = len(score) * _DIGIT_WIDTH
+        left = scale.position((one.start_time + one.end_time) / 2) - wide / 2
+        if score and left >= free:
+            digits += score
+            places += [str(round(left + n)) for n in range(0, wide, _DIGIT_WIDTH)]
+            free = left + wide + 1
     return f"<text{attributes} y='{y}' x='{','.join(places)}'>{digits}</text>" if digits else ""
 
 

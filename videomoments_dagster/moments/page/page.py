@@ -19,8 +19,8 @@ from markupsafe import Markup
 
 from videomoments_dagster.base.fingerprints import digest
 from videomoments_dagster.base.text import clock, clock_with_tenths, one_line, shown
-from videomoments_dagster.moments.exports.chapters import chapter_list, chapters
 from videomoments_dagster.moments.exports.material import exported_moments
+from videomoments_dagster.moments.exports.moment_lists import chapter_list, chapters
 from videomoments_dagster.moments.page.page_addresses import Address, web_address
 from videomoments_dagster.moments.page.page_parts import (
     clip_bar,

@@ -40,15 +40,9 @@ from videomoments_dagster.moments.stored_videos import StoredVideo
 
 _SHOWN = (VideoRows.name, TranscriptRows.name, RootMomentRows.name, ClipRows.name)
 
-_STEPS_TO_ROOT = ("..", "..")
-_SEGMENTS_OF_A_KEY = 3
-
 
 def page_beside_clips(
-    database: Database,
-    store: ObjectStore,
-    partition: Partition,
-    warn: Callable[[str], None],
+    database: Database, store: ObjectStore, partition: Partition, warn: Callable[[str], None]
 ) -> dict[str, Any]:
     """Store the page of a video if what it shows has changed; a failure is said and no more.
 
@@ -126,8 +120,8 @@ def _beside(store: ObjectStore, url: str) -> Address | None:
     """Address an object from where pages lie; None for one that is not in this store."""
     if not url.startswith(f"{store.root_url}/"):
         return None
-    # Keys of objects hold nothing that an address would have to encode.
-    return relative_address([*_STEPS_TO_ROOT, *url.split("/")[-_SEGMENTS_OF_A_KEY:]])
+    # A key has three segments, a page's too, and nothing that an address would have to encode.
+    return relative_address(["..", "..", *url.split("/")[-3:]])
 
 
 def _stored(store: ObjectStore, page: str, video: str) -> str:
