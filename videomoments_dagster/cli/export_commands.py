@@ -222,23 +222,21 @@ def write_report(
     match media:
         case "link":
             paths = {url: store.local_path(url) for url in found}
-            playing = {url: address_between(output, path) for url, path in paths.items() if path}
-            if found and not playing:
+            plays = {url: address_between(output, path) for url, path in paths.items() if path}
+            if found and not plays:
                 notes.append(
                     f"The media are in {store.root_url}, where a page cannot play them from. "
                     f"`videomoments report {identifier} --media copy` puts them beside it."
                 )
         case "copy":
             folder = output.with_name(f"{output.stem}-media")
-            playing = _copied(store, found, names, folder)
+            plays = _copied(store, found, names, folder)
         case "embed":
-            playing = _embedded(store, identifier, {u: s for u, s in found.items() if u != whole})
+            plays = _embedded(store, identifier, {u: s for u, s in found.items() if u != whole})
     contents = PageContents(
         records,
-        video_address=playing.get(whole),
-        clip_addresses={
-            m: playing[c.cloud_url] for m, c in clips.items() if c.cloud_url in playing
-        },
+        video_address=plays.get(whole),
+        clip_addresses={m: plays[c.cloud_url] for m, c in clips.items() if c.cloud_url in plays},
         pictures=_pictures(store, records),
         media_note="".join(notes),
     )
