@@ -182,8 +182,8 @@ def asset(
 
         def step(context: dg.AssetExecutionContext, **given: Any) -> dg.MaterializeResult[Any]:
             results: StoredResultsResource = given.pop(_RESULTS)
-            partition = system.partition(context.partition_key)
-            with failures_reported(partition, step=name):
+            with failures_reported(system.any_partition(context.partition_key), step=name):
+                partition = system.partition(context.partition_key)
                 config = given.get("config")
                 previous: Previous[Any] = Previous(
                     results.database.database,

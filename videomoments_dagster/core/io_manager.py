@@ -28,7 +28,7 @@ class PartitionIOManager(dg.ConfigurableIOManager):
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Store a `Computed`, or leave everything as it is for an `Unchanged`."""
         asset = registered(context.asset_key)
-        partition = asset.system.partition(context.partition_key)
+        partition = asset.system.any_partition(context.partition_key)
         if isinstance(obj, Computed):
             with failures_reported(partition, step=asset.name):
                 self._store(context, asset, partition, obj)
@@ -73,7 +73,7 @@ class PartitionIOManager(dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> Any:
         """Load what is stored for the partition of the step that asks for it."""
         asset = registered(context.asset_key)
-        partition = asset.system.partition(context.partition_key)
+        partition = asset.system.any_partition(context.partition_key)
         step = _asking_step(context)
         with failures_reported(partition, step=step):
             return load(

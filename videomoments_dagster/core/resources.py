@@ -180,7 +180,7 @@ class RunClaimResource(dg.ConfigurableResource[Any]):
             return
         with ExitStack() as claims:
             for system in systems_of(run):
-                partition = system.partition(key)
+                partition = system.any_partition(key)
                 with failures_reported(partition, step="start"):
                     claim = RunClaim(
                         self.database.database.url,

@@ -91,7 +91,7 @@ def _check(asset: RegisteredAsset, stored_check: StoredCheck) -> dg.AssetChecksD
                 f"Run the job `{system.check_job}` for a partition instead.",
                 allow_retries=False,
             )
-        partition = system.partition(context.partition_key)
+        partition = system.any_partition(context.partition_key)
         with failures_reported(partition, step=f"{STORED_CHECK} of {asset.name}"):
             outcome = stored_check.rule(StoredPartition(system, partition, results, media))
             return outcome.result(severity=ERROR)
@@ -132,7 +132,7 @@ def check_job(system: System) -> dg.JobDefinition:
     def look(
         context: dg.OpExecutionContext, results: StoredResultsResource, media: MediaResource
     ) -> None:
-        partition = system.partition(context.partition_key)
+        partition = system.any_partition(context.partition_key)
         stored = StoredPartition(system, partition, results, media)
         for asset in system.assets.values():
             if asset.stored_check is None:

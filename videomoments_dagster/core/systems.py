@@ -132,6 +132,10 @@ class System:
     def __post_init__(self) -> None:
         _SYSTEMS[self.name] = self
 
+    def any_partition(self, key: str) -> Partition:
+        """The partition of that key, which somebody may have made up in Dagster's UI."""
+        return Partition(self.name, key, self.noun)
+
     def partition(self, key: str) -> Partition:
         """The partition of that key.
 

@@ -51,8 +51,10 @@ class Toy:
     last: RunFacts | None = None
     checks: dict[str, bool] = field(default_factory=dict)
 
-    def run(self, job: str = "postcards", *, words: str | None = None) -> dict[str, Any]:
-        """Run a job for Oslo; metadata by asset."""
+    def run(
+        self, job: str = "postcards", *, words: str | None = None, city: str = "oslo"
+    ) -> dict[str, Any]:
+        """Run a job for a city; metadata by asset."""
         given = {} if words is None else {"words": words}
         config = {"ops": {"postcards__greeting": {"config": given}}} if job == "postcards" else {}
         done = (
@@ -60,7 +62,7 @@ class Toy:
             .resolve_job_def(job)
             .execute_in_process(
                 instance=self.instance,
-                partition_key="oslo",
+                partition_key=city,
                 run_config=config,
                 raise_on_error=False,
             )
@@ -167,6 +169,15 @@ def test_a_failure_is_a_sentence_with_the_city_and_is_not_tried_again(toy: Toy) 
     assert (toy.last.status, toy.last.failed_step) == ("FAILURE", "postcards__greeting")
     assert toy.last.failure == (
         "city 'oslo', step greeting: there are no words. Give some in run config."
+    )
+
+
+def test_a_city_whose_name_could_leave_its_folder_is_refused_in_a_sentence(toy: Toy) -> None:
+    toy.instance.add_dynamic_partitions("cities", ["../oslo"])
+    toy.run(city="../oslo")
+    assert toy.last is not None
+    assert str(toy.last.failure).startswith(
+        "city '../oslo', step greeting: '../oslo' is no city identifier."
     )
 
 
