@@ -1,1 +1,1 @@
-"""The database: settings, connection, tables and queries. Imports no Dagster."""
+"""The database: settings, connections and tables. Imports no Dagster."""

@@ -125,7 +125,7 @@ class StoredCheck:
     """A check of what is stored of an asset, rows and objects as they are now.
 
     Attributes:
-        rule: Takes `Stored` of the partition.
+        rule: Takes the `StoredPartition`.
         description: What it looks at, and what to do when it fails.
     """
 

@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 
 from db.embedded import EmbeddedPostgres
-from db.schema_state import check_schema, upgrade
 from db.session import Database
 from videomoments_dagster.core.settings import Settings, load_settings
 
@@ -61,6 +60,9 @@ def ready_database(settings: Settings) -> Database:
 
 @cache
 def _ready(url: str, *, is_embedded: bool) -> Database:
+    # Alembic takes 0.1 s, which loading the definitions need not wait for.
+    from db.schema_state import check_schema, upgrade  # noqa: PLC0415
+
     if is_embedded:
         upgrade(url)
     database = open_database(url)

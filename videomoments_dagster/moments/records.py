@@ -199,7 +199,7 @@ class ClipFile:
         padding_right: Seconds of padding after the moment that the video had room for.
         method: "copy" or "encode".
         facts: Probe of the finished clip.
-        fingerprint: What determined these bytes; see `identity.fingerprint`.
+        fingerprint: What determined these bytes; see `base.fingerprints.fingerprint`.
     """
 
     moment_identifier: str

@@ -235,7 +235,7 @@ def picture_problem(named: str, exposure: float) -> str:
 
     Args:
         named: What the picture is, such as "the thumbnail of the video".
-        exposure: Its `frame_quality.exposure`.
+        exposure: Its `stills.exposure_of`.
     """
     return "" if exposure >= PRESENTABLE_EXPOSURE else f"{named} is black, white or blank"
 

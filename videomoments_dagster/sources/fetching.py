@@ -21,8 +21,6 @@ from videomoments_dagster.sources.locations import (
     safe_extension,
     title_of,
 )
-from videomoments_dagster.sources.web import download
-from videomoments_dagster.sources.web_page import download_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +76,9 @@ def fetch_source(
             path = local_path_of(location, cwd=Path.cwd())
             found, title = _hash_of_local(path, report), title_of(path.name)
         case SourceKind.WEB:
+            # requests takes 0.1 s, which files and buckets need not wait for.
+            from videomoments_dagster.sources.web import download  # noqa: PLC0415
+
             found, given_name = download(location, to=path, limits=limits, progress=report)
             title = title_of(given_name or name)
         case SourceKind.GOOGLE:
@@ -86,6 +87,8 @@ def fetch_source(
             )
             title = title_of(name)
         case SourceKind.PAGE:
+            from videomoments_dagster.sources.web_page import download_page  # noqa: PLC0415 - as above
+
             path, title = download_page(
                 location, to_stem=path.with_suffix(""), limits=limits, progress=report
             )

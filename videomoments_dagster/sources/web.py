@@ -25,12 +25,8 @@ import urllib3
 
 from videomoments_dagster.base.failures import SourceRejected, SourceUnavailable
 from videomoments_dagster.base.files import scratch_errors, scratch_file
-from videomoments_dagster.sources.limits import (
-    NO_SUCH_HOST,
-    FetchLimits,
-    Progress,
-    checked_session,
-)
+from videomoments_dagster.sources.connections import checked_session
+from videomoments_dagster.sources.limits import NO_SUCH_HOST, FetchLimits, Progress
 from videomoments_dagster.sources.locations import redact
 
 _READ_BYTES = 64 * 1024

@@ -38,6 +38,7 @@ from videomoments_dagster.base.failures import (
 )
 from videomoments_dagster.base.files import PART_PREFIX, scratch_errors
 from videomoments_dagster.base.text import folded
+from videomoments_dagster.sources.connections import refusal, require_allowed_host
 from videomoments_dagster.sources.limits import (
     NO_SUCH_HOST,
     FetchLimits,
@@ -45,8 +46,6 @@ from videomoments_dagster.sources.limits import (
     Progress,
     is_allowed,
     networks_in,
-    refusal,
-    require_allowed_host,
 )
 from videomoments_dagster.sources.locations import YTDLP_PREFIX, redact
 

@@ -16,7 +16,7 @@ from postgres import fresh_database
 from sqlalchemy import event
 
 from db.urls import normalised, rendered
-from videomoments_dagster.core.dagster_internals import PooledPostgresStorage
+from videomoments_dagster.pooled_storage import PooledPostgresStorage
 
 PROJECT = Path(__file__).parents[3]
 FILES = ("videomoments_dagster/instance/dagster.yaml", "deploy/dagster.yaml")
