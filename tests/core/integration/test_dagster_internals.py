@@ -8,7 +8,7 @@ import pytest
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 
 from videomoments_dagster.core import dagster_internals
-from videomoments_dagster.core.dagster_internals import (
+from videomoments_dagster.pooled_storage import (
     PooledPostgresStorage,
     PostgresPooledEventLogStorage,
     PostgresPooledRunStorage,
