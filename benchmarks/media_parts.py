@@ -17,8 +17,9 @@ from clip_exactness import Cut, check_copies, check_encoded
 from comparison import Row, Rows, medians, seconds_of
 from generated_media import RATE, ffmpeg, looped, make_mp4, make_webm
 
+from videomoments_dagster.base.workers import available_cores
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
-from videomoments_dagster.media.clip_cutting import CutClip, available_cores, cut_clips
+from videomoments_dagster.media.clip_cutting import CutClip, cut_clips
 from videomoments_dagster.media.clip_plan import ClipRequest
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
 from videomoments_dagster.media.frame_pictures import make_thumbnail

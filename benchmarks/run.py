@@ -26,7 +26,7 @@ import whole_runs
 from comparison import Rows
 from rich.console import Console
 
-from videomoments_dagster.media.clip_cutting import available_cores
+from videomoments_dagster.base.workers import available_cores
 
 PARTS: dict[str, Callable[[Rows, Path], None]] = {
     "clips": media_parts.clips,

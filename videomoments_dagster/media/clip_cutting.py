@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import errno
-import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,6 +22,7 @@ from videomoments_dagster.base.files import (
     removed_afterwards,
     replaced_whole,
 )
+from videomoments_dagster.base.workers import available_cores, worker_threads
 from videomoments_dagster.media.clip_plan import ClipPlan, ClipRequest, plan_clip
 from videomoments_dagster.media.clip_proof import ProofFailed, prove_clip
 from videomoments_dagster.media.container import UNREADABLE, MediaFile
@@ -127,32 +127,17 @@ def cut_clips(
     """
     cores = available_cores()
     workers = max(1, min(workers or cores, len(requests)))
-    cancelled = threading.Event()
+    with worker_threads(workers) as (pool, cancelled):
 
-    def cut(request: ClipRequest) -> CutClip | VideoMomentsError:
-        try:
-            return cut_clip(request, threads=max(1, cores // workers), cancelled=cancelled)
-        except VideoMomentsError as failure:
-            return failure
+        def cut(request: ClipRequest) -> CutClip | VideoMomentsError:
+            try:
+                return cut_clip(request, threads=max(1, cores // workers), cancelled=cancelled)
+            except VideoMomentsError as failure:
+                return failure
 
-    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="clip") as pool:
         futures = {pool.submit(cut, request): index for index, request in enumerate(requests)}
-        try:
-            for future in as_completed(futures):
-                outcome = future.result()
-                if on_done is not None:
-                    on_done(futures[future], outcome)
-        except BaseException:
-            # An interrupt reaches only this thread; the workers' ffmpeg must not run on.
-            cancelled.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for future in as_completed(futures):
+            outcome = future.result()
+            if on_done is not None:
+                on_done(futures[future], outcome)
     return [future.result() for future in futures]
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import re
 import subprocess
 import sys
+import threading
 import time
 import wave
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -28,6 +27,7 @@ from videomoments_dagster.base.failures import (
     SettingsRejected,
     TranscriptionFailed,
 )
+from videomoments_dagster.base.workers import available_cores, worker_threads
 from videomoments_dagster.media.speech_audio import SPEECH_RATE, speech_samples
 from videomoments_dagster.speech.engine import (
     Progress,
@@ -43,6 +43,7 @@ from videomoments_dagster.speech.transcripts import Segment, SpokenSegment, Tran
 _LONGEST_UTTERANCE_SECONDS = 20.0
 _GROUP_SECONDS = 30.0
 _LIMIT_SECONDS = 120.0
+_STEP_SECONDS = 0.2
 _LIMIT_PER_AUDIO_SECOND = 10.0
 _WORKER = __name__
 _VARIANT = re.compile(r"\(\d+\)$")
@@ -148,12 +149,10 @@ class PocketsphinxEngine:
         total, done = sum(end - start for start, end in utterances), 0.0
         deadline = time.monotonic() + _LIMIT_SECONDS + _LIMIT_PER_AUDIO_SECOND * total
         spoken: list[SpokenSegment] = []
-        on_linux = hasattr(os, "sched_getaffinity")
-        cores = len(os.sched_getaffinity(0)) if on_linux else os.cpu_count() or 1
         groups = [[utterances[position] for position in group] for group in grouped(utterances)]
         try:
-            with ThreadPoolExecutor(self.processes or cores) as pool:
-                heard = pool.map(lambda group: _heard(audio, group, deadline), groups)
+            with worker_threads(self.processes or available_cores()) as (pool, stopped):
+                heard = pool.map(lambda group: _heard(audio, group, deadline, stopped), groups)
                 for (start, end), said in zip(utterances, chain.from_iterable(heard), strict=True):
                     if words := spoken_words(said, offset=start):
                         text = " ".join(word.text for word in words)
@@ -168,25 +167,45 @@ class PocketsphinxEngine:
 
 
 def _heard(
-    audio: Path, utterances: Sequence[tuple[float, float]], deadline: float
+    audio: Path,
+    utterances: Sequence[tuple[float, float]],
+    deadline: float,
+    stopped: threading.Event,
 ) -> list[list[tuple[str, float, float]]]:
     """What a process of its own hears in some utterances, as `spoken_words` takes it."""
     frames = [[round(edge * SPEECH_RATE) for edge in utterance] for utterance in utterances]
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", _WORKER, str(audio)],
-            input=json.dumps(frames),
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=max(deadline - time.monotonic(), 0.0),
-            check=True,
-        )
-    except subprocess.CalledProcessError as error:
-        last = [f"it ended with {error.returncode}", *error.stderr.strip().splitlines()][-1]
-        raise TranscriptionFailed(f"pocketsphinx failed: {last}") from error
-    heard: list[list[tuple[str, float, float]]] = json.loads(done.stdout)
+    with subprocess.Popen(
+        [sys.executable, "-m", _WORKER, str(audio)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        try:
+            said, complaints = _ended(process, json.dumps(frames), deadline, stopped)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        last = [f"it ended with {process.returncode}", *complaints.strip().splitlines()][-1]
+        raise TranscriptionFailed(f"pocketsphinx failed: {last}")
+    heard: list[list[tuple[str, float, float]]] = json.loads(said)
     return heard
+
+
+def _ended(
+    process: subprocess.Popen[str], question: str, deadline: float, stopped: threading.Event
+) -> tuple[str, str]:
+    """Both outputs of a process that has ended; in short steps, for `stopped`."""
+    unsent: str | None = question
+    while True:
+        try:
+            return process.communicate(unsent, timeout=_STEP_SECONDS)
+        except subprocess.TimeoutExpired:
+            unsent = None  # What was left of it goes out with the next step.
+            if stopped.is_set() or time.monotonic() >= deadline:
+                raise
 
 
 def main() -> None:

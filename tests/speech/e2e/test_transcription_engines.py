@@ -42,6 +42,14 @@ Now we begin.
 Far too late.
 """
 
+SLOW_LISTENER = """
+import json, sys, time
+frames = json.load(sys.stdin)
+time.sleep(0 if frames[0][0] < 48000 else 30)
+print(json.dumps([[["hello", 0.0, 0.1]] for _ in frames]))
+"""
+"""Hears the first utterance at once, and takes half a minute for later ones."""
+
 needs_pocketsphinx = pytest.mark.skipif(
     importlib.util.find_spec("pocketsphinx") is None, reason="the pocketsphinx extra is absent"
 )
@@ -382,6 +390,25 @@ class TestPocketsphinx:
         with pytest.raises(TranscriptionFailed, match="in time"):
             self.engine.transcribe(request_for(noise, tmp_path))
         assert not list((tmp_path / "scratch").iterdir())
+
+    def test_an_interrupt_ends_the_processes_at_once(self, tmp_path, monkeypatch):
+        (tmp_path / "slow_listener.py").write_text(SLOW_LISTENER)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setattr(pocketsphinx_engine, "_WORKER", "slow_listener")
+        monkeypatch.setattr(pocketsphinx_engine, "_GROUP_SECONDS", 4.0)
+        part = tmp_path / "part.mp4"
+        ffmpeg("-i", talk(), "-t", "14", "-c", "copy", part)
+
+        def interrupted(share):
+            if share > 0:
+                raise KeyboardInterrupt
+
+        begun = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            PocketsphinxEngine(OPTIONS, processes=2).transcribe(
+                request_for(part, tmp_path), progress=interrupted
+            )
+        assert time.monotonic() - begun < 15
 
     def test_words_are_heard_when_they_are_said(self, tmp_path):
         timeline = real("synth_5min/synth_5min_timeline.csv")

@@ -1,8 +1,6 @@
 """The `thumbnails` asset: a picture of the video and of each clip."""
 
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ import dagster as dg
 
 from videomoments_dagster.base.fingerprints import digest, fingerprint
 from videomoments_dagster.base.text import clock
+from videomoments_dagster.base.workers import available_cores, worker_threads
 from videomoments_dagster.core.asset import (
     UNCHANGED,
     Made,
@@ -98,7 +97,7 @@ def thumbnails(
     folder = scratch.subfolder("thumbnails")
     with (
         progress_logged(context, "thumbnails are made") as progress,
-        ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool,
+        worker_threads(available_cores()) as (pool, _),
     ):
         files = pool.map(
             lambda owner: _made(owner, video, clips, media, folder, wanted[owner]), missing
