@@ -15,7 +15,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import dagster as dg
 from pydantic import Field
@@ -30,10 +30,23 @@ from videomoments_dagster.core.systems import (
     AfterStoring,
     RegisteredAsset,
     System,
-    find_registered,
+    registered,
 )
 
 Value = TypeVar("Value")
+Owner = TypeVar("Owner")
+
+
+class _Piece(Protocol):
+    @property
+    def cloud_url(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+
+StoredPiece = TypeVar("StoredPiece", bound=_Piece)
+"""One of several files of a result, with its address and what it was made from."""
 
 _PREVIOUS = "previous"
 _RESULTS = "results"
@@ -117,6 +130,23 @@ class Previous(StoredResult[Value]):
             and self.is_intact
         )
 
+    def still_right(
+        self, pieces: Mapping[Owner, StoredPiece], wanted: Mapping[Owner, str]
+    ) -> dict[Owner, StoredPiece]:
+        """The stored pieces that need not be made again, in their order; none with `force`.
+
+        Args:
+            pieces: What is stored, by whose it is.
+            wanted: Fingerprint of each piece that there should be.
+        """
+        return {
+            owner: piece
+            for owner, piece in pieces.items()
+            if not self.force
+            and wanted.get(owner) == piece.fingerprint
+            and self.has_object(piece.cloud_url)
+        }
+
 
 def asset(
     system: System,
@@ -135,8 +165,9 @@ def asset(
     """Make a function an asset of `system`, kept by `storage`.
 
     The function takes `context`, `config`, inputs and resources as any of Dagster's, and
-    `previous` if it wants to know what is stored. It returns its value, a `Made`, or `UNCHANGED`.
-    Its docstring is the description in the UI.
+    `previous` if it wants to know what is stored. Its config is a `MaterialisationConfig`, which
+    its step takes even where it asks for none. It returns its value, a `Made`, or `UNCHANGED`. Its
+    docstring is the description in the UI.
 
     Args:
         system: Whose it is.
@@ -184,14 +215,14 @@ def asset(
             results: StoredResultsResource = given.pop(_RESULTS)
             with failures_reported(system.any_partition(context.partition_key), step=name):
                 partition = system.partition(context.partition_key)
-                config = given.get("config")
+                config = given["config"] if "config" in wanted else given.pop("config")
                 previous: Previous[Any] = Previous(
                     results.database.database,
                     results.object_store.store,
                     partition,
                     storage,
                     code_version=code_version,
-                    force=isinstance(config, MaterialisationConfig) and config.force,
+                    force=config.force,
                 )
                 values = {one: given[one] for one in inputs}
                 if _PREVIOUS in wanted:
@@ -205,18 +236,20 @@ def asset(
                 return frame.result(context, function(**given), previous, given)
 
         frame = _Frame(storage, metadata, checks)
-        own = [one for one in wanted.values() if one.name not in ("context", _PREVIOUS)]
-        parameters = [
-            inspect.Parameter(one, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation)
-            for one, annotation in (
-                ("context", dg.AssetExecutionContext),
-                *((one.name, one.annotation) for one in own),
-                (_RESULTS, StoredResultsResource),
-            )
-        ]
         # Dagster tells inputs, config and resources apart by these.
-        step.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        step.__annotations__ = {one.name: one.annotation for one in parameters}
+        annotations = {
+            "context": dg.AssetExecutionContext,
+            "config": MaterialisationConfig,
+            **{one.name: one.annotation for one in wanted.values() if one.name != _PREVIOUS},
+            _RESULTS: StoredResultsResource,
+        }
+        step.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [
+                inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=one)
+                for name, one in annotations.items()
+            ]
+        )
+        step.__annotations__ = annotations
         step.__name__, step.__doc__ = name, function.__doc__
         return dg.asset(
             key=key,
@@ -306,12 +339,11 @@ class _Frame:
 
 def _versions(values: Mapping[str, Any], keys: Mapping[str, dg.AssetKey]) -> dict[str, str]:
     """Versions of input values, by name."""
-    found = {name: find_registered(keys[name]) for name in values}
-    return {name: one.storage.version(values[name]) for name, one in found.items() if one}
+    return {name: registered(keys[name]).storage.version(one) for name, one in values.items()}
 
 
-def _settings(config: dg.Config | None) -> dict[str, Any]:
-    return {} if config is None else config.model_dump(mode="json", exclude={"force"})
+def _settings(config: MaterialisationConfig) -> dict[str, Any]:
+    return config.model_dump(mode="json", exclude={"force"})
 
 
 def _shown(details: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""Checks of what was just made and of what is stored, and what a step refuses to work with."""
+"""Checks of what was just made, and of what is stored."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from videomoments_dagster.base.failures import MediaFailed, ResultUnsound, VideoMomentsError
+from videomoments_dagster.base.failures import MediaFailed, VideoMomentsError
 from videomoments_dagster.base.files import kibibytes
 from videomoments_dagster.core.asset_checks import WARN, CheckOutcome, result_check, stored_check
 from videomoments_dagster.core.stored_checks import StoredPartition
@@ -268,31 +268,3 @@ def _refinement(
 ) -> tuple[str, ...]:
     near = refinement_problems(refined, roots, configs)
     return near + place_problems(refined.moments, video.facts.duration_seconds)
-
-
-def require_word_times(transcript: Transcript, video: Video) -> None:
-    """Refuse a transcript by whose words nothing can be cut, whether or not a check saw it.
-
-    Raises:
-        ResultUnsound: If words go backwards or lie outside the video.
-    """
-    _require("transcript", word_time_problems(transcript, video.facts.duration_seconds))
-
-
-def require_places(moments: Moments, video: Video) -> None:
-    """Refuse root moments of which nothing can be cut.
-
-    Raises:
-        ResultUnsound: If one has no length or is not inside the video.
-    """
-    _require("moments", place_problems(moments.moments, video.facts.duration_seconds))
-
-
-def _require(asset: str, problems: Sequence[str]) -> None:
-    if problems:
-        more = f", and {len(problems) - 1} more problems" if len(problems) > 1 else ""
-        raise ResultUnsound(
-            f"the stored result of the asset '{asset}' is not sound: {problems[0]}{more}",
-            remedy=f"Materialise '{asset}' for this partition again, with `force` if it says that "
-            "nothing changed",
-        )

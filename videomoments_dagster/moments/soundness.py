@@ -1,6 +1,7 @@
 """What must hold of results, as pure functions from values to sentences about what does not.
 
-One function a rule; no sentences mean that it holds.
+One function a rule; no sentences mean that it holds. Where a step cannot work with what does not
+hold, `require_...` refuses it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from videomoments_dagster.base.failures import ResultUnsound
 from videomoments_dagster.base.files import kibibytes
 from videomoments_dagster.base.text import clock
 from videomoments_dagster.media.facts import MediaFacts
@@ -238,6 +240,34 @@ def picture_problem(named: str, exposure: float) -> str:
         exposure: Its `stills.exposure_of`.
     """
     return "" if exposure >= PRESENTABLE_EXPOSURE else f"{named} is black, white or blank"
+
+
+def require_word_times(transcript: Transcript, video: Video) -> None:
+    """Refuse a transcript by whose words nothing can be cut, whether or not a check saw it.
+
+    Raises:
+        ResultUnsound: If words go backwards or lie outside the video.
+    """
+    _require("transcript", word_time_problems(transcript, video.facts.duration_seconds))
+
+
+def require_places(moments: Moments, video: Video) -> None:
+    """Refuse root moments of which nothing can be cut.
+
+    Raises:
+        ResultUnsound: If one has no length or is not inside the video.
+    """
+    _require("moments", place_problems(moments.moments, video.facts.duration_seconds))
+
+
+def _require(asset: str, problems: Sequence[str]) -> None:
+    if problems:
+        more = f", and {len(problems) - 1} more problems" if len(problems) > 1 else ""
+        raise ResultUnsound(
+            f"the stored result of the asset '{asset}' is not sound: {problems[0]}{more}",
+            remedy=f"Materialise '{asset}' for this partition again, with `force` if it says that "
+            "nothing changed",
+        )
 
 
 def _is_outside(start: float, end: float, duration_seconds: float) -> bool:

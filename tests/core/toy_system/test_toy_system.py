@@ -52,11 +52,20 @@ class Toy:
     checks: dict[str, bool] = field(default_factory=dict)
 
     def run(
-        self, job: str = "postcards", *, words: str | None = None, city: str = "oslo"
+        self,
+        job: str = "postcards",
+        *,
+        words: str | None = None,
+        city: str = "oslo",
+        force_card: bool = False,
     ) -> dict[str, Any]:
         """Run a job for a city; metadata by asset."""
         given = {} if words is None else {"words": words}
-        config = {"ops": {"postcards__greeting": {"config": given}}} if job == "postcards" else {}
+        ops = {
+            "postcards__greeting": {"config": given},
+            "postcards__card": {"config": {"force": force_card}},
+        }
+        config = {"ops": ops} if job == "postcards" else {}
         done = (
             definitions(self.settings)
             .resolve_job_def(job)
@@ -122,6 +131,13 @@ def test_its_definitions_load_and_it_has_a_job_checks_and_housekeeping(toy: Toy)
     assert [dep.asset_key for dep in specs["postcards/card"].deps] == [
         dg.AssetKey(["postcards", "greeting"])
     ]
+
+
+def test_an_asset_that_asks_for_no_config_can_be_forced_all_the_same(toy: Toy) -> None:
+    assert toy.run()["card"]["unchanged"] is False
+    assert toy.run()["card"]["unchanged"] is True
+    forced = toy.run(force_card=True)
+    assert (forced["greeting"]["unchanged"], forced["card"]["unchanged"]) == (True, False)
 
 
 def test_values_go_into_rows_and_objects_and_a_run_says_what_it_came_to(toy: Toy) -> None:

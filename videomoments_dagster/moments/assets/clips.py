@@ -26,7 +26,6 @@ from videomoments_dagster.media.clip_plan import ClipRequest, ClipWindow, CutMet
 from videomoments_dagster.moments.asset_resources import ClipSettings, ClipSettingsResource
 from videomoments_dagster.moments.checks import (
     every_moment_has_a_clip,
-    require_places,
     stored_clips,
 )
 from videomoments_dagster.moments.metadata.materialisations import clips_metadata, failures_table
@@ -41,6 +40,7 @@ from videomoments_dagster.moments.records import (
     Moments,
     Video,
 )
+from videomoments_dagster.moments.soundness import require_places
 from videomoments_dagster.moments.storage.clip_rows import ClipRows
 from videomoments_dagster.moments.system import MOMENTS
 
@@ -97,18 +97,12 @@ def clips(
         padding_left=config.padding_left, padding_right=config.padding_right, method=config.method
     )
     wanted = {one.identifier: _wanted(one, video, settings) for one in moments.moments}
-    if previous.is_made_from(inputs={key: one.fingerprint for key, one in wanted.items()}):
+    marks = {key: one.fingerprint for key, one in wanted.items()}
+    if previous.is_made_from(inputs=marks):
         return UNCHANGED
-    stored = previous.value.clips if previous.value and not config.force else ()
-    kept = tuple(
-        clip
-        for clip in stored
-        if clip.moment_identifier in wanted
-        and clip.fingerprint == wanted[clip.moment_identifier].fingerprint
-        and previous.has_object(clip.cloud_url)
-    )
-    there = {clip.moment_identifier for clip in kept}
-    missing = [one for key, one in wanted.items() if key not in there]
+    stored = previous.value.clips if previous.value else ()
+    kept = previous.still_right({clip.moment_identifier: clip for clip in stored}, marks)
+    missing = [one for key, one in wanted.items() if key not in kept]
     cut, failures = _cut(context, video, missing, media, scratch) if missing else ((), ())
     for failure in failures:
         context.log.error(
@@ -118,7 +112,8 @@ def clips(
         raise MediaFailed(
             f"none of the {len(failures)} clips could be cut; the first: {failures[0].reason}"
         )
-    return _made(CutClips(kept=kept, cut=cut, failures=failures), why_none=moments.why_fewer)
+    result = CutClips(kept=tuple(kept.values()), cut=cut, failures=failures)
+    return _made(result, why_none=moments.why_fewer)
 
 
 @dataclass(frozen=True, slots=True)

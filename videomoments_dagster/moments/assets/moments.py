@@ -8,7 +8,6 @@ from videomoments_dagster.core.resources import LanguageModelsResource
 from videomoments_dagster.moments.checks import (
     moments_lie_in_the_video,
     moments_meet_their_config,
-    require_word_times,
     stored_moments,
 )
 from videomoments_dagster.moments.engine_work import EngineConfig, EngineWork
@@ -16,6 +15,7 @@ from videomoments_dagster.moments.finding.outcomes import Found, MomentDraft
 from videomoments_dagster.moments.identity import config_hash
 from videomoments_dagster.moments.metadata.materialisations import moments_metadata
 from videomoments_dagster.moments.records import Moments, SelectedConfigs, Video
+from videomoments_dagster.moments.soundness import require_word_times
 from videomoments_dagster.moments.storage.moment_rows import RootMomentRows
 from videomoments_dagster.moments.system import MOMENTS
 from videomoments_dagster.speech.transcripts import Transcript

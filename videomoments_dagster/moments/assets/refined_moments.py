@@ -8,14 +8,13 @@ from videomoments_dagster.core.resources import LanguageModelsResource, MediaRes
 from videomoments_dagster.media.frame_pictures import FrameSamples
 from videomoments_dagster.moments.checks import (
     refined_moments_stay_near,
-    require_places,
-    require_word_times,
     stored_refined_moments,
 )
 from videomoments_dagster.moments.engine_work import EngineConfig, EngineWork
 from videomoments_dagster.moments.finding.outcomes import Boundaries, Refined
 from videomoments_dagster.moments.metadata.materialisations import moments_metadata
 from videomoments_dagster.moments.records import Moments, SelectedConfigs, Video
+from videomoments_dagster.moments.soundness import require_places, require_word_times
 from videomoments_dagster.moments.storage.moment_rows import RefinedMomentRows
 from videomoments_dagster.moments.system import MOMENTS
 from videomoments_dagster.speech.transcripts import Transcript

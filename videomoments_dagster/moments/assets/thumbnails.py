@@ -12,7 +12,6 @@ from videomoments_dagster.base.workers import available_cores, worker_threads
 from videomoments_dagster.core.asset import (
     UNCHANGED,
     Made,
-    MaterialisationConfig,
     Previous,
     Unchanged,
     asset,
@@ -69,7 +68,6 @@ _Owner = str | None
 )
 def thumbnails(
     context: dg.AssetExecutionContext,
-    config: MaterialisationConfig,
     video: Video,
     clips: Clips,
     previous: Previous[Thumbnails],
@@ -86,14 +84,10 @@ def thumbnails(
     marks = {owner or "": mark for owner, mark in wanted.items()}
     if previous.is_made_from(inputs=marks):
         return UNCHANGED
-    stored = previous.value.thumbnails if previous.value and not config.force else ()
-    kept = tuple(
-        one
-        for one in stored
-        if wanted.get(one.clip_of_moment) == one.fingerprint and previous.has_object(one.cloud_url)
-    )
-    have = {one.clip_of_moment for one in kept}
-    missing = [owner for owner in wanted if owner not in have]
+    stored = previous.value.thumbnails if previous.value else ()
+    still_right = previous.still_right({one.clip_of_moment: one for one in stored}, wanted)
+    kept = tuple(still_right.values())
+    missing = [owner for owner in wanted if owner not in still_right]
     folder = scratch.subfolder("thumbnails")
     with (
         progress_logged(context, "thumbnails are made") as progress,
