@@ -45,10 +45,15 @@ _UNREACHABLE = ("08", "53300", "57P")
 # severity and two spaces, are in the language of its `lc_messages`. In every language a refusal
 # quotes the user or the database: a wrong password, no such database, no right to connect, no entry
 # in pg_hba.conf. All else may pass: "starting up" and "too many clients" quote nothing, or a
-# predefined role. The limits of one role or database quote it and pass as well; they are known by
-# their English words, and count as refusals elsewhere. The last alternative is libpq's own text.
+# predefined role, and "Too many open files" a path. What is said of one role or database and passes
+# as well, its limits and its being closed for now, is known by its English words, and counts as a
+# refusal elsewhere. Poolers (PgBouncer, Neon) refuse in English and may quote nothing, or with
+# single quotes. The last alternative is libpq's own text.
 _REFUSED_SESSION = re.compile(
-    r':  (?!too many connections).*["«»„“”] ?(?!pg_)[^"«»„“”]+["«»„“”]|no password supplied'
+    r":  (?!too many connections|.*not currently accepting connections)"
+    r'.*["«»„“”] ?(?!pg_use_reserved_connections)[^"«»„“”/]+["«»„“”]'
+    r"|:  .*(authentication failed|no such (user|database))"
+    r"|no password supplied"
 )
 
 

@@ -4,6 +4,7 @@ import contextlib
 import socket
 import struct
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,21 @@ def _takes_sessions(named: dict[str, Any]) -> bool:
     https://www.postgresql.org/docs/current/protocol-message-formats.html
     """
     said = f"user\0{named.get('user', '')}\0database\0{named.get('dbname', '')}\0\0".encode()
+    first_message = struct.pack("!II", 8 + len(said), _PROTOCOL_3) + said
+    # One that is away, of several that a URL names, may be the one that is about to come back.
+    return all(_takes_sessions_at(host, port, first_message) for host, port in _addresses(named))
+
+
+def _addresses(named: dict[str, Any]) -> list[tuple[str, int]]:
+    hosts = str(named.get("host") or "localhost").split(",")
+    ports = [int(port or 5432) for port in str(named.get("port") or "").split(",")]
+    return list(zip(hosts, ports * len(hosts) if len(ports) == 1 else ports, strict=False))
+
+
+def _takes_sessions_at(host: str, port: int, first_message: bytes) -> bool:
     try:
-        with _plain_connection(named) as connection:
-            connection.sendall(struct.pack("!II", 8 + len(said), _PROTOCOL_3) + said)
+        with _plain_connection(host, port) as connection:
+            connection.sendall(first_message)
             answer = connection.recv(4096)
     except socket.gaierror:
         # A name that nobody knows is a mistake, and not a server that is away.
@@ -66,8 +79,7 @@ def _takes_sessions(named: dict[str, Any]) -> bool:
 
 
 @contextlib.contextmanager
-def _plain_connection(named: dict[str, Any]) -> Any:
-    host, port = str(named.get("host") or "localhost"), int(named.get("port") or 5432)
+def _plain_connection(host: str, port: int) -> Iterator[socket.socket]:
     if host.startswith("/"):
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(_ANSWER_SECONDS)

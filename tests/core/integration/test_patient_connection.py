@@ -77,6 +77,12 @@ def test_a_server_that_is_away_is_waited_for(host: str) -> None:
     assert connected_in_time(Dialect(), None, [], named) == "connected"
 
 
+@pytest.mark.parametrize("ports", ["1,2", "1", ""])
+def test_one_of_several_servers_that_are_away_is_waited_for(ports: str) -> None:
+    named = {"host": "127.0.0.1,127.0.0.2", "port": ports, "user": "x"}
+    assert connected_in_time(Dialect(), None, [], named) == "connected"
+
+
 @pytest.mark.parametrize(
     "answer", [ASKS_FOR_PASSWORD, error("28000"), error("28P01"), error("3D000"), error("53300")]
 )

@@ -227,6 +227,10 @@ def answering(severity: str, message: str) -> Iterator[str]:
         ("FATAL", "la base de données « talks » n'existe pas"),
         ("ВАЖНО", 'база данных "talks" не существует'),
         ("FATAL", 'データベース"talks"に対する権限がありません'),
+        ("FATAL", 'database "pg_talks" does not exist'),
+        ("FATAL", "password authentication failed for user 'me'"),
+        ("FATAL", "SASL authentication failed"),
+        ("FATAL", "no such database: talks"),
     ],
 )
 def test_a_refusal_is_known_in_every_language_of_the_server(severity: str, message: str) -> None:
@@ -245,9 +249,11 @@ def test_a_refusal_is_known_in_every_language_of_the_server(severity: str, messa
         ("FATAL", "désolé, trop de clients sont déjà connectés"),
         (
             "FATAL",
-            'remaining connection slots are reserved for roles with the "pg_read_all_data" role',
+            'remaining connection slots are reserved for the "pg_use_reserved_connections" role',
         ),
         ("FATAL", 'too many connections for role "me"'),
+        ("FATAL", 'database "talks" is not currently accepting connections'),
+        ("FATAL", 'could not open file "global/pg_filenode.map": Too many open files in system'),
     ],
 )
 def test_a_server_that_is_not_ready_yet_is_tried_again(severity: str, message: str) -> None:
