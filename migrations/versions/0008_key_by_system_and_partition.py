@@ -21,9 +21,11 @@ depends_on = None
 _PARTIAL = sa.text("fingerprint = ''")
 
 # What is remembered went along with the row of the video by foreign keys. Another system has
-# another table, whose migration adds a trigger with its name and that of the key's column.
+# another table, whose migration adds a trigger with its name and that of the key's column. As with
+# a foreign key, whoever may delete a video needs no rights on what is remembered of it.
 _FORGET = """
-CREATE FUNCTION pipeline.forget_partition() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION pipeline.forget_partition() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     gone text := to_jsonb(OLD) ->> TG_ARGV[1];
 BEGIN
@@ -67,7 +69,7 @@ def upgrade() -> None:
     # The folder before an object's name is its video, in every key so far.
     op.execute(
         "UPDATE pipeline.object_origins SET system = 'moments', partition_key = "
-        "coalesce(substring(url FROM '([^/]+)/[^/]+$'), '')"
+        "coalesce(left(substring(url FROM '([^/]+)/[^/]+$'), 255), '')"
     )
     _require_key("object_origins")
     op.create_index(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from sqlalchemy import delete, exists, select, tuple_
+from sqlalchemy import delete, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from db.models import KeptAnswer
@@ -65,8 +65,11 @@ class StoredAnswers:
         partition = self.partition
         anchor = system_named(partition.system).anchor
         with self.database.transaction() as session:
+            # Locked, so that whoever deletes the partition deletes this answer too.
             if anchor is not None and not session.scalar(
-                select(exists().where(anchor == partition.key))
+                select(anchor)
+                .where(anchor == partition.key)
+                .with_for_update(read=True, key_share=True)
             ):
                 return
             session.execute(

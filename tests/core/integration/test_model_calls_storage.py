@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -99,6 +100,19 @@ def test_an_answer_of_a_video_that_is_gone_is_not_kept_and_nothing_fails(storage
     answers(storage, "never-stored").keep(KEY, "{}")
 
     assert answers(storage, "never-stored").recall([KEY]) == {}
+
+
+def test_an_answer_that_comes_while_its_video_is_deleted_is_not_kept(storage: Storage) -> None:
+    storage.store("video", "talk", storage.video("talk"))
+    with ThreadPoolExecutor() as pool:
+        with storage.database.transaction() as session:
+            session.execute(text("DELETE FROM videos WHERE identifier = 'talk'"))
+            keeping = pool.submit(answers(storage, "talk").keep, KEY, "{}")
+            with pytest.raises(TimeoutError):
+                keeping.result(timeout=0.5)
+        keeping.result(timeout=10)
+
+    assert storage.rows("SELECT key FROM pipeline.kept_answers") == []
 
 
 def test_deleting_a_video_deletes_its_answers_and_no_others(storage: Storage) -> None:

@@ -184,7 +184,8 @@ _REMEMBERED_BY_VIDEO = """
     VALUES (1, 'k', '{"score": 7}', '2026-01-02');
     INSERT INTO pipeline.object_origins (url, fingerprint)
     VALUES ('file:///store/clips/talk/0a-1b.mp4', 'f'),
-           ('gs://bucket/films/thumbnails/other/video-2c.jpg', 'g')
+           ('gs://bucket/films/thumbnails/other/video-2c.jpg', 'g'),
+           ('gs://bucket/' || repeat('x', 300) || '/strange.mp4', 'h')
 """
 _REMEMBERED = """
     SELECT system, partition_key, asset, fingerprint FROM pipeline.materialisations
@@ -211,15 +212,23 @@ def test_what_was_remembered_by_video_is_kept_by_system_and_partition(
         ("moments", "other", "clips", ""),
         ("moments", "other", "gs://bucket/films/thumbnails/other/video-2c.jpg", "g"),
     ]
+    strange = ("moments", "x" * 255, f"gs://bucket/{'x' * 300}/strange.mp4", "h")
 
     def remembered() -> list[tuple[str, ...]]:
         with database.read() as session:
             return [tuple(row) for row in session.execute(text(_REMEMBERED))]
 
-    assert remembered() == [*of_other, *of_talk]
+    assert remembered() == [*of_other, *of_talk, strange]
     with database.transaction() as session:
+        # Whose rights end with the videos.
+        session.execute(text("CREATE ROLE tidier"))
+        session.execute(text("GRANT SELECT, DELETE ON videos TO tidier"))
+        session.execute(text("SET LOCAL ROLE tidier"))
         session.execute(text("DELETE FROM videos WHERE identifier = 'talk'"))
-    assert remembered() == of_other
+        session.execute(text("RESET ROLE"))
+        session.execute(text("DROP OWNED BY tidier"))
+        session.execute(text("DROP ROLE tidier"))
+    assert remembered() == [*of_other, strange]
     database.dispose()
     _downgrade(empty_database_url, "0007")
     database = Database(empty_database_url, pool_size=1)
