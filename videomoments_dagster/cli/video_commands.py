@@ -247,7 +247,7 @@ def _absent(identifier: str) -> ResultMissing:
 
 
 def _refuse_while_running(instance: DagsterInstance, identifier: str) -> None:
-    running = run_in_flight(instance, identifier)
+    running = run_in_flight(instance, MOMENTS.any_partition(identifier))
     if running is not None:
         raise _busy(identifier, f"the run {running}")
 

@@ -128,7 +128,11 @@ class Collected:
 
 
 def collect(
-    garbage: Garbage, database: Database, store: ObjectStore, *, in_flight: Callable[[str], bool]
+    garbage: Garbage,
+    database: Database,
+    store: ObjectStore,
+    *,
+    in_flight: Callable[[Partition], bool],
 ) -> Collected:
     """Remove garbage, partition by partition.
 
@@ -136,14 +140,14 @@ def collect(
         garbage: What was found.
         database: Asked once more, since somebody may have come to refer to an object.
         store: The store.
-        in_flight: Whether a run of a partition is waiting or under way, by its key.
+        in_flight: Whether a run of a partition is waiting or under way.
     """
     removed = size = 0
     spared: list[str] = []
     for owner, stats in garbage.objects.items():
         # A run that begins meanwhile waits; one that has begun has the partition for itself.
         with partition_to_oneself(database, system=owner.system, partition=owner.key) as free:
-            if not free or in_flight(owner.key):
+            if not free or in_flight(owner):
                 spared.append(owner.key)
                 continue
             with database.read() as session:

@@ -37,7 +37,7 @@ def collect_garbage(context: dg.OpExecutionContext, garbage: GarbageResource) ->
     with failures_reported(None, step="collect_garbage"):
         found = garbage.found()
         removed = garbage.removed(
-            found, in_flight=lambda key: run_in_flight(context.instance, key) is not None
+            found, in_flight=lambda one: run_in_flight(context.instance, one) is not None
         )
     context.log.info(
         "Looked at %d objects; removed %d of %d bytes together, and %d unfinished files; %d are too"

@@ -494,7 +494,7 @@ class GarbageResource(dg.ConfigurableResource[Any]):
             now=datetime.now(UTC),
         )
 
-    def removed(self, garbage: Garbage, *, in_flight: Callable[[str], bool]) -> Collected:
+    def removed(self, garbage: Garbage, *, in_flight: Callable[[Partition], bool]) -> Collected:
         """Remove what was found, and what writes left behind that were killed.
 
         Args:

@@ -16,6 +16,7 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 from db.run_claims import living_runs
 from db.session import Database
 from videomoments_dagster.core.dagster_internals import code_location_of, fail_dead_run
+from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.run_tags import CODE_LOCATION
 from videomoments_dagster.core.systems import RegisteredAsset, System, all_systems, find_registered
 
@@ -50,12 +51,16 @@ def systems_of(run: DagsterRun) -> list[System]:
     return [one for one in all_systems() if one in selected or one.check_job == run.job_name]
 
 
-def run_in_flight(instance: DagsterInstance, key: str) -> str | None:
+def may_work_on(run: DagsterRun, system: str) -> bool:
+    """Whether a run works on a partition of that system, or nobody can tell of which."""
+    systems = systems_of(run)
+    return not systems or any(one.name == system for one in systems)
+
+
+def run_in_flight(instance: DagsterInstance, partition: Partition) -> str | None:
     """Id of a run of the partition that is waiting or under way; None if there is none."""
-    running = instance.get_run_records(
-        RunsFilter(tags={PARTITION_TAG: key}, statuses=IN_FLIGHT), limit=1
-    )
-    return running[0].dagster_run.run_id if running else None
+    running = instance.get_runs(RunsFilter(tags={PARTITION_TAG: partition.key}, statuses=IN_FLIGHT))
+    return next((run.run_id for run in running if may_work_on(run, partition.system)), None)
 
 
 PATIENCE_SECONDS = 90.0

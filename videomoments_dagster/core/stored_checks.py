@@ -4,7 +4,7 @@ The checks read, and mend nothing. The job is there since Dagster's UI cannot ru
 without their asset.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,6 +43,7 @@ class StoredPartition:
     partition: Partition
     results: StoredResultsResource
     media: MediaResource
+    _values: dict[str, Any] = field(default_factory=dict)
 
     def value(self, kind: type[Value], asset: str) -> Value:
         """What is stored of an asset.
@@ -56,8 +57,11 @@ class StoredPartition:
         return value
 
     def find(self, asset: str) -> Any | None:
-        """The same, or None where it was never materialised."""
-        return self.results.of(self.partition, self.system.assets[asset].storage).value
+        """The same, or None where it was never materialised; read once."""
+        if asset not in self._values:
+            storage = self.system.assets[asset].storage
+            self._values[asset] = self.results.of(self.partition, storage).value
+        return self._values[asset]
 
     def stat(self, url: str) -> ObjectStat | None:
         """What the object store knows of an object; None where it is gone."""

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from db.session import Database
 from videomoments_dagster.core.resources import DatabaseResource
-from videomoments_dagster.core.runs import IN_FLIGHT, PARTITION_TAG
+from videomoments_dagster.core.runs import IN_FLIGHT, PARTITION_TAG, may_work_on
 from videomoments_dagster.moments.system import MOMENTS, VIDEO_PARTITIONS
 
 _VIDEOS = """
@@ -77,8 +77,11 @@ def videos_in_flight(instance: DagsterInstance) -> set[str]:
 
 
 def _videos(instance: DagsterInstance, runs: RunsFilter) -> set[str]:
-    tags = (record.dagster_run.tags for record in instance.get_run_records(runs))
-    return {one[PARTITION_TAG] for one in tags if PARTITION_TAG in one}
+    return {
+        run.tags[PARTITION_TAG]
+        for run in instance.get_runs(runs)
+        if PARTITION_TAG in run.tags and may_work_on(run, MOMENTS.name)
+    }
 
 
 def due_videos(

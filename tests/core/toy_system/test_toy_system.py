@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from core.toy_system import assets
+from core.toy_system.storage import CardFiles, GreetingRows
 from core.toy_system.system import POSTCARDS
 from core.toy_system.table import CREATE
 from sqlalchemy import text
@@ -25,7 +27,9 @@ from videomoments_dagster.core.assembly import (
 )
 from videomoments_dagster.core.garbage import collect, find_garbage
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
+from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.run_facts import RunFacts, run_facts
+from videomoments_dagster.core.runs import PARTITION_TAG, run_in_flight
 from videomoments_dagster.core.settings import Settings, load_settings
 
 OSLO = POSTCARDS.partition("oslo")
@@ -257,3 +261,38 @@ def test_an_asset_is_called_as_any_of_dagsters(toy: Toy) -> None:
     ) as context:
         result = assets.greeting(context, assets.GreetingConfig(words="Hi"))
     assert result.value.value == "Hi, in oslo!"
+
+
+def test_a_run_in_flight_concerns_its_own_system_only_unless_nobody_knows_it(toy: Toy) -> None:
+    same_key_elsewhere = Partition("moments", "oslo")
+    assert run_in_flight(toy.instance, OSLO) is None
+    ours, foreign = (
+        dg.DagsterRun(
+            job_name=job,
+            run_id=str(uuid.uuid4()),
+            status=dg.DagsterRunStatus.STARTED,
+            tags={PARTITION_TAG: "oslo"},
+        )
+        for job in ("postcards", "somebody_elses")
+    )
+    definitions(toy.settings)
+    toy.instance.add_run(ours)
+    assert run_in_flight(toy.instance, OSLO) == ours.run_id
+    assert run_in_flight(toy.instance, same_key_elsewhere) is None
+    toy.instance.add_run(foreign)
+    assert run_in_flight(toy.instance, same_key_elsewhere) == foreign.run_id
+
+
+def test_the_check_job_reads_each_result_once(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    toy.run()
+    read: list[str] = []
+    for storage in (GreetingRows, CardFiles):
+        original = storage.read
+
+        def counted(self: Any, *given: Any, original: Any = original) -> Any:
+            read.append(self.name)
+            return original(self, *given)
+
+        monkeypatch.setattr(storage, "read", counted)
+    toy.run("check_stored_postcards")
+    assert len(read) == len(set(read)) > 0
