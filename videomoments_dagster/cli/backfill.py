@@ -199,10 +199,12 @@ def launch(plan: Plan) -> str:
                     check=True,
                 )
             result = json.loads(answer.read_text())
-            launched = (result["data"] or {}).get("launchPartitionBackfill", {})
+            launched = (result.get("data") or {}).get("launchPartitionBackfill", {})
             if "backfillId" in launched:
                 return str(launched["backfillId"])
             why = launched.get("message", result)
+        except (OSError, ValueError, AttributeError) as error:
+            why = f"its answer cannot be read: {error}"
         except subprocess.TimeoutExpired:
             why = f"no answer within {_SUBMIT_SECONDS:.0f} s"
         except subprocess.CalledProcessError:

@@ -116,7 +116,15 @@ def backfill(
         return
     reporter = backfills.BackfillReporter()
     if through_daemon:
-        backfill_id = backfills.launch(plan)
+        try:
+            backfill_id = backfills.launch(plan)
+        except KeyboardInterrupt:
+            click.echo(
+                "\nStopped while Dagster was given the backfill. Whether it has it, the UI shows "
+                "under Runs, Backfills.",
+                err=True,
+            )
+            sys.exit(EXIT_FAILED)
         click.echo(f"Dagster's daemon has it as backfill {backfill_id}.")
         try:
             summary = backfills.followed(instance, backfill_id, plan, reporter=reporter)

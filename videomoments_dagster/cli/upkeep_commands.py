@@ -117,7 +117,11 @@ def gc(context: CommandContext, *, dry_run: bool) -> None:
 @click.pass_obj
 def doctor(context: CommandContext, *, as_json: bool) -> None:
     """Check what this installation needs: each thing is `ok`, or what to do about it."""
-    findings = diagnose(context.settings, context.resources)
+    settings = context.settings
+    # With the resources all definitions are loaded, which a wrong schedule, say, keeps from it.
+    findings = _Look("definitions", lambda: f"{len(context.resources)} resources").findings()
+    if findings[0].level == "ok":
+        findings += diagnose(settings, context.resources)
     print_findings(findings, as_json=as_json)
     sys.exit(any(finding.level == "problem" for finding in findings))
 

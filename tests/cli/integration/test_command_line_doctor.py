@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from videomoments_dagster.cli import upkeep_commands
+from videomoments_dagster.cli.main import main
 from videomoments_dagster.cli.upkeep_commands import Finding, diagnose, print_findings
 from videomoments_dagster.core.settings import Settings
 from videomoments_dagster.definitions import resources_for
@@ -46,6 +48,20 @@ def test_a_whole_installation_has_no_problem(environment: pytest.MonkeyPatch) ->
     assert "H.264" in findings["ffmpeg"].detail
     assert "default" in findings["profiles"].detail
     assert "one release" in findings["dagster"].detail
+
+
+def test_definitions_that_do_not_load_are_a_problem_and_no_traceback(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    def broken(_settings: Settings) -> None:
+        raise ImportError("no module named talks")
+
+    environment.setattr("videomoments_dagster.definitions.resources_for", broken)
+    shown = CliRunner().invoke(main, ["doctor", "--json"])
+    assert shown.exit_code == 1
+    [finding] = json.loads(shown.output)
+    assert (finding["name"], finding["level"]) == ("definitions", "problem")
+    assert "no module named talks" in finding["detail"]
 
 
 def test_a_missing_model_is_a_problem_only_for_the_default_engine(
