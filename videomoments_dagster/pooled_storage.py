@@ -36,7 +36,7 @@ class _KnownFacts:
         if now < self._known.get(question, 0.0):
             return True
         # A process that lives for months sees many partitions.
-        self._known = {one: until for one, until in self._known.items() if now < until}
+        self._known = {one: until for one, until in list(self._known.items()) if now < until}
         holds = ask(*arguments)
         if holds:
             self._known[question] = now + self._seconds

@@ -26,7 +26,7 @@ from videomoments_dagster.base.progress import Progress
 from videomoments_dagster.core.objects.store import ObjectStore, StoredObject
 from videomoments_dagster.core.partition import Partition
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 Value = TypeVar("Value")
 
 Uploads = Mapping[Path, StoredObject]
@@ -53,10 +53,10 @@ class FileToStore:
     sha256: str | None = None
 
 
-class AssetStorage(ABC, Generic[Made, Value]):
+class AssetStorage(ABC, Generic[Result, Value]):
     """Storage of one asset: rows, and objects where it has files.
 
-    `Made` is what the asset returns, `Value` what assets downstream are given; often the same.
+    `Result` is what the asset returns, `Value` what assets downstream are given; often the same.
     """
 
     name: ClassVar[str]
@@ -65,13 +65,13 @@ class AssetStorage(ABC, Generic[Made, Value]):
     addresses: ClassVar[Sequence[InstrumentedAttribute[str]]] = ()
     """Columns with addresses of objects that this asset keeps; garbage collection reads them."""
 
-    def files(self, partition: Partition, made: Made) -> Sequence[FileToStore]:  # noqa: ARG002
+    def files(self, partition: Partition, made: Result) -> Sequence[FileToStore]:  # noqa: ARG002
         """The files of `made`; none for assets that are rows only."""
         return ()
 
     @abstractmethod
     def write(
-        self, session: Session, partition: Partition, made: Made, uploads: Uploads
+        self, session: Session, partition: Partition, made: Result, uploads: Uploads
     ) -> Value | None:
         """Bring the rows in line with `made`, in the transaction of `session`.
 
@@ -93,7 +93,7 @@ class AssetStorage(ABC, Generic[Made, Value]):
 
 
 @dataclass(frozen=True, slots=True)
-class Computed(Generic[Made]):
+class Computed(Generic[Result]):
     """A new result on its way to storage.
 
     Attributes:
@@ -104,7 +104,7 @@ class Computed(Generic[Made]):
         metadata_of: From what is stored then to metadata of the materialisation.
     """
 
-    value: Made
+    value: Result
     fingerprint: str
     data_version: str
     details: Mapping[str, object] = field(default_factory=dict)
@@ -130,8 +130,8 @@ def store(
     database: Database,
     objects: ObjectStore,
     partition: Partition,
-    storage: AssetStorage[Made, Value],
-    computed: Computed[Made],
+    storage: AssetStorage[Result, Value],
+    computed: Computed[Result],
     *,
     progress: Progress | None = None,
 ) -> tuple[Value, int]:
@@ -173,8 +173,8 @@ def _uploaded(
 def remember(
     session: Session,
     partition: Partition,
-    storage: AssetStorage[Made, Value],
-    computed: Computed[Made],
+    storage: AssetStorage[Result, Value],
+    computed: Computed[Result],
     stored: Value | None = None,
 ) -> Value:
     """Note in `pipeline.materialisations` what was just written, and give what is stored.

@@ -26,6 +26,8 @@ from videomoments_dagster.moments.history.sensor import pipeline_history
 from videomoments_dagster.moments.intake.intake import InboxResource
 from videomoments_dagster.moments.system import MOMENTS
 
+# Loaded here, so that whoever imports the jobs finds all assets registered.
+_ASSETS = dg.load_assets_from_package_module(assets)
 _FINDING = [generation_config, moments, refined_moments]
 
 MOMENTS.asset_job(
@@ -74,7 +76,7 @@ def moments_definitions(settings: Settings) -> dg.Definitions:
     """Assets, jobs, checks, schedules and sensors, without resources."""
     return system_definitions(
         MOMENTS,
-        dg.load_assets_from_package_module(assets),
+        _ASSETS,
         schedules=[unfinished_videos_schedule(settings.backlog_cron)],
         sensors=[pipeline_history, inbox],
     )

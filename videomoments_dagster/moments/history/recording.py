@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
@@ -190,14 +191,20 @@ def _record(
 
 
 def _free_identifier(instance: DagsterInstance, facts: RunFacts) -> str:
-    """The run's identifier; a millisecond later where another run was made in the same one."""
-    created_at = facts.created_at
+    """The run's identifier; some milliseconds later where another run was made in the same one.
+
+    How many is drawn from a range that doubles, so that each of thousands that were made at once
+    asks a dozen times; the draw is the run's own.
+    """
+    draw = random.Random(facts.run_id)  # noqa: S311
+    latest = 1
     while True:
-        identifier = pipeline_identifier(video=facts.partition, created_at=created_at)
+        later = draw.randrange(latest) * _MILLISECOND
+        identifier = pipeline_identifier(video=facts.partition, created_at=facts.created_at + later)
         holders = instance.get_run_records(RunsFilter(tags={PIPELINE_TAG: identifier}), limit=2)
         if all(record.dagster_run.run_id == facts.run_id for record in holders):
             return identifier
-        created_at += _MILLISECOND
+        latest *= 2
 
 
 def _target(session: Session, facts: RunFacts) -> tuple[int, int, str] | None:

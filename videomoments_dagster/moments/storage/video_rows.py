@@ -214,11 +214,11 @@ class TranscriptRows(AssetStorage[Transcript, Transcript]):
         return Transcript(
             full_text=row.full_text,
             words=tuple(
-                Word(word["word"], float(word["start"]), float(word["end"]))
+                Word(str(word["word"]), float(word["start"]), float(word["end"]))
                 for word in row.word_timestamps
             ),
             segments=tuple(
-                Segment(segment["text"], float(segment["start"]), float(segment["end"]))
+                Segment(str(segment["text"]), float(segment["start"]), float(segment["end"]))
                 for segment in row.segment_timestamps
             ),
             language=row.language or "",
