@@ -19,7 +19,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
 import db.models  # noqa: F401  fills Base.metadata
-from db.base import PIPELINE_SCHEMA, Base
+from db.base import Base
 from db.embedded import EmbeddedPostgres
 from db.errors import DatabaseProblem, MigrationFailed
 from db.session import new_engine, translated_errors
@@ -41,7 +41,7 @@ ObjectKind = Literal[
 
 def ours(name: str | None, kind: str, _parents: object) -> bool:
     """Leave out schemas that are not the project's, such as an extension's."""
-    return kind != "schema" or name in {None, PIPELINE_SCHEMA}
+    return kind != "schema" or name in {None, *(one.schema for one in Base.metadata.sorted_tables)}
 
 
 def wait_for_lock(connection: Connection) -> None:

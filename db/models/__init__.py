@@ -1,9 +1,12 @@
 """The tables, one file each.
 
-Every model is imported here: a model that is not imported is not in `Base.metadata`, and the
+Every file below is imported here: a model that is not imported is not in `Base.metadata`, and the
 migrations would not know it. The first eight are the documented ones in `public`; the others are
 the project's own, in the schema `pipeline`.
 """
+
+import importlib
+import pkgutil
 
 from db.models.moments.clip import Clip as Clip
 from db.models.moments.generation_config import GenerationConfig as GenerationConfig
@@ -22,3 +25,6 @@ from db.models.pipeline.source import Source as Source
 from db.models.pipeline.stored_page import StoredPage as StoredPage
 from db.models.pipeline.transcript_segment import TranscriptSegment as TranscriptSegment
 from db.models.pipeline.video_file import VideoFile as VideoFile
+
+for _file in pkgutil.walk_packages(__path__, f"{__name__}."):
+    importlib.import_module(_file.name)

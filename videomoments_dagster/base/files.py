@@ -88,11 +88,12 @@ def scratch_errors(path: Path) -> Iterator[None]:
         if error.errno in DISK_FULL:
             raise ScratchExhausted(
                 f"the disk of the scratch folder {path.parent} is full",
-                remedy="Free some space there, or point the scratch folder at a larger disk",
+                remedy="Free some space there, or set VIDEOMOMENTS_SCRATCH to a larger disk",
             ) from error
         raise ScratchExhausted(
             f"the scratch folder {path.parent} cannot be written: {error.strerror}",
-            remedy=f"Make it writable: mkdir -p '{path.parent}' && chmod u+rwx '{path.parent}'",
+            remedy=f"Make it writable: mkdir -p '{path.parent}' && chmod u+rwx '{path.parent}', or"
+            " set VIDEOMOMENTS_SCRATCH to another folder",
         ) from error
 
 

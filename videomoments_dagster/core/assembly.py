@@ -13,11 +13,11 @@ from videomoments_dagster.core.housekeeping import (
     nightly_housekeeping,
 )
 from videomoments_dagster.core.io_manager import PartitionIOManager
+from videomoments_dagster.core.media_files import MediaResource
 from videomoments_dagster.core.resources import (
     DatabaseResource,
     GarbageResource,
     LanguageModelsResource,
-    MediaResource,
     ObjectStoreResource,
     RunClaimResource,
     ScratchResource,

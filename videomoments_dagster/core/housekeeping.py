@@ -83,8 +83,8 @@ switched on.""",
 
 Every run holds a lock in our database while it lives. This reads the locks, and writes the end of
 runs into Dagster's records and `pipeline_history`. One that is under way and has held none for
-90 seconds is marked as failed, so that it takes no place in the queue any more and its video can
-be run again. It launches nothing. If it fails, the next tick looks again.""",
+90 seconds is marked as failed, so that it takes no place in the queue any more and its
+partition can be run again. It launches nothing. If it fails, the next tick looks again.""",
 )
 def abandoned_runs(
     context: dg.SensorEvaluationContext, database: DatabaseResource

@@ -37,17 +37,16 @@ class PartitionIOManager(dg.ConfigurableIOManager):
                 f"The asset '{asset.name}' must return Computed or Unchanged, not "
                 f"{type(obj).__name__}."
             )
-        if asset.after_storing is not None:
-            context.add_output_metadata(
-                dict(
-                    asset.after_storing(
-                        self.database.database,
-                        self.object_store.store,
-                        partition,
-                        lambda sentence: context.log.warning("%s", sentence),
-                    )
-                )
+        if asset.after_storing is None:
+            return
+        with failures_reported(partition, step=asset.name):
+            metadata = asset.after_storing(
+                self.database.database,
+                self.object_store.store,
+                partition,
+                lambda sentence: context.log.warning("%s", sentence),
             )
+        context.add_output_metadata(dict(metadata))
 
     def _store(
         self,

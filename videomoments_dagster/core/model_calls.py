@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from db.models import KeptAnswer
 from db.session import Database
-from videomoments_dagster.base.failures import ScratchExhausted
+from videomoments_dagster.base.files import scratch_errors
 from videomoments_dagster.core.objects.keys import checked_segment, key_in, short_hash
 from videomoments_dagster.core.objects.store import ObjectStore
 from videomoments_dagster.core.partition import Partition
@@ -141,16 +141,13 @@ class StoredCallRecords:
             self.run_id,
             f"{stamp}-{call.purpose}-{short_hash(hashlib.sha256(body).hexdigest())}.json",
         )
-        try:
-            with NamedTemporaryFile(dir=self.scratch, prefix="model-call-") as file:
-                file.write(body)
-                file.flush()
-                self.store.put_file(Path(file.name), key=key, content_type="application/json")
-        except OSError as error:
-            raise ScratchExhausted(
-                f"the record of a model call cannot be written to {self.scratch}: {error}",
-                remedy="Make room there, or set VIDEOMOMENTS_SCRATCH to another folder",
-            ) from error
+        with (
+            scratch_errors(self.scratch / "model-call"),
+            NamedTemporaryFile(dir=self.scratch, prefix="model-call-") as file,
+        ):
+            file.write(body)
+            file.flush()
+            self.store.put_file(Path(file.name), key=key, content_type="application/json")
 
 
 def model_calls_folder(system: str) -> str:

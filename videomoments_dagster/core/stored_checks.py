@@ -18,10 +18,11 @@ from videomoments_dagster.core.asset_checks import (
     previews_accepted,
 )
 from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
+from videomoments_dagster.core.media_files import MediaResource
 from videomoments_dagster.core.objects.store import ObjectStat
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.pools import ENCODING
-from videomoments_dagster.core.resources import MediaResource, StoredResultsResource
+from videomoments_dagster.core.resources import StoredResultsResource
 from videomoments_dagster.core.storage import missing_result
 from videomoments_dagster.core.systems import STORED_CHECK, RegisteredAsset, System
 

@@ -18,9 +18,10 @@ from videomoments_dagster.core.asset import (
     Unchanged,
     asset,
 )
+from videomoments_dagster.core.media_files import MediaResource
 from videomoments_dagster.core.pools import ENCODING
 from videomoments_dagster.core.progress_log import progress_logged
-from videomoments_dagster.core.resources import MediaResource, ScratchResource
+from videomoments_dagster.core.resources import ScratchResource
 from videomoments_dagster.media.clip_cutting import CutClip, cut_clips
 from videomoments_dagster.media.clip_plan import ClipRequest, ClipWindow, CutMethod, clip_window
 from videomoments_dagster.moments.asset_resources import ClipSettings, ClipSettingsResource

@@ -3,8 +3,9 @@
 import dagster as dg
 
 from videomoments_dagster.core.asset import UNCHANGED, Made, Previous, Unchanged, asset
+from videomoments_dagster.core.media_files import MediaResource
 from videomoments_dagster.core.pools import LANGUAGE_MODEL
-from videomoments_dagster.core.resources import LanguageModelsResource, MediaResource
+from videomoments_dagster.core.resources import LanguageModelsResource
 from videomoments_dagster.media.frame_pictures import FrameSamples
 from videomoments_dagster.moments.checks import (
     refined_moments_stay_near,

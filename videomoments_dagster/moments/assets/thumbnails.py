@@ -16,9 +16,10 @@ from videomoments_dagster.core.asset import (
     Unchanged,
     asset,
 )
+from videomoments_dagster.core.media_files import MediaResource
 from videomoments_dagster.core.pools import ENCODING
 from videomoments_dagster.core.progress_log import progress_logged
-from videomoments_dagster.core.resources import MediaResource, ScratchResource
+from videomoments_dagster.core.resources import ScratchResource
 from videomoments_dagster.media.frame_pictures import make_thumbnail
 from videomoments_dagster.media.probe import probe_written
 from videomoments_dagster.media.stills import exposure_of

@@ -16,11 +16,11 @@ from videomoments_dagster.core.asset import (
     Unchanged,
     asset,
 )
+from videomoments_dagster.core.media_files import MediaResource
 from videomoments_dagster.core.pools import TRANSCRIPTION
 from videomoments_dagster.core.progress_log import progress_logged
 from videomoments_dagster.core.resources import (
     LanguageModelsResource,
-    MediaResource,
     ObjectStoreResource,
     ScratchResource,
     TranscriptionResource,
