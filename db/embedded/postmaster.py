@@ -56,7 +56,10 @@ class Binaries:
 
 
 def installed() -> Iterator[Binaries]:
-    """Give every usable installation, best first: the system's before the package's, new first."""
+    """Give every usable installation, best first: the package's before the system's, new first.
+
+    The package's is what all is measured with, and no upgrade of the machine takes it away.
+    """
     found = [Binaries(folder, _major(folder)) for one in _SYSTEM for folder in Path("/").glob(one)]
     # find_spec does not run the package, whose own code must not manage anything here.
     spec = find_spec(_PACKAGE)
@@ -65,7 +68,7 @@ def installed() -> Iterator[Binaries]:
         bundled = package.glob("pginstall*/bin")
         found += [Binaries(folder, _major(folder), package) for folder in bundled]
     usable = [binaries for binaries in found if binaries.major >= OLDEST_MAJOR]
-    yield from sorted(usable, key=lambda one: (one.package is not None, -one.major))
+    yield from sorted(usable, key=lambda one: (one.package is None, -one.major))
 
 
 def _major(folder: Path) -> int:

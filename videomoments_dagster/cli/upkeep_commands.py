@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -42,7 +41,7 @@ from videomoments_dagster.core.resources import ObjectStoreResource, Transcripti
 from videomoments_dagster.core.runs import run_in_flight
 from videomoments_dagster.core.settings import Settings
 from videomoments_dagster.language_models.model_registry import key_of, load_models, model_named
-from videomoments_dagster.media.ffmpeg import ffmpeg_executable
+from videomoments_dagster.media.ffmpeg import ffmpeg_executable, ffmpeg_says
 from videomoments_dagster.moments.finding.extractive import EXTRACTIVE_MODEL
 from videomoments_dagster.moments.profiles import DEFAULT_PROFILE, load_profiles
 from videomoments_dagster.speech.engines import ENGINE_NAMES
@@ -297,9 +296,9 @@ def _object_store(resource: ObjectStoreResource) -> str:
 
 def _ffmpeg() -> str:
     executable = ffmpeg_executable()
-    release = next(iter(_said(executable, "-version").split()[2:3]), "of unknown version")
+    release = next(iter(ffmpeg_says("-version", executable=executable).split()[2:3]), "")
     found = f"ffmpeg {release} at {executable}"
-    encoders = _said(executable, "-hide_banner", "-encoders").split()
+    encoders = ffmpeg_says("-hide_banner", "-encoders", executable=executable).split()
     missing = [name for name in ("libx264", "aac") if name not in encoders]
     if missing:
         raise EngineUnavailable(
@@ -307,18 +306,6 @@ def _ffmpeg() -> str:
             remedy="Install a build that can, or unset VIDEOMOMENTS_FFMPEG",
         )
     return f"{found}, encodes H.264"
-
-
-def _said(*command: str) -> str:
-    try:
-        return subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=6, check=True
-        ).stdout
-    except (OSError, subprocess.SubprocessError) as error:
-        raise EngineUnavailable(
-            f"ffmpeg at {command[0]} does not run: {error}",
-            remedy="Name a working ffmpeg in VIDEOMOMENTS_FFMPEG",
-        ) from error
 
 
 def _engine(transcription: TranscriptionResource, name: str) -> str:

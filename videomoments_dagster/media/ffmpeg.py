@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,32 +29,78 @@ _MEDIA_DEMUXERS = (
 )
 """Demuxers of files that hold their own sound and pictures; nothing that refers to others."""
 
+# ffmpeg 5.1 fails 19 tests, and 7.0.2 crashes at clips of transport streams.
+OLDEST_RELEASE = "ffmpeg 9.0"
+# By its library, since builds between two releases have no number of a release.
+_OLDEST_LIBAVFORMAT = 63
+
+_NAME_ANOTHER = (
+    f"Name {OLDEST_RELEASE} or later in VIDEOMOMENTS_FFMPEG, or unset it and "
+    "`pip install imageio-ffmpeg`, which brings one"
+)
+
 
 @functools.cache
 def ffmpeg_executable() -> str:
-    """Find the ffmpeg binary: `VIDEOMOMENTS_FFMPEG`, else the system's, else imageio-ffmpeg's.
+    """Find the ffmpeg binary: the one that `VIDEOMOMENTS_FFMPEG` names, else imageio-ffmpeg's.
+
+    Whatever else is installed is left alone: what is cut exactly by one release is not by another,
+    and an upgrade of the machine would change clips.
 
     Raises:
-        EngineUnavailable: None of them is there.
+        EngineUnavailable: It is not there, does not run, or is older than `OLDEST_RELEASE`.
     """
     configured = os.environ.get("VIDEOMOMENTS_FFMPEG")
-    found = shutil.which(configured or "ffmpeg")
-    if found is not None:
-        return found
     if configured:
+        executable = shutil.which(configured)
+        if executable is None:
+            raise EngineUnavailable(
+                f"VIDEOMOMENTS_FFMPEG names '{configured}', which is not an executable file",
+                remedy="Correct it, or unset it to use the ffmpeg that comes with the project",
+            )
+    else:
+        executable = _packaged()
+    said = ffmpeg_says("-version", executable=executable)
+    library = re.search(r"^libavformat +(\d+)\.", said, re.MULTILINE)
+    if library is None or int(library.group(1)) < _OLDEST_LIBAVFORMAT:
         raise EngineUnavailable(
-            f"VIDEOMOMENTS_FFMPEG names '{configured}', which is not an executable file",
-            remedy="Correct it, or unset it to use the ffmpeg that comes with the project",
+            f"{said.partition(' Copyright')[0][:80]}, at {executable}, is older than "
+            f"{OLDEST_RELEASE}, the oldest that clips are exact with",
+            remedy=_NAME_ANOTHER,
         )
-    try:
-        import imageio_ffmpeg  # noqa: PLC0415 - only where the machine has no ffmpeg
+    return executable
 
+
+def _packaged() -> str:
+    # Looks for its binary when imported, and settles for the system's where it has none.
+    import imageio_ffmpeg  # noqa: PLC0415
+
+    try:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except (ImportError, RuntimeError) as error:
+    except RuntimeError as error:
         raise EngineUnavailable(
-            "No ffmpeg was found",
-            remedy="Install ffmpeg, or `pip install imageio-ffmpeg`, or name the binary in "
-            "VIDEOMOMENTS_FFMPEG",
+            "imageio-ffmpeg has no ffmpeg for this machine", remedy=_NAME_ANOTHER
+        ) from error
+
+
+def ffmpeg_says(*options: str, executable: str) -> str:
+    """What ffmpeg prints of itself, such as its version.
+
+    Raises:
+        EngineUnavailable: It does not run.
+    """
+    try:
+        return subprocess.run(
+            [executable, *options],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=10,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise EngineUnavailable(
+            f"ffmpeg at {executable} does not run: {error}", remedy=_NAME_ANOTHER
         ) from error
 
 
@@ -110,8 +157,8 @@ def run_ffmpeg(
         )
     except OSError as error:
         raise EngineUnavailable(
-            f"ffmpeg at '{executable}' could not be started: {error.strerror or error}",
-            remedy="Name a working ffmpeg in VIDEOMOMENTS_FFMPEG",
+            f"ffmpeg at {executable} could not be started: {error.strerror or error}",
+            remedy=_NAME_ANOTHER,
         ) from error
     with process:
         try:

@@ -38,6 +38,7 @@ from videomoments_dagster.base.failures import (
 )
 from videomoments_dagster.base.files import PART_PREFIX, scratch_errors
 from videomoments_dagster.base.text import folded
+from videomoments_dagster.media.ffmpeg import ffmpeg_executable
 from videomoments_dagster.sources.connections import refusal, require_allowed_host
 from videomoments_dagster.sources.limits import (
     NO_SUCH_HOST,
@@ -121,10 +122,6 @@ def download_page(
 
 
 def _command(work: Path, limits: FetchLimits) -> list[str]:
-    import imageio_ffmpeg  # noqa: PLC0415 - looks for its binary when imported
-
-    # It joins picture and sound when a page offers them apart.
-    ffmpeg = shutil.which("ffmpeg") or str(imageio_ffmpeg.get_ffmpeg_exe())
     fields = "%(progress.downloaded_bytes)s %(progress.total_bytes)s"
     return [
         sys.executable,
@@ -136,7 +133,8 @@ def _command(work: Path, limits: FetchLimits) -> list[str]:
         *("--output", str(work / "video.%(ext)s")),
         *("--socket-timeout", f"{limits.read_seconds:g}"),
         *("--retries", str(limits.attempts), "--max-filesize", str(limits.max_bytes)),
-        *("--ffmpeg-location", ffmpeg),
+        # It joins picture and sound when a page offers them apart.
+        *("--ffmpeg-location", ffmpeg_executable()),
         # The address comes by standard input: everybody on the machine may read the arguments.
         *("--batch-file", "-"),
     ]

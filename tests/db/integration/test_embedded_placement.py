@@ -170,3 +170,20 @@ def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         EmbeddedPostgres(in_the_way / "home").acquire()
     assert str(in_the_way) in str(caught.value)
     assert "VIDEOMOMENTS_HOME" in caught.value.remedy
+
+
+def test_a_server_that_the_machine_has_is_left_alone_unless_it_wrote_the_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "98" / "bin"
+    folder.mkdir(parents=True)
+    program = folder / "postgres"
+    program.write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 98.1 (Debian 98.1-1)'\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(postmaster, "_SYSTEM", (f"{str(tmp_path)[1:]}/*/bin",))
+
+    assert postmaster.for_data(tmp_path / "new").package is not None
+    written = tmp_path / "written"
+    written.mkdir()
+    (written / "PG_VERSION").write_text("98\n")
+    assert postmaster.for_data(written) == postmaster.Binaries(folder, 98)

@@ -191,11 +191,55 @@ def test_ffmpegs_own_words_are_in_the_failure(tmp_path):
         media_ffmpeg.run_ffmpeg(nothing, timeout_seconds=30, task="reading")
 
 
-def test_a_configured_ffmpeg_that_is_not_there_is_named(monkeypatch):
+@pytest.fixture
+def searched_anew(monkeypatch):
     media_ffmpeg.ffmpeg_executable.cache_clear()
-    monkeypatch.setenv("VIDEOMOMENTS_FFMPEG", "/nowhere/ffmpeg")
-    try:
-        with pytest.raises(EngineUnavailable, match="/nowhere/ffmpeg"):
-            media_ffmpeg.ffmpeg_executable()
-    finally:
-        media_ffmpeg.ffmpeg_executable.cache_clear()
+    yield monkeypatch
+    media_ffmpeg.ffmpeg_executable.cache_clear()
+
+
+def ffmpeg_that_says(folder, *lines):
+    program = folder / "ffmpeg"
+    program.write_text("#!/bin/sh\ncat <<'END'\n" + "\n".join(lines) + "\nEND\n")
+    program.chmod(0o755)
+    return program
+
+
+DEBIANS = "ffmpeg version 5.1.8-0+deb12u1 Copyright (c) 2000-2025 the FFmpeg developers"
+SNAPSHOT = "ffmpeg version N-120000-gdeadbeef Copyright (c) 2000-2026 the FFmpeg developers"
+
+
+def test_a_configured_ffmpeg_that_is_not_there_is_named(searched_anew):
+    searched_anew.setenv("VIDEOMOMENTS_FFMPEG", "/nowhere/ffmpeg")
+    with pytest.raises(EngineUnavailable, match="/nowhere/ffmpeg"):
+        media_ffmpeg.ffmpeg_executable()
+
+
+def test_an_ffmpeg_that_the_machine_happens_to_have_is_left_alone(searched_anew, tmp_path):
+    ffmpeg_that_says(tmp_path, SNAPSHOT, "libavformat    63.  7.100 / 63.  7.100")
+    searched_anew.delenv("VIDEOMOMENTS_FFMPEG", raising=False)
+    searched_anew.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert "imageio_ffmpeg" in media_ffmpeg.ffmpeg_executable()
+
+
+@pytest.mark.parametrize("library", ["libavformat    59. 27.100 / 59. 27.100", ""])
+def test_an_older_ffmpeg_than_clips_are_exact_with_is_refused(searched_anew, tmp_path, library):
+    searched_anew.setenv("VIDEOMOMENTS_FFMPEG", str(ffmpeg_that_says(tmp_path, DEBIANS, library)))
+    with pytest.raises(EngineUnavailable, match=r"ffmpeg version 5\.1\.8-0.* older than") as caught:
+        media_ffmpeg.ffmpeg_executable()
+    assert "VIDEOMOMENTS_FFMPEG" in caught.value.remedy
+
+
+def test_a_build_between_two_releases_is_told_by_its_library(searched_anew, tmp_path):
+    program = ffmpeg_that_says(tmp_path, SNAPSHOT, "libavformat    63.  7.100 / 63.  7.100")
+    searched_anew.setenv("VIDEOMOMENTS_FFMPEG", str(program))
+    assert media_ffmpeg.ffmpeg_executable() == str(program)
+
+
+def test_a_program_that_does_not_run_is_no_ffmpeg(searched_anew, tmp_path):
+    program = tmp_path / "ffmpeg"
+    program.write_text("no program")
+    program.chmod(0o755)
+    searched_anew.setenv("VIDEOMOMENTS_FFMPEG", str(program))
+    with pytest.raises(EngineUnavailable, match="does not run"):
+        media_ffmpeg.ffmpeg_executable()
