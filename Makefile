@@ -11,7 +11,7 @@
 #   make screenshots     docs/pictures, taken anew of the demo; needs Chromium
 #   make lock    write requirements.lock anew from pyproject.toml
 #
-# Needed: python3 (3.11 to 3.13), make, and a package registry.
+# Needed: python3 (3.11 to 3.14), make, and a package registry.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -32,7 +32,7 @@ setup: $(STAMP)
 # With pip, since it goes by whatever registry and certificates the machine is set up for.
 # Compiled to byte code on all cores, without which imports take three to five times as long.
 $(STAMP): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11 to 3.13 is needed, this is %d.%d; set PYTHON=/path/to/python3.12, say" % sys.version_info[:2])'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 14) else "Python 3.11 to 3.14 is needed, this is %d.%d; set PYTHON=/path/to/python3.12, say" % sys.version_info[:2])'
 	$(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing what requirements.lock names; this takes about a minute ..."
 	$(PIP) install --no-compile --no-deps --require-hashes --requirement requirements.lock

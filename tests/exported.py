@@ -17,6 +17,9 @@ from videomoments_dagster.moments.records import (
 from videomoments_dagster.moments.stored_videos import RegisteredVideo, RowNote, StoredVideo
 from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
 
+NO_OPENTIMELINEIO = "OpenTimelineIO has no wheel for Python 3.14"
+"""Why timelines are not read back there; what is written is the same on every Python."""
+
 MADE = RowNote(datetime(2026, 2, 6, 10))  # noqa: DTZ001  as stored
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+
+import psutil
 
 
 @contextmanager
@@ -34,7 +37,8 @@ def worker_threads(count: int) -> Iterator[tuple[ThreadPoolExecutor, threading.E
 
 def available_cores() -> int:
     """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
+    if sys.version_info >= (3, 13):
+        return os.process_cpu_count() or 1
+    # macOS ties no process to cores.
+    affinity = getattr(psutil.Process(), "cpu_affinity", None)
+    return len(affinity()) if affinity else os.cpu_count() or 1

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-import opentimelineio
 import pysubs2
 import pytest
 from click.testing import CliRunner, Result
@@ -58,11 +57,10 @@ def test_every_format_is_written_for_the_tool_it_is_for(
     assert rows[0]["refined_start_seconds"] == "0.75"
     assert [path.name for path in tmp_path.iterdir() if "talk.csv" in path.name] == ["talk.csv"]
 
-    timeline = opentimelineio.adapters.read_from_string(
-        export("talk", "--format", "otio", "--what", "moments").stdout, "otio_json"
-    )
-    assert timeline.tracks[0][0].source_range.start_time.value == 7
-    assert timeline.tracks[0][0].source_range.duration.rate == pytest.approx(29.97, abs=1e-3)
+    timeline = json.loads(export("talk", "--format", "otio", "--what", "moments").stdout)
+    shown = timeline["tracks"]["children"][0]["children"][0]["source_range"]
+    assert shown["start_time"]["value"] == 7
+    assert shown["duration"]["rate"] == pytest.approx(29.97, abs=1e-3)
 
     edl = export("talk", "--format", "edl", "--media", "/footage/talk.mov").stdout
     assert "FCM: DROP FRAME" in edl

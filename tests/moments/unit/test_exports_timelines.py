@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import opentimelineio as otio_library
 import pytest
-from exported import material, moment_document, stored_video
+from exported import NO_OPENTIMELINEIO, material, moment_document, stored_video
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +14,8 @@ from videomoments_dagster.base.failures import ExportRefused, ResultMissing
 from videomoments_dagster.moments.exports.edit_decisions import countable, edl, otio, reel
 from videomoments_dagster.moments.exports.material import material_of
 from videomoments_dagster.moments.exports.timecode import FrameRate, frame_rate_of, frames_at
+
+otio_library: Any = pytest.importorskip("opentimelineio", reason=NO_OPENTIMELINEIO)
 
 NASTY = "One\n002  AX V C 00:00:00:00\r\u2028<b>\x1b[31m \u202eturned"
 REFINED = {"start_time": 10.4, "end_time": 19.6, "score": 8}
