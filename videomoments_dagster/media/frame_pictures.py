@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -170,7 +171,9 @@ def _look_at(stretch: _Stretch) -> list[_Candidate]:
     found = _collected(stretch, _keyframes)
     if len(found) < min(3, stretch.samples) or not any(map(_is_presentable, found)):
         times = {candidate.time for candidate in found}
-        more = _collected(stretch, _decoded_through)
+        more = _collected(stretch, partial(_decoded_through, skip="NONREF"))
+        # The keyframe before may be hidden by an edit list, and all that is shown be B-frames.
+        more = more or found or _collected(stretch, partial(_decoded_through, skip="DEFAULT"))
         found += [candidate for candidate in more if candidate.time not in times]
     found.sort(key=lambda candidate: candidate.time)
     return [candidate for candidate in found if not candidate.damaged] or found
@@ -233,7 +236,7 @@ def _first_keyframe(
 
 
 def _decoded_through(
-    stretch: _Stretch, container: InputContainer, stream: Any
+    stretch: _Stretch, container: InputContainer, stream: Any, *, skip: str
 ) -> Iterator[_Candidate]:
     """Frames of the stretch decoded one after the other, up to a number of them.
 
@@ -241,7 +244,7 @@ def _decoded_through(
     """
     origin = stretch.facts.origin_seconds
     if stretch.video.codec in NAL_CODECS:
-        stream.codec_context.skip_frame = "NONREF"
+        stream.codec_context.skip_frame = skip
     if stretch.start > 0:
         container.seek(int((origin + stretch.start) / stream.time_base), stream=stream)
     part = (stretch.end - stretch.start) / stretch.samples

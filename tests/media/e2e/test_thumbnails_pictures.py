@@ -392,3 +392,20 @@ def test_odd_real_files_have_thumbnails(name: str, size: tuple[int, int], tmp_pa
     )
     assert (choice.width, choice.height) == size
     assert pixels(choice.path).std() > 20
+
+
+def test_a_clip_whose_only_shown_frames_are_b_frames_has_a_thumbnail(made: Make) -> None:
+    # The keyframe is hidden by the edit list, and no frame of the stretch serves as a reference.
+    order = "bframes=16:b-adapt=0:b-pyramid=none:keyint=250:scenecut=0"
+    graph = "testsrc2=s=320x180:r=25:d=4"
+    whole = made("whole.mp4", *source(graph), "-bf", "16", "-x264-params", order)
+    clip = made("clip.mp4", "-ss", "0.16", "-i", str(whole), "-t", "0.4", "-c", "copy")
+    choice = make_thumbnail(
+        clip,
+        probe(clip),
+        start_time=0.05,
+        end_time=0.3,
+        destination=clip.with_suffix(".jpg"),
+        timeout_seconds=20,
+    )
+    assert 0.05 <= choice.time_seconds < 0.3
