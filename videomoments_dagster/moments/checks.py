@@ -38,6 +38,9 @@ from videomoments_dagster.speech.transcripts import Transcript
 BLANK = "stored_blank"
 """Name, in what is remembered of thumbnails, of sentences about those that show nothing."""
 
+MISSING = "stored_missing"
+"""The same, of sentences about those that could not be made."""
+
 _AGAIN = "Materialise '{}' for this video again, with `force`; if that changes nothing, report it"
 _REMEDY_OF_ROWS = "Materialise '{}' for this video again, with `force`"
 # Nothing overwrites an object.
@@ -131,15 +134,16 @@ def every_moment_has_a_clip(clips: Clips | CutClips, moments: Moments) -> CheckO
 
 
 @result_check(
-    "No thumbnail is black, white or blank. A warning means that none of the frames looked at was "
-    "any better: look whether the video itself is dark there.",
+    "The video and each clip have a thumbnail, and none is black, white or blank. A warning means "
+    "that no frame looked at could be decoded, or that none was any better: look whether the video "
+    "itself is damaged or dark there.",
     severity=WARN,
 )
 def thumbnails_show_something(_: object, details: Mapping[str, Any]) -> CheckOutcome:
-    """No thumbnail is blank."""
+    """No thumbnail is missing or blank."""
     return CheckOutcome(
-        list(details.get(BLANK, {}).values()),
-        holds="No thumbnail is black, white or blank.",
+        [*details.get(MISSING, ()), *details.get(BLANK, {}).values()],
+        holds="No thumbnail is missing, black, white or blank.",
         remedy="Play the video there; none of the frames looked at was any better",
     )
 

@@ -300,16 +300,31 @@ class Thumbnails:
 
 
 @dataclass(frozen=True, slots=True)
+class ThumbnailFailure:
+    """A thumbnail that could not be made.
+
+    Attributes:
+        clip_of_moment: Root moment of the clip that it would show; None for the video's own.
+        reason: One sentence for the run's log.
+    """
+
+    clip_of_moment: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class MadeThumbnails:
     """What the `thumbnails` asset hands to its IO manager.
 
     Attributes:
         kept: Stored thumbnails that are still right.
         made: New files to store, replacing whatever their video or clip had.
+        failures: Those that could not be made.
     """
 
     kept: tuple[Thumbnail, ...]
     made: tuple[ThumbnailFile, ...]
+    failures: tuple[ThumbnailFailure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from media_samples import MediaSamples
 from pipeline import ASSETS, TALK_SECONDS, Pipeline, talk_captions
 
-from videomoments_dagster.base.failures import IdentifierRejected, SourceRejected
+from videomoments_dagster.base.failures import IdentifierRejected, MediaFailed, SourceRejected
 from videomoments_dagster.media import clip_cutting
 from videomoments_dagster.media.clip_plan import ClipRequest
+from videomoments_dagster.moments.assets import thumbnails
 
 ALL_ASSETS = set(ASSETS)
 
@@ -157,6 +160,35 @@ def test_one_clip_that_cannot_be_cut_makes_the_run_partial_and_the_next_cuts_onl
     calls.append(0)
     assert pipeline.run(talk, "clips_only").row.status == "completed"
     assert len(pipeline.rows("SELECT 1 FROM clips")) == stored + 1
+
+
+def test_one_thumbnail_that_cannot_be_made_makes_the_run_partial_and_the_next_makes_only_it(
+    pipeline: Pipeline, talk: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = thumbnails.make_thumbnail
+    made: list[Path] = []
+
+    def fails_for_the_first_clip(media: Path, *given: Any, **options: Any) -> object:
+        made.append(media)
+        if "clips" in media.parts and sum("clips" in one.parts for one in made) == 1:
+            raise MediaFailed("no frame of it decodes")
+        return real(media, *given, **options)
+
+    monkeypatch.setattr(thumbnails, "make_thumbnail", fails_for_the_first_clip)
+    monkeypatch.setattr(thumbnails, "available_cores", lambda: 1)
+    outcome = pipeline.run(talk)
+    assert outcome.row.status == "partial"
+    assert re.search(
+        r"no thumbnail of the clip of the moment \w+: no frame of it decodes",
+        "\n".join(pipeline.last.said),
+    )
+    assert pipeline.rows("SELECT error_stage FROM pipeline_history") == [("thumbnails",)]
+    assert len(pipeline.rows("SELECT 1 FROM thumbnails")) == len(made) - 1
+
+    count = len(made)
+    assert pipeline.run(talk, "clips_only").row.status == "completed"
+    assert len(made) == count + 1
+    assert len(pipeline.rows("SELECT 1 FROM thumbnails")) == count
 
 
 def test_a_source_that_is_gone_after_it_was_stored_changes_nothing(

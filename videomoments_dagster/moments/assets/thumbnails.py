@@ -1,11 +1,12 @@
 """The `thumbnails` asset: a picture of the video and of each clip."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from videomoments_dagster.base.failures import MediaFailed
 from videomoments_dagster.base.fingerprints import digest, fingerprint
 from videomoments_dagster.base.text import clock
 from videomoments_dagster.base.workers import available_cores, worker_threads
@@ -20,11 +21,13 @@ from videomoments_dagster.core.media_files import MediaResource
 from videomoments_dagster.core.pools import ENCODING
 from videomoments_dagster.core.progress_log import progress_logged
 from videomoments_dagster.core.resources import ScratchResource
+from videomoments_dagster.core.run_tags import FAILED_PARTS_KEY
 from videomoments_dagster.media.frame_pictures import make_thumbnail
 from videomoments_dagster.media.probe import probe_written
 from videomoments_dagster.media.stills import exposure_of
 from videomoments_dagster.moments.checks import (
     BLANK,
+    MISSING,
     stored_thumbnails,
     thumbnails_show_something,
 )
@@ -39,6 +42,7 @@ from videomoments_dagster.moments.records import (
     Clips,
     MadeThumbnails,
     Thumbnail,
+    ThumbnailFailure,
     ThumbnailFile,
     Thumbnails,
     Video,
@@ -78,8 +82,9 @@ def thumbnails(
     """A picture of the video and one of each clip, the sharpest and best exposed of several frames.
 
     Reads the video and the clips. Writes JPEG files, at most 640x360 (360x640 upright), and rows of
-    `thumbnails`. A source without a picture has none, and the metadata says so. If it fails, a
-    picture could not be decoded, or a clip is missing: materialise `clips` first.
+    `thumbnails`. A source without a picture has none, and the metadata says so. Where only some can
+    be made, those are kept and a check warns; materialise again to try the rest. If it fails, none
+    could be made, or a clip is missing: materialise `clips` first.
     """
     wanted = _wanted(video, clips)
     marks = {owner or "": mark for owner, mark in wanted.items()}
@@ -94,24 +99,53 @@ def thumbnails(
         progress_logged(context, "thumbnails are made") as progress,
         worker_threads(available_cores()) as (pool, _),
     ):
-        files = pool.map(
+        outcomes = pool.map(
             lambda owner: _made(owner, video, clips, media, folder, wanted[owner]), missing
         )
-        made = tuple(progress.counted(files, total=len(missing)))
-    context.log.info("Made %d thumbnails and kept %d.", len(made), len(kept))
-    if not wanted:
-        context.log.info("%s.", NO_PICTURE)
+        tried = tuple(progress.counted(outcomes, total=len(missing)))
+    made = tuple(one for one in tried if isinstance(one, ThumbnailFile))
+    failures = tuple(one for one in tried if isinstance(one, ThumbnailFailure))
+    _say(context, made, kept, failures)
+    pieces: Iterable[Thumbnail | ThumbnailFile] = (*kept, *made)
+    there = {one.clip_of_moment or "": one.fingerprint for one in pieces}
     return Made(
-        value=MadeThumbnails(kept=kept, made=made),
-        data_version=digest(marks),
+        value=MadeThumbnails(kept=kept, made=made, failures=failures),
+        data_version=digest(there),
         details={
-            "thumbnails": len(wanted),
+            "thumbnails": len(there),
             "why_none": "" if wanted else NO_PICTURE,
+            MISSING: [one.reason for one in failures],
             BLANK: _blank(made, kept, before=previous.details.get(BLANK, {})),
             SHEET: _sheet(video, clips, made, kept, media),
         },
-        metadata={"made_now": len(made)},
+        metadata={
+            "made_now": len(made),
+            **({FAILED_PARTS_KEY: len(failures)} if failures else {}),
+        },
+        complete=not failures,
     )
+
+
+def _say(
+    context: dg.AssetExecutionContext,
+    made: Sequence[ThumbnailFile],
+    kept: Sequence[Thumbnail],
+    failures: Sequence[ThumbnailFailure],
+) -> None:
+    """Say in the log what came of it.
+
+    Raises:
+        MediaFailed: If there is not one thumbnail of those that there should be.
+    """
+    context.log.info("Made %d thumbnails and kept %d.", len(made), len(kept))
+    for failure in failures:
+        context.log.error("%s.", failure.reason)
+    if not (made or kept or failures):
+        context.log.info("%s.", NO_PICTURE)
+    if failures and not (made or kept):
+        raise MediaFailed(
+            f"none of the {len(failures)} thumbnails could be made; the first: {failures[0].reason}"
+        )
 
 
 def _wanted(video: Video, clips: Clips) -> dict[_Owner, str]:
@@ -128,26 +162,31 @@ def _wanted(video: Video, clips: Clips) -> dict[_Owner, str]:
 
 def _made(
     owner: _Owner, video: Video, clips: Clips, media: MediaResource, folder: Path, mark: str
-) -> ThumbnailFile:
-    """Make the thumbnail of the video, or of a moment's clip."""
-    if owner is None:
-        path, facts = media.local_file(video.cloud_url), video.facts
-        start, end = 0.0, facts.duration_seconds
-    else:
-        clip = next(one for one in clips.clips if one.moment_identifier == owner)
-        path = media.local_file(clip.cloud_url)
-        facts = probe_written(path)
-        start, end = moment_within(clip, facts.duration_seconds)
-    choice = make_thumbnail(
-        path,
-        facts,
-        start_time=start,
-        end_time=end,
-        destination=folder / f"{owner or 'video'}.jpg",
-        samples=SAMPLES,
-        timeout_seconds=TIMEOUT_SECONDS,
-    )
+) -> ThumbnailFile | ThumbnailFailure:
+    """Make the thumbnail of the video, or of a moment's clip; one that fails stops no other."""
+    clip = next((one for one in clips.clips if one.moment_identifier == owner), None)
+    path = media.local_file(clip.cloud_url if clip else video.cloud_url)
+    try:
+        facts = probe_written(path) if clip else video.facts
+        length = facts.duration_seconds
+        start, end = moment_within(clip, length) if clip else (0.0, length)
+        choice = make_thumbnail(
+            path,
+            facts,
+            start_time=start,
+            end_time=end,
+            destination=folder / f"{owner or 'video'}.jpg",
+            samples=SAMPLES,
+            timeout_seconds=TIMEOUT_SECONDS,
+        )
+    except MediaFailed as failure:
+        reason = f"There is no thumbnail of {_named(owner)}: {failure.reason}"
+        return ThumbnailFailure(owner, reason)
     return ThumbnailFile(owner, choice.path, mark, choice.time_seconds)
+
+
+def _named(owner: _Owner) -> str:
+    return "the video" if owner is None else f"the clip of the moment {owner}"
 
 
 def moment_within(clip: Clip, length: float) -> tuple[float, float]:
@@ -164,8 +203,7 @@ def _blank(
     found = {owner: sentence for owner, sentence in before.items() if owner in owners}
     for one in made:
         owner = one.clip_of_moment
-        named = "the video" if owner is None else f"the clip of the moment {owner}"
-        sentence = picture_problem(f"the thumbnail of {named}", exposure_of(one.path))
+        sentence = picture_problem(f"the thumbnail of {_named(owner)}", exposure_of(one.path))
         if sentence:
             found[owner or ""] = sentence
     return found

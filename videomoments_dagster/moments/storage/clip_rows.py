@@ -161,7 +161,8 @@ class ThumbnailRows(AssetStorage[MadeThumbnails, Thumbnails]):
         row = models.Thumbnail
         every: tuple[Thumbnail | ThumbnailFile, ...] = (*made.kept, *made.made)
         if all(one.clip_of_moment is not None for one in every):
-            # The source has no picture any more. Those of clips went with their clips.
+            # The source has no picture any more, or not one that can be decoded. Those of clips
+            # went with their clips.
             session.execute(delete(row).where(row.video_id == video_id))
         for thumbnail in made.made:
             uploaded = uploads[thumbnail.path]
