@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stored_records import FACTS, SILENCE, TRANSCRIPT, Storage, configs, moment, refined
+from stored_records import FACTS, SILENCE, STORAGES, TRANSCRIPT, Storage, configs, moment, refined
 
 from videomoments_dagster.moments.records import CutClips, MadeThumbnails, Moments, Video
+from videomoments_dagster.moments.system import MOMENTS
 from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
 
 SECONDS = st.floats(0, 100_000, allow_nan=False)
@@ -346,3 +347,7 @@ def test_any_moments_read_back_and_replace_those_before(
     assert [(m.identifier, m.start_time, m.end_time, m.title, m.score) for m in read] == [
         (m.identifier, m.start_time, m.end_time, m.title, m.score) for m in made
     ]
+    with storage.database.transaction() as session:
+        partition = MOMENTS.partition(video)
+        said = STORAGES["moments"].write(session, partition, Moments(tuple(reversed(made))), {})
+    assert said == storage.load("moments", video)

@@ -11,7 +11,8 @@ clip and thumbnail), and those that are gone are deleted.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from sqlalchemy import delete, insert, select, update
@@ -165,7 +166,7 @@ class _MomentRows(AssetStorage[Moments, Moments]):
         partition: Partition,
         made: Moments,
         uploads: Uploads,  # noqa: ARG002
-    ) -> None:
+    ) -> Moments:
         """Insert what is new, keep what is the same, delete what is gone.
 
         Raises:
@@ -180,7 +181,10 @@ class _MomentRows(AssetStorage[Moments, Moments]):
         roots = {key: row.id for key, row in of_video.items() if not row.is_refined}
         if self.is_refined and any(one.parent_identifier not in roots for one in made.moments):
             raise missing_result(partition, asset="moments", step=self.name)
-        wanted = {moment.identifier: moment for moment in made.moments}
+        wanted = {
+            one.identifier: replace(one, title=fitted(one.title, TITLE_CHARACTERS))
+            for one in made.moments
+        }
         stored = {key: row for key, row in of_video.items() if row.is_refined == self.is_refined}
         gone = [row.id for key, row in stored.items() if key not in wanted]
         if gone:
@@ -208,6 +212,8 @@ class _MomentRows(AssetStorage[Moments, Moments]):
                 "generation_config_id": config,
             }
             session.execute(insert(models.Moment), [{**one, **of_all} for one in new])
+        by_time = attrgetter("start_time", "end_time", "identifier")
+        return Moments(tuple(sorted(wanted.values(), key=by_time)), why_fewer=made.why_fewer)
 
     def read(self, session: Session, partition: Partition) -> Moments | None:
         """The stored moments, or None where there never were any."""
@@ -260,4 +266,4 @@ def _values(moment: Moment, roots: Mapping[str, int]) -> dict[str, Any]:
     columns = asdict(moment)
     del columns["identifier"], columns["parent_identifier"]
     parent_id = roots.get(moment.parent_identifier or "")
-    return {**columns, "title": fitted(moment.title, TITLE_CHARACTERS), "parent_id": parent_id}
+    return {**columns, "parent_id": parent_id}
