@@ -67,7 +67,7 @@ def nightly_housekeeping(cron: str) -> dg.ScheduleDefinition:
         job=housekeeping,
         cron_schedule=cron,
         execution_timezone="UTC",
-        description="""Runs `housekeeping` every night.
+        description="""Runs 'housekeeping' every night.
 
 The time is VIDEOMOMENTS_HOUSEKEEPING_CRON. It reads and writes nothing itself. If it fails, no run
 was requested; the next night asks again, and the job can be launched by hand. Off until it is
@@ -82,7 +82,7 @@ switched on.""",
     description="""Fails runs whose process is gone, after a power cut, say.
 
 Every run holds a lock in our database while it lives. This reads the locks, and writes the end of
-runs into Dagster's records and `pipeline_history`. One that is under way and has held none for
+runs into Dagster's records and 'pipeline_history'. One that is under way and has held none for
 90 seconds is marked as failed, so that it takes no place in the queue any more and its
 partition can be run again. It launches nothing. If it fails, the next tick looks again.""",
 )

@@ -54,10 +54,10 @@ Value = TypeVar("Value")
 
 
 class DatabaseResource(dg.ConfigurableResource[Any]):
-    """PostgreSQL: `DATABASE_URL`, or the embedded server where that is unset.
+    """PostgreSQL: 'DATABASE_URL', or the embedded server where that is unset.
 
     Reads and writes the rows of all assets, one transaction each. If it fails, the server is away,
-    refuses the account, or has an older schema: `videomoments doctor` says which, and steps are
+    refuses the account, or has an older schema: 'videomoments doctor' says which, and steps are
     tried again by themselves where waiting helps.
     """
 
@@ -97,7 +97,7 @@ def google_client(project: str) -> "Client":
 
 
 class ObjectStoreResource(dg.ConfigurableResource[Any]):
-    """Where files are kept: `gs://bucket[/prefix]`, or a local folder.
+    """Where files are kept: 'gs://bucket[/prefix]', or a local folder.
 
     Reads and writes the files of all assets, and records of model calls; never overwrites an
     object. If it fails, the bucket or folder is missing or forbidden, or away for now: the message
@@ -216,7 +216,7 @@ class StoredResultsResource(dg.ConfigurableResource[Any]):
 class TranscriptionResource(dg.ConfigurableResource[Any]):
     """The transcription engines, with the installation's settings.
 
-    Reads models from the folder `models` in VIDEOMOMENTS_HOME; writes nothing, and downloads
+    Reads models from the folder 'models' in VIDEOMOMENTS_HOME; writes nothing, and downloads
     nothing. If it fails, an engine or its model is missing: the message says where to put it.
     """
 
@@ -254,7 +254,7 @@ class LanguageModelsResource(dg.ConfigurableResource[Any]):
 
     Reads the file VIDEOMOMENTS_MODELS and keys from the environment, and asks models' servers;
     writes kept answers to the database and a record of each call to the object store. If it fails,
-    the message names the entry of the file, or the variable with the key; `videomoments doctor`
+    the message names the entry of the file, or the variable with the key; 'videomoments doctor'
     tries all.
     """
 
@@ -356,7 +356,7 @@ class GarbageResource(dg.ConfigurableResource[Any]):
     """Collects objects that no row refers to, once they are old enough.
 
     Reads rows and lists objects; writes nothing, and removes only what no row names and no running
-    partition may need. If it fails, the object store is away or refuses; run `housekeeping` again
+    partition may need. If it fails, the object store is away or refuses; run 'housekeeping' again
     later.
     """
 

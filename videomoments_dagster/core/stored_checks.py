@@ -93,7 +93,7 @@ def _check(asset: RegisteredAsset, stored_check: StoredCheck) -> dg.AssetChecksD
         if not context.has_partition_key:
             raise dg.Failure(
                 description=f"This check is about one {system.noun}, and the run has none. "
-                f"Run the job `{system.check_job}` for a partition instead.",
+                f"Run the job '{system.check_job}' for a partition instead.",
                 allow_retries=False,
             )
         partition = system.any_partition(context.partition_key)
@@ -130,7 +130,7 @@ def check_job(system: System) -> dg.JobDefinition:
         pool=ENCODING,
         retry_policy=RETRY_OUTSIDE,
         description=f"Looks at everything that is stored of one {system.noun}, and notes a result "
-        f"of `{STORED_CHECK}` with each asset. Reads rows and objects, and writes nothing. A check "
+        f"of '{STORED_CHECK}' with each asset. Reads rows and objects, and writes nothing. A check "
         "that fails says what to materialise again; the run itself fails only where it could not "
         "look.",
     )

@@ -85,8 +85,8 @@ class ProfilesResource(dg.ConfigurableResource[Any]):
 class SourceRegistryResource(dg.ConfigurableResource[Any]):
     """Where registered partitions' bytes come from, and what may be fetched.
 
-    Reads the table `pipeline.sources`; writes a row when a video is registered. If it fails, the
-    partition has no source: register one with `videomoments add SOURCE --identifier ID`.
+    Reads the table 'pipeline.sources'; writes a row when a video is registered. If it fails, the
+    partition has no source: register one with 'videomoments add SOURCE --identifier ID'.
     """
 
     database: dg.ResourceDependency[DatabaseResource]

@@ -19,11 +19,11 @@ _SHOWN = 10
     job_name="full",
     minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="""Takes in new videos from the inbox and runs `full` for each, once.
+    description="""Takes in new videos from the inbox and runs 'full' for each, once.
 
-Reads the folder or bucket of VIDEOMOMENTS_INBOX (unless set, the folder `inbox` in
+Reads the folder or bucket of VIDEOMOMENTS_INBOX (unless set, the folder 'inbox' in
 VIDEOMOMENTS_HOME) and the manifest of VIDEOMOMENTS_INBOX_MANIFEST. A file counts when nobody
-has written to it for some seconds; `talk.srt` beside `talk.mp4` is taken for its captions. The same
+has written to it for some seconds; 'talk.srt' beside 'talk.mp4' is taken for its captions. The same
 bytes under another name are recognised, and what is no video is noted once; the tick says both.
 It writes a registration for each new video. Many files are worked through some at a time. If it
 fails, the inbox could not be listed: nothing is lost, and the next tick looks again.""",
@@ -69,7 +69,7 @@ def unfinished_videos_schedule(cron: str) -> dg.ScheduleDefinition:
         job_name="full",
         cron_schedule=cron,
         execution_timezone="UTC",
-        description="""Works through the backlog: runs `full` where something is missing or failed.
+        description="""Works through the backlog: runs 'full' where something is missing or failed.
 
 Every hour, or when VIDEOMOMENTS_BACKLOG_CRON says, it requests runs for at most
 VIDEOMOMENTS_BACKLOG_RUNS videos, the newest first. A video with a run in flight is left out, and so

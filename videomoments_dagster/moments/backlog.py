@@ -105,7 +105,7 @@ def due_videos(
 
 
 class BacklogResource(dg.ConfigurableResource[Any]):
-    """Finds videos that need a run, for the schedule `unfinished_videos`.
+    """Finds videos that need a run, for the schedule 'unfinished_videos'.
 
     Reads rows and Dagster's runs; writes nothing. If it fails, the database is away, and the next
     tick looks again.

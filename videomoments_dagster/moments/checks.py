@@ -49,7 +49,7 @@ _REMEDY_OF_FILES = "Remove the file if it is broken, then materialise '{}' for t
 
 @result_check(
     "Words follow each other and lie inside the video. Moments are cut at words: where this fails, "
-    "nothing downstream begins. Transcribe again with `force`, or with another engine; a caption "
+    "nothing downstream begins. Transcribe again with 'force', or with another engine; a caption "
     "file that belongs to another video is a common reason.",
     blocking=True,
 )
@@ -76,8 +76,8 @@ def speech_share_is_plausible(transcript: Transcript, video: Video) -> CheckOutc
 
 @result_check(
     "Every moment has a length, lies inside the video, and overlaps no other. Clips cannot be cut "
-    "otherwise: where this fails, nothing downstream begins. Materialise `moments` again with "
-    "`force`.",
+    "otherwise: where this fails, nothing downstream begins. Materialise 'moments' again with "
+    "'force'.",
     blocking=True,
 )
 def moments_lie_in_the_video(moments: Moments, video: Video) -> CheckOutcome:
@@ -101,8 +101,8 @@ def moments_meet_their_config(moments: Moments, generation_config: SelectedConfi
 
 @result_check(
     "Each moment has one refined moment, inside the video, none of whose boundaries is further "
-    "from it than the profile's `max_shift_seconds`. Clips do not depend on it. Materialise "
-    "`refined_moments` again with `force`.",
+    "from it than the profile's 'max_shift_seconds'. Clips do not depend on it. Materialise "
+    "'refined_moments' again with 'force'.",
 )
 def refined_moments_stay_near(
     refined: Moments, moments: Moments, generation_config: SelectedConfigs, video: Video
@@ -150,7 +150,7 @@ def thumbnails_show_something(_: object, details: Mapping[str, Any]) -> CheckOut
 
 @stored_check(
     "The stored file is there, as large as its row says. Reads the row and asks the object store; "
-    "writes nothing. If it fails, remove the file if it is broken, then materialise `video` again; "
+    "writes nothing. If it fails, remove the file if it is broken, then materialise 'video' again; "
     "the source has to be there still."
 )
 def stored_video(stored: StoredPartition) -> CheckOutcome:
@@ -167,7 +167,7 @@ def stored_video(stored: StoredPartition) -> CheckOutcome:
 
 @stored_check(
     "Stored words follow each other and lie inside the video. Reads rows only; writes nothing. If "
-    "it fails, somebody changed the row, or the video was replaced: materialise `transcript` again."
+    "it fails, somebody changed the row, or the video was replaced: materialise 'transcript' again."
 )
 def stored_transcript(stored: StoredPartition) -> CheckOutcome:
     """Words go forward, inside the video."""
@@ -178,7 +178,7 @@ def stored_transcript(stored: StoredPartition) -> CheckOutcome:
 @stored_check(
     "Stored moments lie inside the video, overlap no other, and meet the stored config. Reads rows "
     "only; writes nothing. If it fails, somebody changed rows, or the config was replaced since: "
-    "materialise `moments` again."
+    "materialise 'moments' again."
 )
 def stored_moments(stored: StoredPartition) -> CheckOutcome:
     """Moments are inside the video and within the config's limits."""
@@ -191,8 +191,8 @@ def stored_moments(stored: StoredPartition) -> CheckOutcome:
 
 @stored_check(
     "Each stored moment has one refined moment, no further from it than the stored config allows. "
-    "Reads rows only; writes nothing. If it fails, rows were changed, or `moments` was "
-    "materialised since: materialise `refined_moments` again."
+    "Reads rows only; writes nothing. If it fails, rows were changed, or 'moments' was "
+    "materialised since: materialise 'refined_moments' again."
 )
 def stored_refined_moments(stored: StoredPartition) -> CheckOutcome:
     """No boundary was moved further than allowed."""
@@ -207,7 +207,7 @@ def stored_refined_moments(stored: StoredPartition) -> CheckOutcome:
 @stored_check(
     "Every moment has a clip that opens, is as long as its row says, and has picture and sound as "
     "the video has. Reads rows, and probes each object; writes nothing. If it fails, remove the "
-    "file if it is broken, then materialise `clips` again: only what is missing is cut."
+    "file if it is broken, then materialise 'clips' again: only what is missing is cut."
 )
 def stored_clips(stored: StoredPartition) -> CheckOutcome:
     """Every moment has a clip that opens and is complete."""
@@ -236,7 +236,7 @@ def stored_clips(stored: StoredPartition) -> CheckOutcome:
 @stored_check(
     "Every stored thumbnail opens and shows something: none is black, white or blank. Reads rows "
     "and each object; writes nothing. If it fails, remove the file if it is broken, then "
-    "materialise `thumbnails` again; one that stays black is of a video that is black there."
+    "materialise 'thumbnails' again; one that stays black is of a video that is black there."
 )
 def stored_thumbnails(stored: StoredPartition) -> CheckOutcome:
     """Every thumbnail opens, and shows something."""

@@ -42,8 +42,8 @@ MOMENTS.asset_job(
     "moments_only",
     """New moments from the stored transcript, with another profile, say.
 
-Reads the stored transcript and a profile; writes the rows of `generation_configs` and `moments`,
-and removes moments that are no more, with their clips. Run `clips_only` after it to cut clips of
+Reads the stored transcript and a profile; writes the rows of 'generation_configs' and 'moments',
+and removes moments that are no more, with their clips. Run 'clips_only' after it to cut clips of
 the new ones. If it fails, a model's server or a stored result is missing; the message says which,
 and answers that a model gave are kept for the next run.""",
     assets=_FINDING,
@@ -53,7 +53,7 @@ MOMENTS.asset_job(
     "scores_only",
     """New scores of the stored moments, with other criteria, say.
 
-Reads the stored moments and transcript; writes scores into the rows of `moments`. Nothing is found
+Reads the stored moments and transcript; writes scores into the rows of 'moments'. Nothing is found
 again unless something else has changed. If it fails, the model that scores is missing or away; the
 old scores stay.""",
     assets=_FINDING,
@@ -65,7 +65,7 @@ MOMENTS.asset_job(
     "clips_only",
     """Clips and thumbnails of the stored moments; only what is missing is made.
 
-Reads the stored video and moments; writes MP4 and JPEG files, and rows of `clips` and `thumbnails`.
+Reads the stored video and moments; writes MP4 and JPEG files, and rows of 'clips' and 'thumbnails'.
 If it fails, or is partial, the run's log says which clip and why; run it again, and only that one
 is tried.""",
     assets=[clips, thumbnails],

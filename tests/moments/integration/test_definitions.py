@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -54,6 +55,14 @@ def definitions() -> dg.Definitions:
 
 def _specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
     return {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
+
+
+def _fields(definitions: dg.Definitions) -> dict[str, Any]:
+    """The options of each asset's run config."""
+    return {
+        key.to_user_string(): one.op.config_schema.config_type.fields  # type: ignore[attr-defined]
+        for key, one in definitions.get_repository_def().assets_defs_by_key.items()
+    }
 
 
 def test_definitions_load_with_all_resources(definitions: dg.Definitions) -> None:
@@ -109,6 +118,57 @@ def test_the_jobs_select_what_they_are_named_for(definitions: dg.Definitions) ->
         assert job.description
         assert isinstance(job.partitions_def, dg.DynamicPartitionsDefinition)
         assert job.executor_def is dg.in_process_executor
+
+
+@pytest.mark.parametrize(
+    ("asset", "option", "default"),
+    [
+        ("generation_config", "profile", ""),
+        ("transcript", "engine", ""),
+        ("transcript", "language", ""),
+        ("clips", "method", ""),
+        ("video", "source", ""),
+        *((asset, "force", False) for asset in LINEAGE),
+    ],
+)
+def test_a_scaffolded_run_config_names_what_people_set(
+    definitions: dg.Definitions, asset: str, option: str, default: object
+) -> None:
+    # Dagster leaves out of it what has no default, or None.
+    field = _fields(definitions)[asset][option]
+    assert (field.default_provided, field.default_value) == (True, default)
+
+
+def test_descriptions_are_plain_text(definitions: dg.Definitions) -> None:
+    # In most places the UI shows them as they are.
+    repository = definitions.get_repository_def()
+    described = {
+        **{f"asset {key}": spec.description for key, spec in _specs(definitions).items()},
+        **{
+            f"check {check.name} of {check.asset_key}": check.description
+            for one in repository.assets_defs_by_key.values()
+            for check in one.check_specs
+        },
+        **{f"job {one.name}": one.description for one in definitions.resolve_all_job_defs()},
+        **{
+            f"op {node.name} of {one.name}": node.definition.description
+            for one in definitions.resolve_all_job_defs()
+            for node in one.nodes
+        },
+        **{f"schedule {one.name}": one.description for one in repository.schedule_defs},
+        **{f"sensor {one.name}": one.description for one in repository.sensor_defs},
+        **{
+            f"resource {name}": one.description
+            for name, one in repository.get_top_level_resources().items()
+        },
+        **{
+            f"config {option} of {asset}": field.description
+            for asset, options in _fields(definitions).items()
+            for option, field in options.items()
+        },
+    }
+    assert len(described) > 60
+    assert [name for name, text in described.items() if "`" in (text or "")] == []
 
 
 def test_the_history_sensor_runs_from_the_start(definitions: dg.Definitions) -> None:

@@ -57,10 +57,10 @@ class ClipsConfig(MaterialisationConfig):
     padding_right: float | None = Field(
         default=None, description="Seconds shown after the moment.", ge=0, le=3600
     )
-    method: str | None = Field(
-        default=None,
-        description="`copy` (never re-encode), `encode` (always), or `auto`.",
-        pattern="^(auto|copy|encode)$",
+    method: str = Field(
+        default="",
+        description="'copy' (never re-encode), 'encode' (always), or 'auto'.",
+        pattern="^(auto|copy|encode|)$",
     )
 
 
@@ -87,7 +87,7 @@ def clips(
 ) -> Made[CutClips] | Unchanged:
     """A clip of each moment, with some seconds before and after it.
 
-    Reads the video and the root moments. Writes MP4 files to the object store and rows of `clips`;
+    Reads the video and the root moments. Writes MP4 files to the object store and rows of 'clips';
     cuts only what is missing or was cut with other settings. Clips are copied without re-encoding
     where the codecs allow, and each proves itself: right first frame, right length, sound in step.
     Where only some can be cut, those are kept and a check warns; materialise again to try the rest.
@@ -95,7 +95,9 @@ def clips(
     """
     require_places(moments, video)
     settings = clip_settings.chosen(
-        padding_left=config.padding_left, padding_right=config.padding_right, method=config.method
+        padding_left=config.padding_left,
+        padding_right=config.padding_right,
+        method=config.method or None,
     )
     wanted = {one.identifier: _wanted(one, video, settings) for one in moments.moments}
     marks = {key: one.fingerprint for key, one in wanted.items()}

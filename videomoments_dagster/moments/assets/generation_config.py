@@ -31,10 +31,10 @@ from videomoments_dagster.speech.transcripts import Transcript
 class GenerationConfigConfig(MaterialisationConfig):
     """Run config of `generation_config`."""
 
-    profile: str | None = Field(
-        default=None,
-        description=f"Name of a generation profile; without it the run tag `{PROFILE_TAG}`, what "
-        f"the video was registered with, or `{DEFAULT_PROFILE}` decides.",
+    profile: str = Field(
+        default="",
+        description=f"Name of a generation profile; without it the run tag '{PROFILE_TAG}', what "
+        f"the video was registered with, or '{DEFAULT_PROFILE}' decides.",
     )
 
 
@@ -56,7 +56,7 @@ def generation_config(
 ) -> Made[SelectedConfigs] | Unchanged:
     """The prompts and parameters that this video's moments are made with.
 
-    Reads a named profile. Writes `prompts` and `generation_configs`, both shared between videos and
+    Reads a named profile. Writes 'prompts' and 'generation_configs', both shared between videos and
     found again by their hashes. If it fails, the message names the profile's field to mend, or the
     model that is unknown or has no key.
     """

@@ -27,7 +27,7 @@ CODE_VERSION = "2"
     MOMENTS,
     RootMomentRows(),
     code_version=CODE_VERSION,
-    kinds={"postgres", "openai"},
+    kinds={"postgres", "python"},
     pool=LANGUAGE_MODEL,
     metadata=lambda stored, transcript, video: moments_metadata(
         stored, transcript=transcript, duration_seconds=video.facts.duration_seconds
@@ -46,7 +46,7 @@ def moments(
 ) -> Made[Moments] | Unchanged:
     """The stretches of the video that are worth watching, with scores from 0 to 10.
 
-    Reads the transcript and the generation config. Writes rows of `moments` as a difference: what
+    Reads the transcript and the generation config. Writes rows of 'moments' as a difference: what
     is the same stays, with its clip. A language model is asked window by window, and each answer is
     kept as it comes: what fails is asked for again next time, the rest is not. No speech is no
     failure: there are no moments then, and the metadata says why. If it fails, the message names

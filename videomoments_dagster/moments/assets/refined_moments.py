@@ -27,7 +27,7 @@ CODE_VERSION = "2"
     MOMENTS,
     RefinedMomentRows(),
     code_version=CODE_VERSION,
-    kinds={"postgres", "openai"},
+    kinds={"postgres", "python"},
     pool=LANGUAGE_MODEL,
     metadata=lambda stored, moments, transcript, video: moments_metadata(
         stored,
@@ -51,8 +51,8 @@ def refined_moments(
 ) -> Made[Moments] | Unchanged:
     """Each moment once more, its start and end moved to the best edge near them.
 
-    Reads the moments, the transcript and the refinement config. Writes one refined row of `moments`
-    per root moment, never further from it than the profile's `max_shift_seconds`. A language model
+    Reads the moments, the transcript and the refinement config. Writes one refined row of 'moments'
+    per root moment, never further from it than the profile's 'max_shift_seconds'. A language model
     sees the words around a moment and, if it sees pictures, some frames; where its answer cannot be
     used, the root's boundaries stay, and the metadata counts it. Clips are cut from the root
     moments, not from these. If it fails, a result that it needs is missing, or a model's server is;

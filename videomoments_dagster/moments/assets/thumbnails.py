@@ -82,9 +82,9 @@ def thumbnails(
     """A picture of the video and one of each clip, the sharpest and best exposed of several frames.
 
     Reads the video and the clips. Writes JPEG files, at most 640x360 (360x640 upright), and rows of
-    `thumbnails`. A source without a picture has none, and the metadata says so. Where only some can
+    'thumbnails'. A source without a picture has none, and the metadata says so. Where only some can
     be made, those are kept and a check warns; materialise again to try the rest. If it fails, none
-    could be made, or a clip is missing: materialise `clips` first.
+    could be made, or a clip is missing: materialise 'clips' first.
     """
     wanted = _wanted(video, clips)
     marks = {owner or "": mark for owner, mark in wanted.items()}

@@ -53,12 +53,12 @@ _CAPTIONS = "stored_captions"
 class TranscriptConfig(MaterialisationConfig):
     """Run config of `transcript`."""
 
-    engine: str | None = Field(
-        default=None,
-        description="`faster-whisper`, `captions` or `pocketsphinx`; without it the run tag "
-        f"`{TRANSCRIPTION_TAG}`, what the video was registered with, or the setting decides.",
+    engine: str = Field(
+        default="",
+        description="'faster-whisper', 'captions' or 'pocketsphinx'; without it the run tag "
+        f"'{TRANSCRIPTION_TAG}', what the video was registered with, or the setting decides.",
     )
-    language: str | None = Field(default=None, description="ISO 639-1 code of the speech.")
+    language: str = Field(default="", description="ISO 639-1 code of the speech.")
 
 
 @asset(
@@ -88,7 +88,7 @@ def transcript(
 ) -> Made[Transcript] | Unchanged:
     """What is said in the video, with the times of words and segments.
 
-    Reads the stored video. Writes the row of `transcripts`; transcribing again replaces it. A video
+    Reads the stored video. Writes the row of 'transcripts'; transcribing again replaces it. A video
     without sound or speech has an empty transcript. If it fails, the message says which engine or
     model is missing and where to put it; no other engine is used in its place.
     """
@@ -96,7 +96,7 @@ def transcript(
     tagged = context.run.tags.get(TRANSCRIPTION_TAG)
     engine = transcription.engine(
         config.engine or tagged or (source.transcription_engine if source else None),
-        language=config.language,
+        language=config.language or None,
     )
     captions, gone = None, None
     if engine.name == "captions":
@@ -122,7 +122,7 @@ def transcript(
                 facts=video.facts,
                 captions=captions,
                 scratch=scratch.subfolder("transcript"),
-                language=config.language,
+                language=config.language or None,
             ),
             progress=progress.share,
         )

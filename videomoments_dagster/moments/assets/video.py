@@ -55,13 +55,13 @@ _STATE = "stored_source_state"
 class VideoConfig(MaterialisationConfig):
     """Run config of `video`."""
 
-    source: str | None = Field(
-        default=None,
+    source: str = Field(
+        default="",
         description="Local path, http(s):// or gs:// URL; needed only for a partition that was "
-        "not registered with `videomoments add`. Dagster shows run config to everybody who may see "
+        "not registered with 'videomoments add'. Dagster shows run config to everybody who may see "
         "runs: an address with a password or token is better registered.",
     )
-    title: str | None = Field(default=None, description="Title to store with the video.")
+    title: str = Field(default="", description="Title to store with the video.")
     max_source_gib: float | None = Field(
         default=None, description="Largest download in GiB, if not the installation's."
     )
@@ -87,9 +87,9 @@ def video(
 ) -> Made[FetchedVideo] | Unchanged:
     """The source file, probed and kept.
 
-    Reads the registered source: a local path, an `http(s)://` or `gs://` URL, or a page that yt-dlp
+    Reads the registered source: a local path, an 'http(s)://' or 'gs://' URL, or a page that yt-dlp
     understands. Writes the file to the object store under a key with its SHA-256, and a row of
-    `videos`. If it fails, the message says what is wrong with the source; a source that cannot be
+    'videos'. If it fails, the message says what is wrong with the source; a source that cannot be
     read just now is tried again.
     """
     identifier = context.partition_key

@@ -72,7 +72,7 @@ _MICROSECOND = timedelta(microseconds=1)
     name="pipeline_history",
     minimum_interval_seconds=5,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="""Keeps the table `pipeline_history` in step with Dagster's runs.
+    description="""Keeps the table 'pipeline_history' in step with Dagster's runs.
 
 Reads all runs by the time of their last change, whoever launched them, and writes a row for each;
 those of runs in progress are brought up to date. It launches nothing. If it fails, the next tick

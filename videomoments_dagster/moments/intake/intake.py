@@ -101,11 +101,11 @@ class InboxResource(dg.ConfigurableResource[Any]):
     database: dg.ResourceDependency[DatabaseResource]
     object_store: dg.ResourceDependency[ObjectStoreResource]
     root: str
-    """A folder, or `gs://bucket/prefix`."""
+    """A folder, or 'gs://bucket/prefix'."""
     required: bool = False
     """Whether a folder that is not there is a failure, and not an inbox that nobody uses."""
     manifest: str = ""
-    """CSV or JSONL file of sources, a path or `gs://` URL; empty is none."""
+    """CSV or JSONL file of sources, a path or 'gs://' URL; empty is none."""
     settle_seconds: float = 10.0
     """A file that nobody has written to for this long is taken to be whole."""
 
