@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,7 +12,12 @@ from dagster import DagsterInstance
 
 from db.run_claims import partition_to_oneself
 from db.session import Database
-from videomoments_dagster.base.failures import ResultMissing, VideoBusy
+from videomoments_dagster.base.failures import (
+    IdentifierRejected,
+    ResultMissing,
+    SourceRejected,
+    VideoBusy,
+)
 from videomoments_dagster.base.identifiers import checked_identifier
 from videomoments_dagster.cli import printing
 from videomoments_dagster.cli.context import (
@@ -36,31 +43,49 @@ LISTED = 100
 
 
 @click.command()
-@click.argument("source")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--identifier", help="Name of the video; made from the source if not given.")
 @click.option("--title", help="Title to store with the video.")
 @click.option("--captions", metavar="FILE", help="SRT or VTT file to take the transcript from.")
 @engine_option("Engine for this video, if not the installation's.")
 @profile_option("Generation profile for this video, if not the default.")
 @click.pass_obj
-def add(context: CommandContext, /, source: str, **options: str | None) -> None:
-    """Register SOURCE, so that it can be run: a file, an http(s):// or gs:// URL.
+def add(context: CommandContext, /, sources: Sequence[str], **options: str | None) -> None:
+    """Register each SOURCE, so that it can be run: a file, an http(s):// or gs:// URL.
 
     The same source again is the same video. A file whose name begins with a dash goes after
-    `--`.
+    `--`. Of several, one that is refused keeps none of the others from it; the exit status is 1.
 
     \b
     Examples:
       videomoments add talks/keynote.mp4 --title "Keynote"
       videomoments add https://example.org/talk.webm --identifier talk-2026
       videomoments add lecture.mp4 --captions lecture.srt
+      videomoments add talks/*.mp4
     """
-    registration = add_source(
-        context.instance, context.database, source, working_directory=Path.cwd(), **options
-    )
-    name = registration.source.identifier
-    click.echo(f"Registered as '{name}'." if registration.is_new else f"Known as '{name}'.")
-    click.echo(f"Next: videomoments run {name}")
+    of_one = [name for name in ("identifier", "title", "captions") if options[name]]
+    if len(sources) > 1 and of_one:
+        raise click.UsageError(f"--{of_one[0]} is of one video, and there are {len(sources)}.")
+    refused, names = 0, []
+    for source in sources:
+        try:
+            registration = add_source(
+                context.instance, context.database, source, working_directory=Path.cwd(), **options
+            )
+        except (SourceRejected, IdentifierRejected) as failure:
+            if len(sources) == 1:
+                raise
+            click.echo(f"videomoments: {failure}", err=True)
+            refused += 1
+            continue
+        names.append(registration.source.identifier)
+        click.echo(
+            f"Registered as '{names[-1]}'." if registration.is_new else f"Known as '{names[-1]}'."
+        )
+    if names:
+        next_one = f"run {names[0]}" if len(sources) == 1 else "backfill"
+        click.echo(f"Next: videomoments {next_one}")
+    sys.exit(bool(refused))
 
 
 @click.command(name="list")

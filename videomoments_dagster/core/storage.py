@@ -329,7 +329,8 @@ def missing_result(partition: Partition, *, asset: str, step: str) -> ResultMiss
     """The failure for a result that is needed and not there."""
     return ResultMissing(
         f"the asset '{asset}' has no stored result",
-        remedy=f"Materialise '{asset}' for this partition first",
+        remedy=f"Materialise '{asset}' for this partition first, or all of it: "
+        f"`videomoments run {partition.key}`",
         subject=partition.subject,
         step=step,
     )

@@ -59,8 +59,8 @@ def add_source(
 ) -> Registration:
     """Register a source and its partition; the same source again is the same video.
 
-    A local file is looked at first, so that a typing error or a broken file leaves nothing
-    behind. The row comes before the partition: a partition without a source would fail.
+    A local file that is new is looked at first, so that a typing error or a broken file leaves
+    nothing behind. The row comes before the partition: a partition without a source would fail.
 
     Args:
         instance: Dagster's instance, for the partition key.
@@ -83,7 +83,10 @@ def add_source(
     if kind_of(where) is SourceKind.LOCAL:
         path = local_path_of(where, cwd=working_directory)
         checked_local_file(path)
-        probe(path)
+        with database.read() as session:
+            is_known = source_at(session, location=where) is not None
+        if not is_known:
+            probe(path)
     if captions is not None:
         captions = normalise_location(captions, cwd=working_directory)
         if kind_of(captions) is SourceKind.LOCAL:

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from videomoments_dagster.base.failures import EngineUnavailable
 from videomoments_dagster.cli import upkeep_commands
 from videomoments_dagster.cli.main import main
 from videomoments_dagster.cli.upkeep_commands import Finding, diagnose, print_findings
+from videomoments_dagster.core.resources import TranscriptionResource
 from videomoments_dagster.core.settings import Settings
 from videomoments_dagster.definitions import resources_for
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
@@ -75,6 +77,30 @@ def test_a_missing_model_is_a_problem_only_for_the_default_engine(
 
     assert finding.level == "problem"
     assert finding.remedy
+
+
+def test_an_engine_that_nobody_chose_is_no_problem_beside_one_that_can_be_used(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.delenv("VIDEOMOMENTS_TRANSCRIPTION_ENGINE")
+    environment.setenv("VIDEOMOMENTS_WHISPER_MODEL", "/nowhere/model")
+    real = upkeep_commands._engine
+
+    def listening(*usable: str) -> Finding:
+        def look(transcription: TranscriptionResource, name: str) -> str:
+            if name in usable:
+                return f"{name} can be used"
+            if name == "pocketsphinx":
+                raise EngineUnavailable("not installed")
+            return real(transcription, name)
+
+        environment.setattr(upkeep_commands, "_engine", look)
+        return found()["faster-whisper"]
+
+    beside = listening("pocketsphinx")
+    assert beside.level == "optional"
+    assert "`--transcription pocketsphinx`" in beside.remedy
+    assert listening().level == "problem"
 
 
 def test_an_empty_database_is_a_problem_with_the_command_that_mends_it(

@@ -51,7 +51,7 @@ def test_a_partition_that_was_never_materialised_fails_for_good_and_says_what_to
     assert failed.value.allow_retries is False
     assert failed.value.description == (
         f"video 'ghost', step {asset}: the asset '{asset}' has no stored result. "
-        f"Materialise '{asset}' for this partition first."
+        f"Materialise '{asset}' for this partition first, or all of it: `videomoments run ghost`."
     )
 
 

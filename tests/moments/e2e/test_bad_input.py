@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -110,6 +111,27 @@ def test_files_that_are_no_videos_are_refused_with_their_name_and_leave_nothing(
         assert reason in line
     assert installation.count("pipeline.sources") == 0
     assert not (installation.home / "objects").exists()
+
+
+def test_of_several_sources_one_that_is_refused_keeps_none_of_the_others_from_it(
+    installation: Installation, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.mp4"
+    other.write_bytes(TALK.read_bytes())
+    said = installation.says("add", str(TALK), str(tmp_path / "nowhere.mp4"), str(other))
+    assert "Registered as 'talk'." in said
+    assert "Registered as 'other'." in said
+    assert re.search(r"^videomoments: .*nowhere.mp4 does not exist", said, re.MULTILINE)
+    assert "Next: videomoments backfill" in said
+    assert installation.count("pipeline.sources") == 2
+    usage = installation.says("add", str(TALK), str(other), "--title=Both", status=2)
+    assert "--title is of one video, and there are 2" in usage
+
+
+def test_a_part_of_a_new_video_says_what_makes_all_of_it(installation: Installation) -> None:
+    installation.says("add", str(TALK), status=0)
+    for job in ("moments_only", "clips_only"):
+        assert "`videomoments run talk`" in installation.says("run", "talk", f"--job={job}")
 
 
 def test_identifiers_and_profiles_are_refused_before_anything_is_written(

@@ -139,38 +139,6 @@ def test_a_scaffolded_run_config_names_what_people_set(
     assert (field.default_provided, field.default_value) == (True, default)
 
 
-def test_descriptions_are_plain_text(definitions: dg.Definitions) -> None:
-    # In most places the UI shows them as they are.
-    repository = definitions.get_repository_def()
-    described = {
-        **{f"asset {key}": spec.description for key, spec in _specs(definitions).items()},
-        **{
-            f"check {check.name} of {check.asset_key}": check.description
-            for one in repository.assets_defs_by_key.values()
-            for check in one.check_specs
-        },
-        **{f"job {one.name}": one.description for one in definitions.resolve_all_job_defs()},
-        **{
-            f"op {node.name} of {one.name}": node.definition.description
-            for one in definitions.resolve_all_job_defs()
-            for node in one.nodes
-        },
-        **{f"schedule {one.name}": one.description for one in repository.schedule_defs},
-        **{f"sensor {one.name}": one.description for one in repository.sensor_defs},
-        **{
-            f"resource {name}": one.description
-            for name, one in repository.get_top_level_resources().items()
-        },
-        **{
-            f"config {option} of {asset}": field.description
-            for asset, options in _fields(definitions).items()
-            for option, field in options.items()
-        },
-    }
-    assert len(described) > 60
-    assert [name for name, text in described.items() if "`" in (text or "")] == []
-
-
 def test_the_history_sensor_runs_from_the_start(definitions: dg.Definitions) -> None:
     sensor = definitions.resolve_sensor_def("pipeline_history")
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING

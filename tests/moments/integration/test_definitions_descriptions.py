@@ -59,6 +59,28 @@ def test_every_definition_says_what_it_is_reads_and_writes_and_what_to_do(
     assert too_short == []
 
 
+def test_descriptions_are_plain_text(definitions: dg.Definitions) -> None:
+    # In most places the UI shows them as they are.
+    graph = definitions.resolve_asset_graph()
+    options = [
+        (f"{option} of {key.to_user_string()}", field.description)
+        for key, one in definitions.get_repository_def().assets_defs_by_key.items()
+        for option, field in one.op.config_schema.config_type.fields.items()  # type: ignore[attr-defined]
+    ]
+    ops = [
+        (f"{node.name} of {job.name}", node.definition.description)
+        for job in definitions.resolve_all_job_defs()
+        for node in job.nodes
+    ]
+    checks = [
+        (f"check {key.name}", graph.get_check_spec(key).description)
+        for key in graph.asset_check_keys
+    ]
+    texts = [*described(definitions), *options, *ops, *checks]
+    assert len(texts) > 60
+    assert [name for name, text in texts if "`" in (text or "")] == []
+
+
 def test_every_check_is_partitioned_and_says_what_to_do(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     assert len(graph.asset_check_keys) >= 13
@@ -67,7 +89,7 @@ def test_every_check_is_partitioned_and_says_what_to_do(definitions: dg.Definiti
         assert isinstance(spec.partitions_def, dg.DynamicPartitionsDefinition), key
         description = spec.description or ""
         assert len(description) >= LEAST_CHARACTERS, key
-        assert re.search(r"[Ii]f it fails|fails|warning|again with `force`", description), key
+        assert re.search(r"[Ii]f it fails|fails|warning|again with 'force'", description), key
     blocking = {key.name for key in graph.asset_check_keys if graph.get_check_spec(key).blocking}
     assert blocking == {"word_times_are_in_order", "moments_lie_in_the_video"}
 
