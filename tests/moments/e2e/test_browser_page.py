@@ -121,6 +121,56 @@ def test_the_transcript_follows_the_player_and_moves_it_on_a_click(
     expect(current(lines)).to_contain_text(SENTENCES["tides"])
 
 
+def test_the_best_moments_come_first_where_that_is_asked_for(
+    written: WrittenPage, page: Page
+) -> None:
+    page.goto(written.address)
+    moments = page.get_by_role("region", name="Moments")
+    scores = "cards => cards.map(card => Number(card.dataset.score))"
+    titles = [title for title, _, _ in written.moments]
+    cards = moments.get_by_role("listitem")
+    by_time = cards.evaluate_all(scores)
+    assert [card.get_by_role("button").first.inner_text() for card in cards.all()] == titles
+
+    moments.get_by_role("button", name="Best first", pressed=False).click()
+    assert cards.evaluate_all(scores) == sorted(by_time, reverse=True)
+    moments.get_by_role("button", name="Best first", pressed=True).click()
+    assert cards.evaluate_all(scores) == by_time
+
+
+def test_a_search_leaves_the_lines_with_all_its_words(written: WrittenPage, page: Page) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(written.address)
+    transcript = page.get_by_role("region", name="Transcript")
+    lines = transcript.get_by_role("listitem")
+    count = lines.count()
+    page.keyboard.press("/")
+    page.keyboard.type("FLO\u00dcR b\u00e1ker")
+    expect(transcript.get_by_role("status")).to_have_text("5 lines")
+    assert {line.locator("p").inner_text() for line in lines.all()} == {SENTENCES["bread"]}
+    page.keyboard.press("Backspace")
+    page.keyboard.type("x")
+    expect(transcript.get_by_role("status")).to_have_text("Nothing found")
+    page.keyboard.press("Escape")
+    expect(lines).to_have_count(count)
+    expect(player(page)).to_be_focused()
+
+
+def test_keys_work_after_the_list_of_them_was_opened_and_closed(
+    written: WrittenPage, page: Page
+) -> None:
+    page.goto(written.address)
+    wait_for_player(page, start=0, end=1)
+    page.keyboard.press("?")
+    page.get_by_text("play or pause").wait_for(state="visible")
+    page.keyboard.press("Escape")
+    page.get_by_text("play or pause").wait_for(state="hidden")
+    page.keyboard.press("Space")
+    page.wait_for_function("video => !video.paused", arg=player(page).element_handle())
+    page.get_by_text("play or pause").wait_for(state="hidden")
+
+
 def test_a_title_that_is_a_script_is_shown_and_not_run(written: WrittenPage, page: Page) -> None:
     from playwright.sync_api import expect
 

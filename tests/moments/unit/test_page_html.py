@@ -303,7 +303,10 @@ def test_without_media_nothing_can_be_pressed_that_would_play() -> None:
     parsed = Parsed(page_html(contents(video_address=None, clip_addresses={})))
     tags = [tag for tag, _ in parsed.tags]
     assert "video" not in tags
-    assert [attributes.get("id") for tag, attributes in parsed.tags if tag == "button"] == ["copy"]
+    assert [attributes.get("id") for tag, attributes in parsed.tags if tag == "button"] == [
+        "best-first",
+        "copy",
+    ]
     assert "Moment" in "".join(parsed.texts)
 
 

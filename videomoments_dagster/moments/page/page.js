@@ -18,13 +18,49 @@
     });
   }
 
+  // Moments by time or by score. The sort is stable: of equal scores, the earlier comes first.
+  const list = byId("cards");
+  const byTime = Array.from(list ? list.children : []);
+  const bestFirst = byId("best-first");
+  if (bestFirst) {
+    const score = (card) => Number(card.dataset.score);
+    const byScore = byTime.slice().sort((one, other) => score(other) - score(one));
+    bestFirst.hidden = false;
+    bestFirst.addEventListener("click", () => {
+      const on = bestFirst.getAttribute("aria-pressed") !== "true";
+      bestFirst.setAttribute("aria-pressed", String(on));
+      list.append(...(on ? byScore : byTime));
+    });
+  }
+
+  // Lines of the transcript in which all words of a search occur, whatever their accents.
+  const lines = byId("lines");
+  const items = lines ? Array.from(lines.children) : [];
+  const find = byId("find");
+  const found = byId("found");
+  const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+  function search() {
+    const words = plain(find.value).split(/\s+/).filter(Boolean);
+    let count = 0;
+    for (const item of items) {
+      item.plain = item.plain || plain(item.lastElementChild.textContent);
+      item.hidden = !words.every((word) => item.plain.includes(word));
+      if (!item.hidden) count += 1;
+    }
+    const of = count === 1 ? "1 line" : `${count} lines`;
+    found.textContent = words.length ? (count ? of : "Nothing found") : "";
+  }
+  if (find) {
+    byId("search").hidden = false;
+    find.addEventListener("input", search);
+  }
+
   const player = byId("player");
   if (!player) return;
   document.body.classList.add("plays");
   const said = byId("said");
   const playhead = byId("playhead");
   const lanes = byId("timeline");
-  const lines = byId("lines");
   const follow = byId("follow");
   const duration = lanes ? Number(lanes.dataset.duration) : 0;
   const say = (text) => { said.textContent = text; };
@@ -174,7 +210,6 @@
   }
 
   // The transcript. Words become elements only where they are played or clicked.
-  const items = lines ? Array.from(lines.children) : [];
   const starts = Float64Array.from(items, (item) => Number(item.dataset.s));
   const buttons = (item) => item.firstElementChild;
   const textOf = (item) => item.lastElementChild;
@@ -254,9 +289,18 @@
 
   function setTabStop(index) {
     if (lines.contains(document.activeElement) && index === current) return;
+    moveTabStop(index);
+  }
+  function moveTabStop(index) {
     buttons(items[tabStop]).tabIndex = -1;
     tabStop = index;
     buttons(items[tabStop]).tabIndex = 0;
+  }
+  function toTranscript() {
+    const first = items[tabStop].hidden ? items.findIndex((item) => !item.hidden) : tabStop;
+    if (first < 0) return;
+    moveTabStop(first);
+    buttons(items[first]).focus();
   }
 
   const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -267,7 +311,7 @@
     if (on) scrollToCurrent();
   }
   function scrollToCurrent() {
-    if (!following || current < 0) return;
+    if (!following || current < 0 || items[current].hidden) return;
     const item = items[current];
     const top = item.offsetTop - (lines.clientHeight - item.offsetHeight) / 3;
     const far = Math.abs(top - lines.scrollTop) > lines.clientHeight;
@@ -298,25 +342,24 @@
       jump(time);
     });
     lines.addEventListener("keydown", (event) => {
-      const index = items.indexOf(event.target.closest("li"));
+      const shown = items.filter((item) => !item.hidden);
+      const index = shown.indexOf(event.target.closest("li"));
       const to = {
         ArrowDown: index + 1,
         ArrowUp: index - 1,
         PageDown: index + 10,
         PageUp: index - 10,
         Home: 0,
-        End: items.length - 1,
+        End: shown.length - 1,
       }[event.key];
       if (index < 0 || to === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
       event.preventDefault();
       event.stopPropagation();
       away();
-      const target = Math.min(items.length - 1, Math.max(0, to));
-      buttons(items[tabStop]).tabIndex = -1;
-      tabStop = target;
-      buttons(items[target]).tabIndex = 0;
-      buttons(items[target]).focus();
-      items[target].scrollIntoView({ block: "nearest" });
+      const target = shown[Math.min(shown.length - 1, Math.max(0, to))];
+      moveTabStop(items.indexOf(target));
+      buttons(target).focus();
+      target.scrollIntoView({ block: "nearest" });
     });
   }
 
@@ -378,13 +421,26 @@
     const one = step > 0 ? ahead : behind || cards[0];
     if (one) jump(one.start, { moment: one.number, play: !player.paused });
   }
+  // Where the keys were pressed before the list was opened: on its summary, Space opens it again.
+  let before = null;
+  function toggleKeys() {
+    const summary = keys.querySelector("summary");
+    if (!keys.open) before = document.activeElement;
+    keys.open = !keys.open;
+    if (keys.open) summary.focus();
+    else if (before && before !== document.body && before !== summary) before.focus();
+    else summary.blur();
+  }
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) return;
     if (event.key === "Escape") {
-      if (keys.open) {
-        keys.open = false;
-        keys.querySelector("summary").focus();
-      } else if (lines && lines.contains(document.activeElement)) player.focus();
+      if (event.target === find) {
+        event.preventDefault();
+        find.value = "";
+        search();
+        player.focus();
+      } else if (keys.open) toggleKeys();
+      else if (lines && lines.contains(document.activeElement)) player.focus();
       return;
     }
     if (!keysOn.checked) return;
@@ -401,8 +457,9 @@
       n: () => neighbour(1),
       p: () => neighbour(-1),
       f: () => { if (items.length) setFollowing(!following); },
-      t: () => { if (items.length) buttons(items[tabStop]).focus(); },
-      "?": () => { keys.open = !keys.open; if (keys.open) keys.querySelector("summary").focus(); },
+      t: () => { if (items.length) toTranscript(); },
+      "/": () => { if (find) find.focus(); },
+      "?": toggleKeys,
     }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!action) return;
     event.preventDefault();
