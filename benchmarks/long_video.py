@@ -110,9 +110,11 @@ def memory(rows: Rows, folder: Path) -> None:
         peaks = [_peak(place, video) for video in files]
         check_stored(place, files)
     size = f"{long.stat().st_size / 1e9:.1f} GB"
-    limit = peaks[0] + 100e6 / _MIB
+    # The index of a long file, half a million entries, is read by each of the cuts that go on at
+    # once. Settings of the allocator kept it below 100 MB, for the price of a process-wide trick.
+    limit = peaks[0] + 130e6 / _MIB
     what = f"memory of full, 2 h ({size})"
-    rows.add(Row(what, peaks[1], "on 1 min, and 100 MB", limit, 1.0, unit="MiB"))
+    rows.add(Row(what, peaks[1], "on 1 min, and 130 MB", limit, 1.0, unit="MiB"))
 
 
 def ranges(rows: Rows, folder: Path) -> None:
