@@ -150,21 +150,23 @@ class Storage:
     folder: Path
 
     def store(self, asset: str, video: str, value: Any, *, fingerprint: str = "f" * 64) -> None:
+        computed = Computed(
+            value=value,
+            fingerprint=fingerprint,
+            data_version=digest(fingerprint),
+            details={"why_fewer": getattr(value, "why_fewer", "")},
+        )
+        self.give(asset, video, computed)
+
+    def give(self, asset: str, video: str, output: object) -> None:
+        """Hand the IO manager what an asset returned."""
         context = dg.OutputContext(
             asset_key=dg.AssetKey(asset),
             partition_key=video,
             step_key=asset,
             resources=_no_resources(),
         )
-        self.manager.handle_output(
-            context,
-            Computed(
-                value=value,
-                fingerprint=fingerprint,
-                data_version=digest(fingerprint),
-                details={"why_fewer": getattr(value, "why_fewer", "")},
-            ),
-        )
+        self.manager.handle_output(context, output)
 
     def load(self, asset: str, video: str) -> Any:
         return self.manager.load_input(
