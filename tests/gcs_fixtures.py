@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from gcs_emulator import GoogleStorage, google_storage
+from gcs_emulator import BUCKET, GoogleStorage, google_storage
+from pipeline import Pipeline
+
+from videomoments_dagster.core import resources
+
+PIPELINE_ROOT = f"gs://{BUCKET}/films/2026"
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +36,17 @@ def gcs_client(gcs: GoogleStorage, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     client = storage.Client(project="test")
     yield client
     client.close()
+
+
+@pytest.fixture
+def pipeline_bucket(
+    pipeline: Pipeline, gcs_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
+    """The bucket as the pipeline's object store, and a client to look into it."""
+    monkeypatch.setenv("VIDEOMOMENTS_OBJECT_STORE", PIPELINE_ROOT)
+    resources.google_client.cache_clear()
+    resources._store.cache_clear()
+    yield gcs_client.bucket(BUCKET)
+    resources.google_client("").close()
+    resources.google_client.cache_clear()
+    resources._store.cache_clear()

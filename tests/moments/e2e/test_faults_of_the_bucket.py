@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +9,10 @@ import pytest
 from gcs_emulator import BUCKET, Fault, GoogleStorage
 from pipeline import Pipeline, talk_captions
 
-from videomoments_dagster.core import resources
 from videomoments_dagster.core.objects import google_cloud
 from videomoments_dagster.sources.limits import TransferLimits
 
-ROOT = f"gs://{BUCKET}/films"
 UPLOAD = "/upload/storage/"
-
-
-@pytest.fixture
-def bucket(
-    pipeline: Pipeline, gcs: GoogleStorage, gcs_client: Any, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Any]:
-    """The bucket as the pipeline's object store."""
-    monkeypatch.setenv("VIDEOMOMENTS_OBJECT_STORE", ROOT)
-    resources.google_client.cache_clear()
-    resources._store.cache_clear()
-    yield gcs_client.bucket(BUCKET)
-    resources.google_client("").close()
-    resources.google_client.cache_clear()
-    resources._store.cache_clear()
 
 
 def rows_have_whole_objects(pipeline: Pipeline, bucket: Any) -> bool:
@@ -42,17 +25,17 @@ def rows_have_whole_objects(pipeline: Pipeline, bucket: Any) -> bool:
 
 
 def test_a_store_that_is_unavailable_three_times_is_asked_again(
-    pipeline: Pipeline, talk: str, bucket: Any, gcs: GoogleStorage
+    pipeline: Pipeline, talk: str, pipeline_bucket: Any, gcs: GoogleStorage
 ) -> None:
     gcs.faults.append(Fault(times=3, method="POST", path=UPLOAD, status=503))
     assert pipeline.run(talk).row.status == "completed", pipeline.last.failures
     assert gcs.faults[0].times == 0
-    assert rows_have_whole_objects(pipeline, bucket)
+    assert rows_have_whole_objects(pipeline, pipeline_bucket)
     assert pipeline.scratch_is_empty()
 
 
 def test_a_store_that_forbids_writing_fails_at_once_and_leaves_no_row(
-    pipeline: Pipeline, talk: str, bucket: Any, gcs: GoogleStorage
+    pipeline: Pipeline, talk: str, pipeline_bucket: Any, gcs: GoogleStorage
 ) -> None:
     gcs.faults.append(Fault(times=10_000, method="POST", path=UPLOAD, status=403))
     outcome = pipeline.run(talk)
@@ -79,20 +62,20 @@ def large(pipeline: Pipeline, talk_video: Path) -> str:
 
 
 def test_a_connection_that_drops_half_way_through_a_large_upload_is_taken_up_again(
-    pipeline: Pipeline, large: str, bucket: Any, gcs: GoogleStorage
+    pipeline: Pipeline, large: str, pipeline_bucket: Any, gcs: GoogleStorage
 ) -> None:
     gcs.faults.append(Fault(times=1, method="PUT", path=UPLOAD, skip=2))
     assert pipeline.run(large).row.status == "completed", pipeline.last.failures
     assert gcs.faults[0].times == 0, "the upload was not in parts, so nothing was dropped"
     [(size_kb,)] = pipeline.rows("SELECT file_size_kb FROM videos")
     assert size_kb > 195_000
-    assert rows_have_whole_objects(pipeline, bucket)
+    assert rows_have_whole_objects(pipeline, pipeline_bucket)
 
 
 def test_a_large_upload_that_never_gets_through_leaves_no_row_and_no_object(
     pipeline: Pipeline,
     large: str,
-    bucket: Any,
+    pipeline_bucket: Any,
     gcs: GoogleStorage,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -102,8 +85,8 @@ def test_a_large_upload_that_never_gets_through_leaves_no_row_and_no_object(
     outcome = pipeline.run(large)
     assert (outcome.row.status, outcome.row.error_stage) == ("failed", "video")
     assert pipeline.rows("SELECT 1 FROM videos") == []
-    assert list(bucket.list_blobs()) == []
+    assert list(pipeline_bucket.list_blobs()) == []
     assert pipeline.scratch_is_empty()
     gcs.faults.clear()
     assert pipeline.run(large).row.status == "completed"
-    assert rows_have_whole_objects(pipeline, bucket)
+    assert rows_have_whole_objects(pipeline, pipeline_bucket)

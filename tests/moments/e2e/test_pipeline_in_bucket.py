@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gcs_emulator import BUCKET, GoogleStorage
+from gcs_fixtures import PIPELINE_ROOT
 from pipeline import Pipeline, talk_captions
 
-from videomoments_dagster.core import resources
-
-ROOT = f"gs://{BUCKET}/films/2026"
 DOWNLOAD = "alt=media"
-
-
-@pytest.fixture
-def bucket(
-    pipeline: Pipeline, gcs: GoogleStorage, gcs_client: Any, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Any]:
-    """The bucket as the pipeline's object store, and a client to look into it."""
-    monkeypatch.setenv("VIDEOMOMENTS_OBJECT_STORE", ROOT)
-    resources.google_client.cache_clear()
-    resources._store.cache_clear()
-    yield gcs_client.bucket(BUCKET)
-    resources.google_client("").close()
-    resources.google_client.cache_clear()
-    resources._store.cache_clear()
 
 
 def generations(bucket: Any) -> dict[str, int]:
@@ -41,17 +24,17 @@ def written_and_read(gcs: GoogleStorage) -> tuple[list[str], list[str]]:
 
 
 def test_a_talk_goes_through_the_bucket_once_and_only_what_is_gone_is_made_again(
-    pipeline: Pipeline, talk: str, bucket: Any, gcs: GoogleStorage
+    pipeline: Pipeline, talk: str, pipeline_bucket: Any, gcs: GoogleStorage
 ) -> None:
     assert pipeline.run(talk).row.status == "completed", pipeline.last.failures
 
-    rows, objects = pipeline.asset_rows(), generations(bucket)
+    rows, objects = pipeline.asset_rows(), generations(pipeline_bucket)
     urls = pipeline.rows(
         "SELECT cloud_url FROM videos UNION ALL SELECT cloud_url FROM clips "
         "UNION ALL SELECT cloud_url FROM thumbnails UNION ALL SELECT cloud_url FROM pipeline.pages"
     )
     assert {url for (url,) in urls} == {f"gs://{BUCKET}/{name}" for name in objects}
-    assert all(url.startswith(f"{ROOT}/") for (url,) in urls)
+    assert all(url.startswith(f"{PIPELINE_ROOT}/") for (url,) in urls)
     assert len(objects) == 2 * len(rows["clips"]) + 3
     assert pipeline.objects() == {}
     assert pipeline.scratch_is_empty()
@@ -65,14 +48,14 @@ def test_a_talk_goes_through_the_bucket_once_and_only_what_is_gone_is_made_again
         assert all(pipeline.last.unchanged.values()), job
         assert written_and_read(gcs) == ([], []), job
     assert pipeline.asset_rows() == rows
-    assert generations(bucket) == objects
+    assert generations(pipeline_bucket) == objects
 
     gone = next(name for name in sorted(objects) if "/clips/" in name)
-    bucket.blob(gone).delete()
+    pipeline_bucket.blob(gone).delete()
     gcs.requests.clear()
     assert pipeline.run(talk, "clips_only").row.status == "completed"
     assert "Cut 1 of 1 clips" in "\n".join(pipeline.last.said)
-    after = generations(bucket)
+    after = generations(pipeline_bucket)
     assert set(after) == set(objects)
     assert {name for name in objects if after[name] != objects[name]} == {gone}
     assert pipeline.asset_rows() == rows
@@ -80,23 +63,23 @@ def test_a_talk_goes_through_the_bucket_once_and_only_what_is_gone_is_made_again
 
 
 def test_a_video_of_the_bucket_that_is_gone_names_itself_and_is_stored_again_by_a_full_run(
-    pipeline: Pipeline, talk: str, bucket: Any
+    pipeline: Pipeline, talk: str, pipeline_bucket: Any
 ) -> None:
     assert pipeline.run(talk).row.status == "completed", pipeline.last.failures
-    objects = generations(bucket)
+    objects = generations(pipeline_bucket)
     [name] = [name for name in objects if "/videos/" in name]
-    bucket.blob(name).delete()
+    pipeline_bucket.blob(name).delete()
 
     outcome = pipeline.run(talk, "clips_only")
     assert outcome.row.status == "failed"
     assert f"gs://{BUCKET}/{name}" in str(outcome.row.error_message)
     assert "Materialise 'video'" in str(outcome.row.error_message)
     assert pipeline.run(talk).row.status == "completed"
-    assert set(generations(bucket)) == set(objects)
+    assert set(generations(pipeline_bucket)) == set(objects)
 
 
 def test_a_missing_bucket_fails_at_once_with_the_command_that_makes_it(
-    pipeline: Pipeline, talk: str, bucket: Any, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, talk: str, pipeline_bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VIDEOMOMENTS_OBJECT_STORE", "gs://nobody-made-this")
     outcome = pipeline.run(talk)
@@ -111,7 +94,7 @@ def test_a_missing_bucket_fails_at_once_with_the_command_that_makes_it(
 
 
 def test_a_source_in_another_bucket_is_fetched_and_kept_in_ours(
-    pipeline: Pipeline, talk_video: Path, bucket: Any, gcs_client: Any, tmp_path: Path
+    pipeline: Pipeline, talk_video: Path, pipeline_bucket: Any, gcs_client: Any, tmp_path: Path
 ) -> None:
     elsewhere = gcs_client.bucket("elsewhere")
     if not elsewhere.exists():
@@ -125,7 +108,7 @@ def test_a_source_in_another_bucket_is_fetched_and_kept_in_ours(
     assert outcome.row.status == "completed", pipeline.last.failures
     [(source, url)] = pipeline.rows("SELECT source_url, cloud_url FROM videos")
     assert source == "gs://elsewhere/in/My Talk.mp4"
-    assert url.startswith(f"{ROOT}/videos/{video}/")
+    assert url.startswith(f"{PIPELINE_ROOT}/videos/{video}/")
     assert pipeline.scratch_is_empty()
     assert pipeline.run(video).row.status == "completed"
     assert pipeline.last.unchanged["video"]
