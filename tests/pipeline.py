@@ -6,6 +6,7 @@ environment, as they do for users.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -134,6 +135,14 @@ class Pipeline:
             self.instance, self.database, str(source), working_directory=Path.cwd(), **options
         )
         return registration.source.identifier
+
+    def add_copy(self, name: str, source: Path) -> str:
+        """Add a copy of the talk under a name of its own: several videos share one config."""
+        copy = self.home / f"{name}.mp4"
+        shutil.copy(source, copy)
+        captions = self.home / f"{name}.srt"
+        captions.write_text(talk_captions())
+        return self.add(copy, captions=str(captions), identifier=name)
 
     def run(self, video: str, job: str = "full", **options: Any) -> RunOutcome:
         self.last = SilentReporter()

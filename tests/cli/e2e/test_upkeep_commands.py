@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from dagster import DagsterRunStatus
 from dagster._core.test_utils import create_run_for_test
-from pipeline import Pipeline, talk_captions
+from pipeline import Pipeline
 
 from videomoments_dagster.base.failures import IdentifierRejected, ResultMissing, VideoBusy
 from videomoments_dagster.cli.main import main
@@ -34,15 +33,6 @@ TABLES = (
     "pipeline.object_origins",
     "pipeline.pages",
 )
-
-
-def add(pipeline: Pipeline, name: str, source: Path) -> str:
-    """A copy of the talk under a name of its own, so that three videos share one config."""
-    copy = pipeline.home / f"{name}.mp4"
-    shutil.copy(source, copy)
-    captions = pipeline.home / f"{name}.srt"
-    captions.write_text(talk_captions())
-    return pipeline.add(copy, captions=str(captions), identifier=name)
 
 
 def store_of(pipeline: Pipeline) -> LocalFolderStore:
@@ -85,7 +75,7 @@ def test_deleting_one_of_three_videos_that_share_a_config_changes_nothing_of_the
     pipeline: Pipeline, talk_video: Path
 ) -> None:
     for name in ("first", "second", "third"):
-        assert pipeline.run(add(pipeline, name, talk_video)).row.status == "completed"
+        assert pipeline.run(pipeline.add_copy(name, talk_video)).row.status == "completed"
     [(shared,)] = pipeline.rows(
         "SELECT count(DISTINCT generation_config_id) FROM moments m WHERE NOT is_refined"
     )
@@ -116,7 +106,7 @@ def test_a_deleted_video_can_be_added_again(
     pipeline.run(talk)
     delete(pipeline, talk)
     assert pipeline.objects() == {}
-    again = add(pipeline, talk, talk_video)
+    again = pipeline.add_copy(talk, talk_video)
     assert pipeline.run(again).row.status == "completed"
 
 
@@ -138,7 +128,7 @@ def test_a_video_whose_name_begins_like_another_keeps_its_objects(
     pipeline: Pipeline, talk_video: Path
 ) -> None:
     for name in ("vid1", "vid10"):
-        pipeline.run(add(pipeline, name, talk_video))
+        pipeline.run(pipeline.add_copy(name, talk_video))
     kept = {path for path in pipeline.objects() if "/vid10/" in path}
     delete(pipeline, "vid1")
     assert set(pipeline.objects()) == kept
@@ -172,7 +162,7 @@ def test_history_is_the_newest_first_and_can_be_narrowed(
     pipeline: Pipeline, talk_video: Path
 ) -> None:
     for name in ("first", "second"):
-        pipeline.run(add(pipeline, name, talk_video))
+        pipeline.run(pipeline.add_copy(name, talk_video))
     pipeline.run("first", "clips_only")
 
     with pipeline.database.read() as session:

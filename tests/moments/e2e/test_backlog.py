@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from dagster import DagsterInstance, DagsterRunStatus
 from dagster._core.test_utils import create_run_for_test
 from hypothesis import given
 from hypothesis import strategies as st
-from pipeline import Pipeline, talk_captions
+from pipeline import Pipeline
 
 from videomoments_dagster.base.failures import SourceRejected
 from videomoments_dagster.cli.backfill import (
@@ -30,15 +29,6 @@ from videomoments_dagster.core.settings import load_settings
 from videomoments_dagster.definitions import build_definitions, resources_for
 from videomoments_dagster.moments.backlog import due_videos
 from videomoments_dagster.moments.stored_videos import HistoryRow
-
-
-def add(pipeline: Pipeline, name: str, source: Path) -> str:
-    """A copy of the talk under a name of its own."""
-    copy = pipeline.home / f"{name}.mp4"
-    shutil.copy(source, copy)
-    captions = pipeline.home / f"{name}.srt"
-    captions.write_text(talk_captions())
-    return pipeline.add(copy, captions=str(captions), identifier=name)
 
 
 @pytest.fixture
@@ -93,7 +83,7 @@ def test_the_schedule_requests_what_is_missing_newest_first_and_nothing_twice(
     kept: Pipeline, talk_video: Path
 ) -> None:
     for name in ("first", "second", "third"):
-        add(kept, name, talk_video)
+        kept.add_copy(name, talk_video)
     assert requested(kept) == ["third", "second", "first"]
     kept.run("second")
     assert requested(kept) == ["third", "first"]
@@ -107,7 +97,7 @@ def test_the_schedule_requests_what_is_missing_newest_first_and_nothing_twice(
 
 
 def test_a_missing_part_makes_a_video_due_again(kept: Pipeline, talk_video: Path) -> None:
-    talk = add(kept, "talk", talk_video)
+    talk = kept.add_copy("talk", talk_video)
     kept.run(talk)
     assert requested(kept) == []
     kept.rows("DELETE FROM pipeline.materialisations WHERE asset = 'clips'")
@@ -117,7 +107,7 @@ def test_a_missing_part_makes_a_video_due_again(kept: Pipeline, talk_video: Path
 def test_what_failed_is_not_tried_again_at_once(
     kept: Pipeline, talk_video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    talk = add(kept, "talk", talk_video)
+    talk = kept.add_copy("talk", talk_video)
     [(location,)] = kept.rows("SELECT location FROM pipeline.sources")
     kept.rows("UPDATE pipeline.sources SET location = '/nowhere.mp4'")
     assert kept.run(talk).row.status == "failed"
@@ -133,7 +123,7 @@ def test_a_tick_requests_no_more_than_it_is_told(
     kept: Pipeline, talk_video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("first", "second", "third"):
-        add(kept, name, talk_video)
+        kept.add_copy(name, talk_video)
     monkeypatch.setenv("VIDEOMOMENTS_BACKLOG_RUNS", "2")
     assert requested(kept) == ["third", "second"]
 
@@ -169,7 +159,7 @@ def test_a_backfill_runs_what_is_missing_and_names_each_failure(
     pipeline: Pipeline, talk_video: Path
 ) -> None:
     for name in ("first", "second", "third"):
-        add(pipeline, name, talk_video)
+        pipeline.add_copy(name, talk_video)
     pipeline.run("first")
     (pipeline.home / "second.mp4").unlink()
     chosen = plan(pipeline, "missing")
