@@ -23,6 +23,7 @@ pytest_plugins = [
     "media_samples",
     "pipeline",
     "gcs_fixtures",
+    "fetch_fixtures",
     "dev_process",
     "broken_installation",
     "chromium",

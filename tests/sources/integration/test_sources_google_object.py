@@ -21,11 +21,6 @@ LIMITS = FetchLimits(
 )
 
 
-@pytest.fixture
-def scratch(tmp_path: Path) -> Path:
-    return tmp_path
-
-
 def upload(client: Any, content: bytes = CONTENT) -> str:
     client.bucket(BUCKET).blob(KEY).upload_from_string(content)
     return f"gs://{BUCKET}/{KEY}"

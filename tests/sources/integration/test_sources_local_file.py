@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fetch_fixtures import no_client
 
 from videomoments_dagster.base.failures import SourceRejected, SourceUnavailable
 from videomoments_dagster.base.files import content_hash
@@ -12,17 +13,6 @@ from videomoments_dagster.sources.fetching import LocalSource, fetch_source
 from videomoments_dagster.sources.locations import normalise_location, source_fingerprint
 
 CONTENT = os.urandom(2 * 1024 * 1024 + 3)
-
-
-def no_client() -> Any:
-    raise AssertionError
-
-
-@pytest.fixture
-def scratch(tmp_path: Path) -> Path:
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    return folder
 
 
 def fetch(location: str, scratch: Path) -> LocalSource:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fetch_fixtures import no_client
 
 from videomoments_dagster.base.failures import EngineUnavailable, SourceRejected, SourceUnavailable
 from videomoments_dagster.sources import web_page
@@ -55,17 +56,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture
-def scratch(tmp_path: Path) -> Path:
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    return folder
-
-
 def fetch(location: str, scratch: Path, limits: FetchLimits = LIMITS) -> LocalSource:
-    def no_client() -> Any:
-        raise AssertionError
-
     return fetch_source(location, scratch=scratch, gcs_client=no_client, limits=limits)
 
 

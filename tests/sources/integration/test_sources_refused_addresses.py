@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from counting_server import CountingServer, counting_server
+from fetch_fixtures import no_client
 
 from videomoments_dagster.base.failures import SourceRejected, SourceUnavailable
 from videomoments_dagster.sources.fetching import LocalSource, fetch_source
@@ -50,17 +51,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
 
 
-@pytest.fixture
-def scratch(tmp_path: Path) -> Path:
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    return folder
-
-
 def fetch(location: str, scratch: Path, allowed: str = "") -> LocalSource:
-    def no_client() -> Any:
-        raise AssertionError
-
     limits = FetchLimits(
         connect_seconds=2,
         read_seconds=2,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fetch_fixtures import no_client
 
 from videomoments_dagster.base.failures import ScratchExhausted, SourceRejected, SourceUnavailable
 from videomoments_dagster.sources.fetching import LocalSource, fetch_source
@@ -117,17 +118,6 @@ def ranged(*, etag: str = '"v1"', content: bytes = CONTENT) -> Answer:
         )(request)
 
     return give
-
-
-def no_client() -> Any:
-    raise AssertionError
-
-
-@pytest.fixture
-def scratch(tmp_path: Path) -> Path:
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    return folder
 
 
 def fetch(
