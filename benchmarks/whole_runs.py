@@ -189,7 +189,7 @@ def dev_server(place: Installation) -> Iterator[int]:
     """Run `videomoments dev` over an installation; give the port of its UI when it is up."""
     sys.path.insert(0, str(PROJECT / "tests"))
     from dev_process import dev as started
-    from dev_process import free_port, says, until
+    from dev_process import free_port, until_up
 
     port = free_port()
     wanted = {
@@ -198,8 +198,7 @@ def dev_server(place: Installation) -> Iterator[int]:
         if name.startswith(("DATABASE_", "VIDEOMOMENTS_"))
     }
     with started(place.home, port=port, **wanted) as process:
-        ready = says(place.home, f"http://127.0.0.1:{port}/assets")
-        until(ready, seconds=LONGEST, process=process, home=place.home)
+        until_up(port, process=process, home=place.home, seconds=LONGEST)
         yield port
 
 

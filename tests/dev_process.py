@@ -108,6 +108,12 @@ def until(condition: Callable[[], bool], *, seconds: float, process: Any, home: 
         time.sleep(0.2)
 
 
+def until_up(port: int, *, process: Any, home: Path, seconds: float = START_SECONDS) -> None:
+    """Wait until it says where its UI is."""
+    address = f"http://127.0.0.1:{port}/assets"
+    until(says(home, address), seconds=seconds, process=process, home=home)
+
+
 def says(home: Path, words: str) -> Callable[[], bool]:
     return lambda: words in (home / "output.txt").read_text()
 

@@ -14,15 +14,14 @@ import psutil
 import pytest
 from dev_process import (
     COMMAND,
-    START_SECONDS,
     STOP_SECONDS,
     asked,
     dev,
     free_port,
     logs,
     processes_of,
-    says,
     until,
+    until_up,
 )
 from postgres import fresh_database
 
@@ -54,12 +53,7 @@ def test_dev_shows_the_lineage_ticks_the_sensor_and_leaves_nothing_after_ctrl_c(
 ) -> None:
     port = free_port()
     with dev(dev_home, port=port) as process:
-        until(
-            says(dev_home, f"http://127.0.0.1:{port}/assets"),
-            seconds=START_SECONDS,
-            process=process,
-            home=dev_home,
-        )
+        until_up(port, process=process, home=dev_home)
         found = lineage(port)
         assert found.keys() == LINEAGE.keys() | {"generation_config"}
         for asset, needed in LINEAGE.items():
@@ -106,9 +100,8 @@ def test_after_kill_9_its_children_end_by_themselves_and_the_next_dev_works(
     dev_home: Path, two_databases: dict[str, str]
 ) -> None:
     port = free_port()
-    address = f"http://127.0.0.1:{port}/assets"
     with dev(dev_home, port=port, **two_databases) as process:
-        until(says(dev_home, address), seconds=START_SECONDS, process=process, home=dev_home)
+        until_up(port, process=process, home=dev_home)
         descendants = psutil.Process(process.pid).children(recursive=True)
         children = {one.pid for one in descendants}
         words = {word for one in descendants for word in one.cmdline()}
@@ -123,7 +116,7 @@ def test_after_kill_9_its_children_end_by_themselves_and_the_next_dev_works(
 
     (dev_home / "output.txt").unlink()
     with dev(dev_home, port=port, **two_databases) as process:
-        until(says(dev_home, address), seconds=START_SECONDS, process=process, home=dev_home)
+        until_up(port, process=process, home=dev_home)
         assert "thumbnails" in lineage(port)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=STOP_SECONDS) == 0
@@ -134,9 +127,8 @@ def test_a_part_that_ends_by_itself_ends_all_in_a_sentence(
     dev_home: Path, two_databases: dict[str, str]
 ) -> None:
     port = free_port()
-    address = f"http://127.0.0.1:{port}/assets"
     with dev(dev_home, port=port, **two_databases) as process:
-        until(says(dev_home, address), seconds=START_SECONDS, process=process, home=dev_home)
+        until_up(port, process=process, home=dev_home)
         [daemon] = [
             one
             for one in psutil.Process(process.pid).children(recursive=True)

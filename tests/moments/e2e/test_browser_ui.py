@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from chromium import MISSING, chromium_executable
-from dev_process import COMMAND, START_SECONDS, dev, free_port, new_dev_home, says, until
+from dev_process import COMMAND, START_SECONDS, dev, free_port, new_dev_home, until_up
 from pipeline import ASSETS, PROFILES, talk_captions
 from postgres import fresh_database, rows_of
 
@@ -73,12 +73,7 @@ def ui(postgres_server: str, migrated_template: str, talk_video: Path) -> Iterat
             # Meanwhile, since both spend much of their time on imports.
             command("add", str(talk_video), "--identifier=talk", f"--captions={captions}")
             command("run", "talk")
-            until(
-                says(home, f"http://127.0.0.1:{port}/assets"),
-                seconds=START_SECONDS,
-                process=process,
-                home=home,
-            )
+            until_up(port, process=process, home=home)
             yield RunningUi(f"http://127.0.0.1:{port}", rows)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
-from dev_process import START_SECONDS, asked, dev, free_port, says, until
+from dev_process import asked, dev, free_port, until, until_up
 from pipeline import ASSETS, PROFILES, talk_captions
 from postgres import fresh_database, rows_of
 
@@ -125,12 +125,7 @@ def test_runs_from_the_ui_work_and_the_history_follows_each_to_its_end(
             str(captions),
         )
         with dev(dev_home, port=port, **environment) as process:
-            until(
-                says(dev_home, f"http://127.0.0.1:{port}/assets"),
-                seconds=START_SECONDS,
-                process=process,
-                home=dev_home,
-            )
+            until_up(port, process=process, home=dev_home)
             ui = Ui(port)
             asked(
                 port,
