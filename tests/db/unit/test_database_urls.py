@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, create_engine, make_url
 
 from db.errors import UrlRejected
 from db.urls import described, normalised, rendered
@@ -46,6 +46,51 @@ def test_options_of_asyncpg_become_those_of_libpq() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("given", "host", "port"),
+    [
+        ("me@h1:5432,h2:5433/d", "h1,h2", "5432,5433"),
+        ("me@h1,h2/d", "h1,h2", None),
+        ("me@h1:6000,h2/d", "h1,h2", "6000,"),
+        ("me@[::1]:6000,h2:6001/d", "::1,h2", "6000,6001"),
+        ("me@/d?host=h1,h2&port=6000", "h1,h2", "6000,6000"),
+        ("me@/d?host=h1:6000&host=h2:6001", "h1,h2", "6000,6001"),
+        ("me@%2Frun%2Fpg/d", "/run/pg", None),
+        ("me@%2Frun%2Fpg:6000/d", "/run/pg", "6000"),
+        ("me:p%2C%40%2F@h1,h2/d", "h1,h2", None),
+    ],
+)
+def test_sockets_and_several_hosts_are_read_as_libpq_reads_them(
+    given: str, host: str, port: str | None
+) -> None:
+    url = normalised(f"postgresql://{given}")
+    assert (url.username, url.database, url.host, url.port) == ("me", "d", None, None)
+    assert (url.query.get("host"), url.query.get("port")) == (host, port)
+    assert normalised(rendered(url)) == url
+    # As it comes to libpq in the end.
+    assert create_engine(url).dialect.create_connect_args(url)[1]["host"] == host
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://me:secret@h/d?ssl_mode=require", "option 'ssl_mode'"),
+        ("postgresql://me:secret@h/d?schema=public", "option 'schema'"),
+        ("postgresql://me:secret@h/d?async=1", "option 'async'"),
+        ("postgresql://me:secret@h/d?dsn=x", "option 'dsn'"),
+        ("postgresql://me:secret@h/d?port=abc", "port 'abc'"),
+        ("postgresql://me:secret@h:99999/d", "port '99999'"),
+        ("postgresql://me:secret@h1:1,h2:x/d", "port 'x'"),
+        ("postgresql://me:secret@/d?host=h1,h2&port=1,2,3", "3 ports for 2 hosts"),
+    ],
+)
+def test_what_libpq_would_not_understand_is_rejected_by_its_name(url: str, said: str) -> None:
+    with pytest.raises(UrlRejected, match=said) as caught:
+        normalised(url)
+    assert "secret" not in str(caught.value)
+    assert caught.value.remedy
+
+
 @given(
     user=st.text(min_size=1, max_size=20),
     password=st.text(max_size=20),
@@ -61,3 +106,4 @@ def test_what_is_normalised_is_read_back_the_same(user: str, password: str, data
 def test_a_description_names_server_and_database_and_no_secret() -> None:
     assert described(make_url("postgresql://me:secret@h:5433/d?password=s2")) == "d at h:5433"
     assert described(make_url("postgresql:///d?host=/run/pg")) == "d at /run/pg"
+    assert described(normalised("postgresql://h1:1,h2/d")) == "d at h1:1,h2"
