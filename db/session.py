@@ -40,6 +40,14 @@ _SESSION_SETTINGS = {
 _BUSY = ("40", "55P03", "57014")
 _REFUSED = ("28", "3D000", "42501")
 _UNREACHABLE = ("08", "53300", "57P")
+_READ_ONLY = "25006"
+
+_TOO_MANY = re.compile(r"too many (connections|clients)|connection slots|no more connections")
+# libpq's own words, in English: what it could not read, before or after it found a server.
+_WRONG_OPTION = re.compile(
+    r"(^|failed: )(invalid \w+ value|invalid port number|weak sslmode|definition of service"
+    r"|service file|(root )?certificate (file|present)|private key file|could not read .*file)"
+)
 
 # Where no session could be begun, libpq gives no SQLSTATE, and the server's words, which follow its
 # severity and two spaces, are in the language of its `lc_messages`. In every language a refusal
@@ -56,15 +64,26 @@ _REFUSED_SESSION = re.compile(
     r"|no password supplied"
 )
 
+_CHECK_URL = "Check the user, its rights, its password and the database name in DATABASE_URL"
+NAME_A_PRIMARY = (
+    "Name a server that takes writes in DATABASE_URL; of several hosts,"
+    " target_session_attrs=read-write chooses it"
+)
+_ALLOW_MORE_CONNECTIONS = (
+    "Allow more there (max_connections, the limit of the role or database), or use fewer here"
+    " (DATABASE_POOL_SIZE, DATABASE_MAX_OVERFLOW, runs at once)"
+)
+
 
 @contextmanager
-def translated_errors(url: URL) -> Iterator[None]:
+def translated_errors(url: URL, *, writes: bool = True) -> Iterator[None]:
     """Raise the problem that a driver's error means, where it means one.
 
     A mistake in a statement or its data is let through as it is.
 
     Args:
         url: The database that is talked to, for the message.
+        writes: Whether writing is what is meant; else an attempt is such a mistake.
 
     Raises:
         DatabaseProblem: The server was lost, refused, or gave up waiting.
@@ -72,39 +91,63 @@ def translated_errors(url: URL) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        problem = _problem(error, url)
+        problem = _problem(error, url, writes=writes)
         if problem is None:
             raise
         raise problem from error
 
 
-def _problem(error: SQLAlchemyError, url: URL) -> DatabaseProblem | None:
-    where = described(url)
+def _problem(error: SQLAlchemyError, url: URL, *, writes: bool) -> DatabaseProblem | None:
+    where = f"The database {described(url)}"
     if isinstance(error, PoolTimeout):
         return DatabaseBusy(
-            f"Every connection to the database {where} is in use",
+            f"Every connection to the database {described(url)} is in use",
             remedy="Raise DATABASE_POOL_SIZE or run less at once",
         )
     if not isinstance(error, DBAPIError):
         return None
     state = str(getattr(error.orig, "pgcode", None) or "")
     lines = _lines(error, url)
-    said = lines[0]
     unknown = not state and isinstance(error, (OperationalError, InterfaceError))
-    refusal = next(filter(_REFUSED_SESSION.search, lines), None) if unknown else None
-    if refusal or state.startswith(_REFUSED):
-        return DatabaseRefused(
-            f"The database {where} refused: {refusal or said}",
-            remedy="Check the user, its rights, its password and the database name in DATABASE_URL",
-        )
+    said_no = _in_session(where, state, lines[0], writes=writes)
+    if said_no is None and (
+        unknown or state.startswith(_UNREACHABLE) or error.connection_invalidated
+    ):
+        return _without_session(where, lines)
+    return said_no
+
+
+def _in_session(where: str, state: str, said: str, *, writes: bool) -> DatabaseProblem | None:
+    if state.startswith(_REFUSED):
+        return DatabaseRefused(f"{where} refused: {said}", remedy=_CHECK_URL)
+    if state == _READ_ONLY and writes:
+        return DatabaseRefused(f"{where} takes no writes: {said}", remedy=NAME_A_PRIMARY)
     if state.startswith(_BUSY):
-        return DatabaseBusy(f"The database {where} gave up waiting: {said}")
-    if unknown or state.startswith(_UNREACHABLE) or error.connection_invalidated:
-        return DatabaseUnreachable(
-            f"The database {where} cannot be reached: {said}",
-            remedy="Check that the server runs and that DATABASE_URL names it",
-        )
+        return DatabaseBusy(f"{where} gave up waiting: {said}")
     return None
+
+
+def _without_session(where: str, lines: list[str]) -> DatabaseProblem:
+    """The problem that kept a session from beginning, or ended one, from its words alone."""
+
+    def line_with(pattern: re.Pattern[str]) -> str | None:
+        return next(filter(pattern.search, lines), None)
+
+    if refusal := line_with(_REFUSED_SESSION):
+        return DatabaseRefused(f"{where} refused: {refusal}", remedy=_CHECK_URL)
+    if wrong := line_with(_WRONG_OPTION):
+        return DatabaseRefused(
+            f"{where} cannot be connected to: {wrong}",
+            remedy="Correct that option in DATABASE_URL",
+        )
+    if full := line_with(_TOO_MANY):
+        return DatabaseUnreachable(
+            f"{where} has no connection left: {full}", remedy=_ALLOW_MORE_CONNECTIONS
+        )
+    return DatabaseUnreachable(
+        f"{where} cannot be reached: {lines[0]}",
+        remedy="Check that the server runs and that DATABASE_URL names it",
+    )
 
 
 def _lines(error: DBAPIError, url: URL) -> list[str]:
@@ -218,7 +261,7 @@ class Database:
         Raises:
             DatabaseProblem: The server was lost, refused, or gave up waiting.
         """
-        with translated_errors(self.url), self._reading.begin() as session:
+        with translated_errors(self.url, writes=False), self._reading.begin() as session:
             yield session
 
     def dispose(self) -> None:

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from postgres import on_server
-from sqlalchemy import select, text
+from sqlalchemy import URL, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from db import models
 from db.creation import ensure_database_exists
-from db.errors import DatabaseBusy, DatabaseRefused, DatabaseUnreachable
-from db.schema_state import check_schema
+from db.errors import DatabaseBusy, DatabaseProblem, DatabaseRefused, DatabaseUnreachable
+from db.schema_state import check_schema, upgrade
 from db.session import Database
 from db.urls import normalised, rendered
 
@@ -162,6 +162,45 @@ def test_a_full_pool_names_the_setting(database_url: str) -> None:
     database.dispose()
 
 
+def _without_writes(url: str | URL) -> None:
+    name = normalised(url).database
+    with on_server(rendered(normalised(url))) as cursor:
+        cursor.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+
+
+def test_a_database_that_takes_no_writes_is_a_sentence(
+    migrated_database: Database, empty_database_url: str
+) -> None:
+    def write() -> None:
+        with migrated_database.transaction() as session:
+            session.add(_video())
+
+    _without_writes(migrated_database.url)
+    with pytest.raises(DatabaseRefused, match="takes no writes") as caught:
+        write()
+    assert "DATABASE_URL" in caught.value.remedy
+    _without_writes(empty_database_url)
+    with pytest.raises(DatabaseProblem, match="takes no writes"):
+        upgrade(empty_database_url)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sslmode": "often"},
+        {"connect_timeout": "soon"},
+        {"target_session_attrs": "x"},
+        {"service": "x"},
+        {"sslmode": "allow", "sslrootcert": "system"},
+    ],
+)
+def test_an_option_that_libpq_cannot_follow_is_not_worth_a_retry(options: dict[str, str]) -> None:
+    database = Database(normalised("postgresql://me@127.0.0.1:1/talks").set(query=options))
+    with pytest.raises(DatabaseRefused, match="option in DATABASE_URL") as caught:
+        check_schema(database)
+    assert not caught.value.retryable
+
+
 def test_a_missing_database_is_made_once(postgres_server: str) -> None:
     url = normalised(postgres_server).set(database='made "on" demand')
     assert ensure_database_exists(url) is True
@@ -261,6 +300,22 @@ def test_a_server_that_is_not_ready_yet_is_tried_again(severity: str, message: s
         check_schema(Database(url))
     assert message in str(caught.value)
     assert caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "sorry, too many clients already",
+        'too many connections for role "me"',
+        "remaining connection slots are reserved for roles with the SUPERUSER attribute",
+        "no more connections allowed (max_client_conn)",
+    ],
+)
+def test_a_server_without_a_free_connection_says_which_limits_to_change(message: str) -> None:
+    with answering("FATAL", message) as url, pytest.raises(DatabaseUnreachable) as caught:
+        check_schema(Database(url))
+    assert "max_connections" in caught.value.remedy
+    assert "DATABASE_POOL_SIZE" in caught.value.remedy
 
 
 def test_a_refusal_is_found_behind_an_address_where_nobody_listens() -> None:
