@@ -2,7 +2,7 @@
 
 They are advisory locks of PostgreSQL on a connection of their own. The server lets go of them when
 the process ends, however it ends, while the record of a run may stay open for ever.
-Session locks do not pass through a pooler in transaction mode, such as PgBouncer's.
+Session locks do not pass through a pooler in transaction mode, which the first claim finds out.
 
 Source: https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
 """
@@ -20,6 +20,7 @@ from sqlalchemy import URL, Connection, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.errors import DatabaseBusy
+from db.poolers import check_sessions_are_whole
 from db.session import Database, new_engine, translated_errors
 
 _NAME = "videomoments run "
@@ -81,6 +82,7 @@ class RunClaim:
             DatabaseProblem: The database cannot be worked with.
         """
         try:
+            check_sessions_are_whole(self._engine.url)
             with translated_errors(self._engine.url):
                 self._connection = self._engine.connect()
                 _lock(self._connection, self._run_key, shared=True)
@@ -155,6 +157,7 @@ def partition_to_oneself(database: Database, *, system: str, partition: str) -> 
     Raises:
         DatabaseProblem: The database cannot be worked with.
     """
+    check_sessions_are_whole(database.url)
     key = _partition_key(system, partition)
     engine = database.engine.execution_options(isolation_level="AUTOCOMMIT")
     with translated_errors(database.url), engine.connect() as connection:

@@ -22,6 +22,7 @@ import db.models  # noqa: F401  fills Base.metadata
 from db.base import Base
 from db.embedded import EmbeddedPostgres
 from db.errors import DatabaseProblem, MigrationFailed
+from db.poolers import check_sessions_are_whole
 from db.session import new_engine, translated_errors
 from db.settings import DatabaseSettings, home_folder
 from db.urls import described
@@ -121,6 +122,7 @@ def main() -> None:
     with database_url() as url:
         engine = new_engine(url, pool_size=1, application_name="videomoments-migrations")
         try:
+            check_sessions_are_whole(engine.url)
             with translated_errors(engine.url), engine.connect() as opened:
                 migrate(opened)
         finally:

@@ -19,8 +19,9 @@ from typing import Any, Literal
 import click
 from sqlalchemy import text
 
+from db.poolers import check_sessions_are_whole
 from db.schema_state import check_schema, upgrade
-from db.session import Database
+from db.session import NAME_A_PRIMARY, Database
 from db.urls import described, normalised
 from videomoments_dagster.base.failures import (
     DatabaseProblem,
@@ -272,8 +273,18 @@ def _answer(url: str, query: str) -> tuple[Any, ...]:
 
 def _database(settings: Settings) -> list[Finding]:
     is_embedded, url = settings.explicit_sync_url is None, database_url(settings)
-    query = "SELECT current_setting('server_version_num')::int, version()"
-    number, named = _answer(url, query)
+    query = (
+        "SELECT current_setting('server_version_num')::int, version(), pg_is_in_recovery()"
+        " OR current_setting('default_transaction_read_only')::bool"
+    )
+    number, named, takes_no_writes = _answer(url, query)
+    if takes_no_writes:
+        raise DatabaseRefused(
+            f"The database {described(normalised(url))} takes no writes: it is a replica, or its"
+            " default_transaction_read_only is on",
+            remedy=NAME_A_PRIMARY,
+        )
+    check_sessions_are_whole(normalised(url))
     where = f"embedded in {settings.home_folder}" if is_embedded else described(normalised(url))
     level: Level = "problem" if number < _OLDEST_POSTGRES else "ok"
     remedy = "Use PostgreSQL 15 or later in DATABASE_URL" if level == "problem" else ""

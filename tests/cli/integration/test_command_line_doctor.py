@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from poolers import pooled
+from postgres import on_server
 
+from db.urls import normalised
 from videomoments_dagster.base.failures import EngineUnavailable
 from videomoments_dagster.cli import upkeep_commands
 from videomoments_dagster.cli.main import main
@@ -113,6 +116,29 @@ def test_an_empty_database_is_a_problem_with_the_command_that_mends_it(
     assert findings["database"].level == "ok"
     assert findings["migrations"].level == "problem"
     assert "videomoments db upgrade" in findings["migrations"].remedy
+
+
+def test_a_pooler_in_transaction_mode_is_a_problem(
+    environment: pytest.MonkeyPatch, database_url: str
+) -> None:
+    with pooled(database_url, "transaction") as url:
+        environment.setenv("DATABASE_URL", url)
+        finding = found()["database"]
+    assert finding.level == "problem"
+    assert "transaction mode" in finding.detail
+    assert "pool_mode = session" in finding.remedy
+
+
+def test_a_database_that_takes_no_writes_is_a_problem(
+    environment: pytest.MonkeyPatch, database_url: str
+) -> None:
+    with on_server(database_url) as cursor:
+        name = normalised(database_url).database
+        cursor.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    finding = found()["database"]
+    assert finding.level == "problem"
+    assert "takes no writes" in finding.detail
+    assert "DATABASE_URL" in finding.remedy
 
 
 def test_a_database_host_that_swallows_everything_costs_its_time_limit_and_no_other_finding(
