@@ -107,7 +107,7 @@ def _problem(error: SQLAlchemyError, url: URL, *, writes: bool) -> DatabaseProbl
     if not isinstance(error, DBAPIError):
         return None
     state = str(getattr(error.orig, "pgcode", None) or "")
-    lines = _lines(error, url)
+    lines = _lines(error.orig, url)
     unknown = not state and isinstance(error, (OperationalError, InterfaceError))
     said_no = _in_session(where, state, lines[0], writes=writes)
     if said_no is None and (
@@ -150,12 +150,17 @@ def _without_session(where: str, lines: list[str]) -> DatabaseProblem:
     )
 
 
-def _lines(error: DBAPIError, url: URL) -> list[str]:
-    text = str(error.orig)
+def connection_problem(error: BaseException, url: URL) -> DatabaseProblem:
+    """The problem that a driver's error means where no session could be begun."""
+    return _without_session(f"The database {described(url)}", _lines(error, url))
+
+
+def _lines(error: BaseException | None, url: URL) -> list[str]:
+    text = str(error)
     for secret in filter(None, (url.password, url.query.get("password"))):
         text = text.replace(str(secret), "***")
     lines = [line.strip().rstrip(".") for line in text.splitlines() if line.strip()]
-    return lines or [type(error.orig).__name__]
+    return lines or [type(error).__name__]
 
 
 class PoolOptions(TypedDict, total=False):

@@ -1,5 +1,5 @@
 """A PostgreSQL server of the project's own, for when no database is configured."""
 
-from db.embedded.server import EmbeddedPostgres
+from db.embedded.server import EmbeddedPostgres, failure_at
 
-__all__ = ["EmbeddedPostgres"]
+__all__ = ["EmbeddedPostgres", "failure_at"]

@@ -170,6 +170,8 @@ class Postmaster:
         """
         self.placement = placement
         self.durable = durable
+        # What the log held before this start is no reason for its failure; None before any.
+        self._logged_before: int | None = None
 
     def connect(self) -> Any:
         """Connect to the running server in autocommit, as a psycopg2 connection.
@@ -227,6 +229,20 @@ class Postmaster:
             return self.connect()
         except psycopg2.OperationalError as error:
             raise self._failed("was started and does not answer", str(error)) from error
+
+    def start_again(self) -> None:
+        """Start a server that ended by itself, with the data that it had.
+
+        Raises:
+            EmbeddedServerFailed: It cannot be started, or its data is gone.
+        """
+        if not (self.placement.data / "PG_VERSION").exists():
+            raise EmbeddedServerFailed(
+                f"The embedded database has ended, and its data folder {self.placement.data} is"
+                " gone",
+                remedy="Put the folder back, or end what uses it and begin anew",
+            )
+        self.ensure_running().close()
 
     def process(self) -> psutil.Process | None:
         """Give the living server process of this data folder, if there is one."""
@@ -330,6 +346,7 @@ class Postmaster:
             os.truncate(log, 0)
         log.touch(mode=0o600)
         os.chown(log, user.uid, user.gid)
+        self._logged_before = log.stat().st_size
         settings = {
             **_SETTINGS,
             **({} if self.durable else _NOT_DURABLE),
@@ -389,11 +406,12 @@ class Postmaster:
         return copied_out(chosen, into)
 
     def _failed(self, what: str, said: str) -> EmbeddedServerFailed:
-        try:
-            logged = self.placement.log.read_text(errors="replace").splitlines()
-        except OSError:
-            logged = []
-        fatal = [line for line in logged[-20:] if "FATAL" in line]
+        logged = []
+        if self._logged_before is not None:
+            with suppress(OSError), self.placement.log.open(errors="replace") as log:
+                log.seek(self._logged_before)
+                logged = log.read().splitlines()
+        fatal = [line for line in logged[-20:] if "FATAL" in line or "PANIC" in line]
         complaints = fatal or [line for line in said.splitlines() if line.strip()]
         detail = f": {complaints[-1].strip()}" if complaints else ""
         return EmbeddedServerFailed(

@@ -2,13 +2,15 @@
 
 Each process holds a shared lock on `users.lock` for as long as it uses the server. Whoever leaves
 and gets that lock alone was the last one, and stops the server. The kernel drops a killed
-process's lock, so a `kill -9` leaves a running server that the next process joins.
+process's lock, so a `kill -9` leaves a running server that the next process joins. A server that
+ends by itself is started again by whoever uses it and notices first.
 """
 
 from __future__ import annotations
 
 import atexit
 import fcntl
+import logging
 import os
 import threading
 import time
@@ -25,6 +27,20 @@ from db.errors import EmbeddedServerFailed
 _TURN_SECONDS = 300
 # At exit there is nobody left to wait for a long time.
 _LEAVE_SECONDS = 45
+_LOOK_SECONDS = 0.5
+
+_logger = logging.getLogger(__name__)
+
+_failures: dict[str, EmbeddedServerFailed] = {}
+
+
+def failure_at(sockets: str) -> EmbeddedServerFailed | None:
+    """Why a server that this process uses could not be started again; None where it runs.
+
+    Args:
+        sockets: The folder of its socket, which is the host in its URL.
+    """
+    return _failures.get(sockets)
 
 
 class LockFile:
@@ -60,7 +76,7 @@ class LockFile:
 
 
 @contextmanager
-def _alone(placement: Placement, *, timeout_seconds: float) -> Iterator[None]:
+def alone(placement: Placement, *, timeout_seconds: float) -> Iterator[None]:
     """Be the only process that starts, joins or leaves the server for the length of the block.
 
     Raises:
@@ -86,6 +102,46 @@ def _alone(placement: Placement, *, timeout_seconds: float) -> Iterator[None]:
             lock.close()
 
 
+class _Keeper:
+    """Starts a server again that ended by itself, for as long as this process uses it."""
+
+    def __init__(self, users: LockFile, server: Postmaster) -> None:
+        self._users = users
+        self._server = server
+        self._sockets = str(server.placement.sockets)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="embedded-database", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Leave the server alone from now on."""
+        self._ended.set()
+        self._thread.join()
+        _failures.pop(self._sockets, None)
+
+    def _keep(self) -> None:
+        while not self._ended.wait(_LOOK_SECONDS):
+            # One whose home was deleted is nobody's any more.
+            if self._server.process() is None and self._users.is_current():
+                self._start_again()
+
+    def _start_again(self) -> None:
+        try:
+            with alone(self._server.placement, timeout_seconds=_TURN_SECONDS):
+                self._server.start_again()
+        except (EmbeddedServerFailed, OSError) as error:
+            if self._sockets not in _failures:
+                _logger.warning("%s", error)
+            _failures[self._sockets] = (
+                error
+                if isinstance(error, EmbeddedServerFailed)
+                else EmbeddedServerFailed(f"The embedded database cannot be started again: {error}")
+            )
+        else:
+            _failures.pop(self._sockets, None)
+            _logger.warning("The embedded database ended by itself and was started again.")
+
+
 class EmbeddedPostgres:
     """A PostgreSQL server under a home folder, shared by all processes that name that home.
 
@@ -106,6 +162,7 @@ class EmbeddedPostgres:
         self._guard = threading.RLock()
         self._users: LockFile | None = None
         self._server: Postmaster | None = None
+        self._keeper: _Keeper | None = None
         self._holds = 0
         self._process = os.getpid()
 
@@ -126,7 +183,7 @@ class EmbeddedPostgres:
         with self._guard:
             self._forget_if_forked()
             server = Postmaster(place(self.home), durable=self.durable)
-            with _alone(server.placement, timeout_seconds=_TURN_SECONDS):
+            with alone(server.placement, timeout_seconds=_TURN_SECONDS):
                 self._join(server, database)
             if self._holds == 0:
                 atexit.register(self._release_all)
@@ -177,9 +234,19 @@ class EmbeddedPostgres:
             if users is not self._users:
                 users.close()
             raise
+        if users is not self._users:
+            self._end_keeper()
         self._users, self._server = users, server
+        if self._keeper is None:
+            self._keeper = _Keeper(users, server)
+
+    def _end_keeper(self) -> None:
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.end()
 
     def _leave(self) -> bool:
+        self._end_keeper()
         users, server = self._users, self._server
         self._users = self._server = None
         if users is None or server is None:
@@ -187,7 +254,7 @@ class EmbeddedPostgres:
         with closing(users):
             if not users.is_current():
                 return False
-            with _alone(server.placement, timeout_seconds=_LEAVE_SECONDS):
+            with alone(server.placement, timeout_seconds=_LEAVE_SECONDS):
                 return users.try_exclusive() and server.stop()
 
     def _release_all(self) -> None:
@@ -205,6 +272,6 @@ class EmbeddedPostgres:
             return
         if self._users is not None:
             self._users.close()
-        self._users = self._server = None
+        self._users = self._server = self._keeper = None
         self._holds = 0
         self._process = os.getpid()

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -11,8 +12,10 @@ import psycopg2
 import pytest
 from embedded_homes import OtherProcess, environment, status
 
-from db.embedded import EmbeddedPostgres
+from db.embedded import EmbeddedPostgres, failure_at
 from db.embedded.placement import place
+from db.embedded.postmaster import Postmaster
+from db.errors import EmbeddedServerFailed
 from db.urls import normalised, rendered
 
 
@@ -61,23 +64,67 @@ def test_a_killed_process_leaves_a_server_that_the_next_one_joins(embedded_home:
     assert status(embedded_home).state == "stopped"
 
 
-def test_a_killed_server_is_started_again_with_its_data(embedded_home: Path) -> None:
-    server = EmbeddedPostgres(embedded_home)
-    with server.running() as url:
+def _kill_server(home: Path) -> None:
+    pid = status(home).pid
+    assert pid is not None
+    for member in (psutil.Process(pid), *psutil.Process(pid).children()):
+        # The others end by themselves as soon as they notice that the first is gone.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.send_signal(signal.SIGKILL)
+
+
+def test_a_killed_server_is_started_again_with_its_data_by_who_uses_it(
+    embedded_home: Path,
+) -> None:
+    with EmbeddedPostgres(embedded_home).running() as url:
         _run(url, "DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT 1 AS n")
-        pid = status(embedded_home).pid
-        assert pid is not None
-        family = [psutil.Process(pid), *psutil.Process(pid).children()]
-        for member in family:
-            # The others end by themselves as soon as they notice that the first is gone.
-            with contextlib.suppress(psutil.NoSuchProcess):
-                member.send_signal(signal.SIGKILL)
-        assert status(embedded_home).state == "stopped"
-        with server.running() as again:
-            assert again == url
-            assert _run(url, "TABLE kept") == [(1,)]
-        assert _run(url, "SELECT 1") == [(1,)]
+        for _ in range(2):
+            _kill_server(embedded_home)
+            _until(lambda: _run(url, "TABLE kept") == [(1,)])
     assert status(embedded_home).state == "stopped"
+
+
+def test_a_server_that_cannot_be_started_again_says_why_today(new_embedded_home: Path) -> None:
+    with _server(new_embedded_home).running():
+        placement = place(new_embedded_home)
+        with placement.log.open("a") as log:
+            log.write("2001-01-01 FATAL:  yesterday's reason\n")
+        # A server without its data must not go on with an empty database.
+        placement.data.rename(placement.data.with_name("data.away"))
+        _kill_orphans(placement.data.with_name("data.away"))
+        _until(lambda: failure_at(str(placement.sockets)) is not None)
+        failure = failure_at(str(placement.sockets))
+        placement.data.with_name("data.away").rename(placement.data)
+        assert "data folder" in str(failure)
+        assert "yesterday" not in str(failure)
+        _until(lambda: failure_at(str(placement.sockets)) is None)
+
+
+def _kill_orphans(data: Path) -> None:
+    pid = int((data / "postmaster.pid").read_text().splitlines()[0])
+    psutil.Process(pid).send_signal(signal.SIGKILL)
+
+
+def test_an_old_line_of_the_log_is_no_reason(
+    embedded_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = place(embedded_home).log
+    log.write_text("2001-01-01 FATAL:  yesterday's reason\n")
+    failed = subprocess.CompletedProcess([], 1, "", "pg_ctl: could not start server\n")
+    monkeypatch.setattr(Postmaster, "_run", lambda *_, **__: failed)
+    with pytest.raises(EmbeddedServerFailed, match="could not start server") as caught:
+        _server(embedded_home).acquire()
+    assert "yesterday" not in str(caught.value)
+
+
+def _until(true: Callable[[], bool], *, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(psycopg2.OperationalError):
+            if true():
+                return
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("program", ["sleep", "true"], ids=["a stranger", "a zombie"])
