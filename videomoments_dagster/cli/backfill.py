@@ -12,8 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -27,9 +27,13 @@ from videomoments_dagster.cli.running import Reporter, row_of, run_job, took
 from videomoments_dagster.core.dagster_internals import heartbeat
 from videomoments_dagster.core.run_tags import CODE_LOCATION, PROFILE_TAG
 from videomoments_dagster.core.runs import PARTITION_TAG
-from videomoments_dagster.moments.backlog import registered_videos, videos_in_flight
+from videomoments_dagster.moments.backlog import (
+    registered_videos,
+    unfinished_assets,
+    videos_in_flight,
+)
 from videomoments_dagster.moments.stored_videos import HistoryRow
-from videomoments_dagster.moments.system import VIDEO_PARTITIONS
+from videomoments_dagster.moments.system import MOMENTS, VIDEO_PARTITIONS
 
 _HEARTBEAT_SECONDS = 90.0
 _SUBMIT_SECONDS = 300.0
@@ -53,12 +57,14 @@ class Plan:
         profile: Generation profile for its runs; None for each video's own.
         videos: Videos that it would run, the newest first.
         in_flight: Videos that are left out, since a run of theirs is waiting or under way.
+        assets: What is made of a video, where that is not all that the job makes.
     """
 
     job: str
     profile: str | None
     videos: tuple[str, ...]
     in_flight: tuple[str, ...]
+    assets: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +127,16 @@ def planned(
         database: Our database.
         job: Name of a job.
         profile: Generation profile for its runs.
-        only: `missing` for videos that lack something that the job makes, `failed` for those
-            whose last run failed or did a part, `all`, or the path of a file with an identifier a
-            line; `#` begins a comment.
+        only: `missing` for videos that lack something that the job makes, `stale` for those of
+            which something was made from what is another by now, `failed` for those whose last run
+            failed or did a part, `unfinished` for all three, `all`, or the path of a file with an
+            identifier a line; `#` begins a comment.
 
     Raises:
         SourceRejected: The file cannot be read, or names videos that are not registered.
     """
     match only:
-        case "missing" | "all":
+        case "missing" | "stale" | "unfinished" | "all":
             chosen = registered_videos(database, only, job=job)
         case "failed":
             chosen = registered_videos(database, "failed", job=job)
@@ -141,9 +148,19 @@ def planned(
         case _:
             chosen = _named_in(Path(only), set(registered_videos(database, "all", job=job)))
     busy = videos_in_flight(instance)
+    # What stands is not looked at, so that a profile that somebody chose for one run is not taken
+    # back; a profile that is given now is for all of the job, as is the job's own run config.
+    is_plain = profile is None and not MOMENTS.jobs[job].config
+    in_part = is_plain and only in ("missing", "stale", "unfinished")
     instance.add_dynamic_partitions(VIDEO_PARTITIONS, chosen)
     free = tuple(video for video in chosen if video not in busy)
-    return Plan(job, profile, free, in_flight=tuple(video for video in chosen if video in busy))
+    return Plan(
+        job,
+        profile,
+        free,
+        in_flight=tuple(video for video in chosen if video in busy),
+        assets=unfinished_assets(database, free, job=job) if in_part else {},
+    )
 
 
 def _named_in(path: Path, registered: set[str]) -> list[str]:
@@ -152,7 +169,8 @@ def _named_in(path: Path, registered: set[str]) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise SourceRejected(
             f"the list of videos {path} cannot be read: {getattr(error, 'strerror', error)}",
-            remedy="Give missing, failed, all, or a text file with an identifier a line",
+            remedy="Give missing, stale, failed, unfinished, all, or a text file with an "
+            "identifier a line",
         ) from error
     named = dict.fromkeys(name for line in lines if (name := line.partition("#")[0].strip()))
     unknown = [name for name in named if name not in registered]
@@ -170,8 +188,10 @@ def daemon_is_there(instance: DagsterInstance) -> bool:
     return (heartbeat(instance, "BACKFILL") or 0.0) > time.time() - _HEARTBEAT_SECONDS
 
 
-def launch(plan: Plan) -> str:
-    """Hand the plan to Dagster as a backfill of its own, and give its id.
+def launch(plan: Plan) -> list[str]:
+    """Hand the plan to Dagster as backfills of its own, and give their ids.
+
+    It is one for all videos of which the same assets are to be made; one, mostly.
 
     By the command `dagster-graphql`, which needs no webserver. `dagster job backfill` would make
     every run before it returns, so that a backfill that is interrupted meanwhile is not gone on
@@ -199,10 +219,10 @@ def launch(plan: Plan) -> str:
                     check=True,
                 )
             result = json.loads(answer.read_text())
-            launched = (result.get("data") or {}).get("launchPartitionBackfill", {})
-            if "backfillId" in launched:
-                return str(launched["backfillId"])
-            why = launched.get("message", result)
+            launched = list((result.get("data") or {}).values())
+            if launched and all("backfillId" in one for one in launched):
+                return [str(one["backfillId"]) for one in launched]
+            why = next((one["message"] for one in launched if "message" in one), result)
         except (OSError, ValueError, AttributeError) as error:
             why = f"its answer cannot be read: {error}"
         except subprocess.TimeoutExpired:
@@ -216,31 +236,41 @@ def launch(plan: Plan) -> str:
 
 
 def _mutation(plan: Plan) -> str:
+    alike: dict[frozenset[str], list[str]] = {}
+    for video in plan.videos:
+        alike.setdefault(plan.assets.get(video, frozenset()), []).append(video)
+    launches = [_launch(plan, videos, assets) for assets, videos in alike.items()]
+    numbered = (f"_{number}: {one}" for number, one in enumerate(launches))
+    return f"mutation {{ {' '.join(numbered)} }}"
+
+
+def _launch(plan: Plan, videos: Sequence[str], assets: Collection[str]) -> str:
     # Strings and lists of strings are written in GraphQL as in JSON.
     profile = f"{{key: {json.dumps(PROFILE_TAG)}, value: {json.dumps(plan.profile)}}}"
-    title = f"videomoments backfill, {plan.job}, {len(plan.videos)} videos"
+    title = f"videomoments backfill, {plan.job}, {len(videos)} videos"
     ours = f'{{repositoryName: "__repository__", repositoryLocationName: "{CODE_LOCATION}"}}'
-    return f"""mutation {{
-        launchPartitionBackfill(backfillParams: {{
+    keys = (MOMENTS.assets[name].key.path for name in sorted(assets))
+    selection = " ".join(f"{{path: {json.dumps(path)}}}" for path in keys)
+    return f"""launchPartitionBackfill(backfillParams: {{
             selector: {{partitionSetName: "{plan.job}_partition_set", repositorySelector: {ours}}}
-            partitionNames: {json.dumps(plan.videos)}
+            partitionNames: {json.dumps(videos)}
+            {f"assetSelection: [{selection}]" if selection else ""}
             tags: [{profile if plan.profile else ""}]
             title: {json.dumps(title)}
         }}) {{
             ... on LaunchBackfillSuccess {{ backfillId }}
             ... on Error {{ message }}
-        }}
-    }}"""
+        }}"""
 
 
 def followed(
-    instance: DagsterInstance, backfill_id: str, plan: Plan, *, reporter: BackfillReporter
+    instance: DagsterInstance, backfills: Sequence[str], plan: Plan, *, reporter: BackfillReporter
 ) -> Summary:
-    """Wait until the daemon is done with a backfill, and sum up."""
-    of_backfill = RunsFilter(tags={"dagster/backfill": backfill_id})
+    """Wait until the daemon is done with the backfills of a plan, and sum up."""
+    of_backfill = RunsFilter(tags={"dagster/backfill": list(backfills)})
     last: Count | None = None
     while True:
-        backfill = instance.get_backfill(backfill_id)
+        found = [instance.get_backfill(one) for one in backfills]
         # Of a video that was run again, the last run.
         records = instance.get_run_records(of_backfill, ascending=True)
         runs = {record.dagster_run.tags[PARTITION_TAG]: record for record in records}
@@ -255,7 +285,7 @@ def followed(
         if count != last:
             reporter.counted(count)
             last = count
-        goes_on = backfill is not None and backfill.status.name in _GOES_ON
+        goes_on = any(one is not None and one.status.name in _GOES_ON for one in found)
         if not goes_on or len(over) == len(plan.videos):
             rows = {video: row_of(instance, record) for video, record in over.items()}
             return _summary(rows, left=tuple(one for one in plan.videos if one not in over))
@@ -274,7 +304,13 @@ def run_here(
         failed = len(_summary(rows).failed)
         reporter.counted(Count(number, failed, under_way=1, waiting=len(plan.videos) - number - 1))
         rows[video] = row = run_job(
-            instance, database, video=video, job=plan.job, reporter=Reporter(), profile=plan.profile
+            instance,
+            database,
+            video=video,
+            job=plan.job,
+            reporter=Reporter(),
+            profile=plan.profile,
+            assets=plan.assets.get(video, ()),
         ).row
         reporter.video_ended(video, row)
     summary = _summary(rows)

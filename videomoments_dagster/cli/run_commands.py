@@ -80,11 +80,11 @@ def _run(context: CommandContext, video: str, **options: Any) -> int:
 @profile_option("Generation profile for these runs.")
 @click.option(
     "--only",
-    default="missing",
+    default="unfinished",
     show_default=True,
-    metavar="missing|failed|all|FILE",
-    help="Videos that lack something of the job, whose last run failed, all, or those named "
-    "in FILE, an identifier a line.",
+    metavar="missing|stale|failed|unfinished|all|FILE",
+    help="Videos that lack something of the job, or have it from what is another by now, whose "
+    "last run failed, all three, all, or those named in FILE, an identifier a line.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option(
@@ -96,11 +96,13 @@ def _run(context: CommandContext, video: str, **options: Any) -> int:
 def backfill(
     context: CommandContext, job: str, profile: str | None, only: str, *, dry_run: bool, here: bool
 ) -> None:
-    """Run a job for many videos: those that something is missing of, unless told otherwise.
+    """Run a job for many videos: those that are not finished, unless told otherwise.
 
-    Where `videomoments dev` or another daemon of Dagster runs, it does the work, and goes on
-    with it whatever becomes of this command. Videos that are worked on already are left out.
-    Exit status: 0 when all is there, 1 when a run failed, 3 when parts could not be done.
+    Of videos that lack something, or have it from what is another by now, just that is made, and
+    what is made from it, unless a profile is given. Where `videomoments dev` or another daemon of
+    Dagster runs, it does the work, and goes on with it whatever becomes of this command. Videos
+    that are worked on already are left out. Exit status: 0 when all is there, 1 when a run failed,
+    3 when parts could not be done.
 
     \b
     Examples:
@@ -117,7 +119,7 @@ def backfill(
     reporter = backfills.BackfillReporter()
     if through_daemon:
         try:
-            backfill_id = backfills.launch(plan)
+            launched = backfills.launch(plan)
         except KeyboardInterrupt:
             click.echo(
                 "\nStopped while Dagster was given the backfill. Whether it has it, the UI shows "
@@ -125,12 +127,13 @@ def backfill(
                 err=True,
             )
             sys.exit(EXIT_FAILED)
-        click.echo(f"Dagster's daemon has it as backfill {backfill_id}.")
+        named = " and ".join(launched)
+        click.echo(f"Dagster's daemon has it as backfill {named}.")
         try:
-            summary = backfills.followed(instance, backfill_id, plan, reporter=reporter)
+            summary = backfills.followed(instance, launched, plan, reporter=reporter)
         except KeyboardInterrupt:
             click.echo(
-                f"\nThe daemon goes on with backfill {backfill_id}; cancel it in the UI "
+                f"\nThe daemon goes on with backfill {named}; cancel it in the UI "
                 "under Runs, Backfills.",
                 err=True,
             )
@@ -148,7 +151,8 @@ def _print_plan(plan: backfills.Plan, *, through_daemon: bool, in_full: bool) ->
     click.echo(f"{plan.job}{profile} for {len(plan.videos)} videos, {where}.")
     shown = plan.videos if in_full else plan.videos[:20]
     for video in shown:
-        click.echo(f"  {video}")
+        part = ", ".join(name for name in MOMENTS.assets if name in plan.assets.get(video, ()))
+        click.echo(f"  {video}: {part}" if part else f"  {video}")
     if len(shown) < len(plan.videos):
         click.echo(f"  and {len(plan.videos) - len(shown)} more")
     if plan.in_flight:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,6 +131,7 @@ def run_job(
     profile: str | None = None,
     transcription_engine: str | None = None,
     force: bool = False,
+    assets: Collection[str] = (),
 ) -> RunOutcome:
     """Materialise the assets of `job` for `video`, in this process, and record the run.
 
@@ -143,6 +144,7 @@ def run_job(
         profile: Generation profile for this run.
         transcription_engine: Transcription engine for this run.
         force: Compute again even where nothing has changed.
+        assets: Only these of the job's; empty for all.
     """
     from videomoments_dagster.definitions import (  # noqa: PLC0415 - as in `context`
         current_definitions,
@@ -165,6 +167,7 @@ def run_job(
         definition.execute_in_process(
             instance=instance,
             partition_key=video,
+            asset_selection=[MOMENTS.assets[name].key for name in sorted(assets)] or None,
             run_config={
                 # What has a config of its own computes again in any case.
                 **(chosen.config or (forced if force else {})),

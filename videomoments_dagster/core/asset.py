@@ -25,7 +25,13 @@ from videomoments_dagster.core.asset_checks import ResultCheck, StoredCheck, cal
 from videomoments_dagster.core.dagster_failures import RETRY_OUTSIDE, failures_reported
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.resources import StoredResultsResource
-from videomoments_dagster.core.storage import AssetStorage, Computed, StoredResult
+from videomoments_dagster.core.storage import (
+    WHOLE,
+    AssetStorage,
+    Computed,
+    MadeFrom,
+    StoredResult,
+)
 from videomoments_dagster.core.systems import (
     AfterStoring,
     RegisteredAsset,
@@ -81,7 +87,13 @@ class Made(Generic[Value]):
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """Says that what is stored is still right, and nothing is to be written."""
+    """Says that what is stored is still right, and no result is to be written.
+
+    Attributes:
+        made_from: What that holds for, which the frame fills in.
+    """
+
+    made_from: MadeFrom | None = None
 
 
 UNCHANGED = Unchanged()
@@ -106,6 +118,12 @@ class Previous(StoredResult[Value]):
         self._code_version = code_version
         self.force = force
         self.made_from = ""
+        self.depends_on: Mapping[str, str] = {}
+
+    @property
+    def made_from_now(self) -> MadeFrom:
+        """What the result depends on, as it is now."""
+        return MadeFrom(self.depends_on, self._code_version)
 
     def is_made_from(
         self, *, inputs: Mapping[str, object], settings: Mapping[str, object] | None = None
@@ -159,6 +177,7 @@ def asset(
     stored_check: StoredCheck | None = None,
     pool: str | None = None,
     ins: Mapping[str, dg.AssetIn] | None = None,
+    depends_on: Mapping[str, str] | None = None,
     after_storing: AfterStoring | None = None,
     retry_policy: dg.RetryPolicy = RETRY_OUTSIDE,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
@@ -180,6 +199,8 @@ def asset(
         stored_check: Check of what is stored, apart from any step.
         pool: Dagster's pool.
         ins: Inputs whose keys are not their names, such as other systems' assets.
+        depends_on: Inputs of which only a part determines the result, and the part's name in
+            `AssetStorage.parts`. While that part is the same, the result is not out of date.
         after_storing: What follows when its partition was stored or found unchanged.
         retry_policy: For failures that trying again can mend.
     """
@@ -191,9 +212,6 @@ def asset(
                 f"The asset '{name}' is given the storage of '{storage.name}'."
             )
         key = dg.AssetKey([*system.key_prefix, name])
-        system.register(
-            RegisteredAsset(system, key, storage, checks, stored_check, pool, after_storing)
-        )
         wanted = inspect.signature(function, eval_str=True).parameters
         inputs = [
             one.name
@@ -210,6 +228,25 @@ def asset(
             else dg.AssetKey([*system.key_prefix, one])
             for one in inputs
         }
+        # Another system's result has partitions of its own.
+        parts = {
+            one: (depends_on or {}).get(one, WHOLE)
+            for one, of in upstream.items()
+            if of == dg.AssetKey([*system.key_prefix, one])
+        }
+        system.register(
+            RegisteredAsset(
+                system,
+                key,
+                storage,
+                checks,
+                stored_check,
+                pool,
+                after_storing,
+                code_version,
+                parts,
+            )
+        )
 
         def step(context: dg.AssetExecutionContext, **given: Any) -> dg.MaterializeResult[Any]:
             results: StoredResultsResource = given.pop(_RESULTS)
@@ -225,6 +262,10 @@ def asset(
                     force=config.force,
                 )
                 values = {one: given[one] for one in inputs}
+                previous.depends_on = {
+                    f"{one}.{part}": registered(upstream[one]).storage.parts(values[one])[part]
+                    for one, part in parts.items()
+                }
                 if _PREVIOUS in wanted:
                     given[_PREVIOUS] = previous
                 elif previous.is_made_from(
@@ -288,7 +329,7 @@ class _Frame:
             context.log.info("Nothing changed since the last materialisation; it is kept.")
             available = {**given, "details": previous.details}
             return dg.MaterializeResult(
-                value=UNCHANGED,
+                value=Unchanged(previous.made_from_now),
                 data_version=dg.DataVersion(previous.note.data_version if previous.note else ""),
                 metadata={
                     **self._described(context, previous.value, available),
@@ -306,6 +347,7 @@ class _Frame:
                 fingerprint=previous.made_from if made.complete else "",
                 data_version=version,
                 details=made.details,
+                made_from=previous.made_from_now,
                 # All of it, so that the UI shows it in this order: pictures come first.
                 metadata_of=lambda stored: {
                     **self._described(context, stored, available),

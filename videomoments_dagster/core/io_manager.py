@@ -10,7 +10,7 @@ from videomoments_dagster.core.dagster_failures import failures_reported
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.progress_log import progress_logged
 from videomoments_dagster.core.resources import DatabaseResource, ObjectStoreResource
-from videomoments_dagster.core.storage import Computed, load, store
+from videomoments_dagster.core.storage import Computed, confirm, load, store
 from videomoments_dagster.core.systems import RegisteredAsset, registered
 
 
@@ -26,13 +26,17 @@ class PartitionIOManager(dg.ConfigurableIOManager):
     object_store: dg.ResourceDependency[ObjectStoreResource]
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-        """Store a `Computed`, or leave everything as it is for an `Unchanged`."""
+        """Store a `Computed`; for an `Unchanged`, leave the result as it is."""
         asset = registered(context.asset_key)
         partition = asset.system.any_partition(context.partition_key)
         if isinstance(obj, Computed):
             with failures_reported(partition, step=asset.name):
                 self._store(context, asset, partition, obj)
-        elif not isinstance(obj, Unchanged):
+        elif isinstance(obj, Unchanged):
+            with failures_reported(partition, step=asset.name):
+                if obj.made_from is not None:
+                    confirm(self.database.database, partition, asset.name, obj.made_from)
+        else:
             raise dg.DagsterInvariantViolationError(
                 f"The asset '{asset.name}' must return Computed or Unchanged, not "
                 f"{type(obj).__name__}."

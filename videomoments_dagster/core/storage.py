@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -31,6 +32,9 @@ Value = TypeVar("Value")
 
 Uploads = Mapping[Path, StoredObject]
 """What became of each local file that belongs to a value."""
+
+WHOLE = "all"
+"""Name of the part of a result that is all of it."""
 
 _LOOKUPS_AT_ONCE = 8
 _STORED_VERSION = "stored_version"
@@ -87,9 +91,26 @@ class AssetStorage(ABC, Generic[Result, Value]):
     def version(self, stored: Value) -> str:
         """Content hash of what is stored."""
 
+    def parts(self, stored: Value) -> Mapping[str, str]:
+        """Content hashes of what an asset downstream may depend on alone; `all` is all of it."""
+        return {WHOLE: self.version(stored)}
+
     def object_urls(self, stored: Value) -> Collection[str]:  # noqa: ARG002
         """Addresses of the objects that `stored` refers to."""
         return ()
+
+
+@dataclass(frozen=True, slots=True)
+class MadeFrom:
+    """What a result depends on that SQL can tell of: when another one is there, it is stale.
+
+    Attributes:
+        inputs: Content hashes of parts of other results, by `<asset>.<part>`.
+        code_version: Of the asset; empty where it is not known.
+    """
+
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    code_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +123,7 @@ class Computed(Generic[Result]):
         data_version: Content hash of the result.
         details: Small JSON facts to remember with it.
         metadata_of: From what is stored then to metadata of the materialisation.
+        made_from: Results that it depends on, as they are now.
     """
 
     value: Result
@@ -109,6 +131,7 @@ class Computed(Generic[Result]):
     data_version: str
     details: Mapping[str, object] = field(default_factory=dict)
     metadata_of: Callable[[Any], Mapping[str, Any]] = lambda _: {}
+    made_from: MadeFrom = field(default_factory=MadeFrom)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +219,9 @@ def remember(
         if stored is None:
             raise missing_result(partition, asset=storage.name, step=storage.name)
     details = {**computed.details, _STORED_VERSION: storage.version(stored)}
-    _note(session, partition, storage.name, computed, details)
+    parts = {f"{storage.name}.{part}": one for part, one in storage.parts(stored).items()}
+    _note(session, partition, storage.name, computed, details, parts)
+    _mark_stale(session, partition)
     return stored
 
 
@@ -206,11 +231,15 @@ def _note(
     asset: str,
     computed: Computed[Any],
     details: Mapping[str, object],
+    parts: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     values = {
         "fingerprint": computed.fingerprint,
         "data_version": computed.data_version,
         "details": dict(details),
+        "parts": dict(parts),
+        "inputs": dict(computed.made_from.inputs),
+        "code_version": computed.made_from.code_version,
     }
     session.execute(
         insert(models.Materialisation)
@@ -222,6 +251,52 @@ def _note(
     )
     # What was loaded of it before is out of date.
     session.expire_all()
+
+
+# A part that nobody has noted yet, of a result from before that, makes nothing stale.
+_MARK_STALE = text("""
+    UPDATE pipeline.materialisations AS made SET is_stale = NOT made.is_stale
+    WHERE made.system = :system AND made.partition_key = :partition
+    AND made.is_stale IS DISTINCT FROM EXISTS (
+        SELECT FROM jsonb_each_text(made.inputs) AS input (part, version)
+        JOIN pipeline.materialisations AS other ON other.parts ->> input.part <> input.version
+        WHERE other.system = made.system AND other.partition_key = made.partition_key
+    )
+""")
+
+
+def _mark_stale(session: Session, partition: Partition) -> None:
+    """Mark the results of a partition that were made from others than are there now."""
+    given = {"system": partition.system, "partition": partition.key}
+    session.execute(_MARK_STALE, given)
+
+
+def confirm(database: Database, partition: Partition, asset: str, made_from: MadeFrom) -> None:
+    """Note that a result is what would be made from this too; nothing is written if that is known.
+
+    Results that depend on parts of others change when those do. This is for one from before what
+    it was made from was remembered, and for one that another part might have changed and has not.
+    """
+    row = models.Materialisation
+    values = {"inputs": dict(made_from.inputs), "code_version": made_from.code_version}
+    of_asset = (
+        row.system == partition.system,
+        row.partition_key == partition.key,
+        row.asset == asset,
+    )
+    with database.transaction() as session:
+        changed = session.execute(
+            update(row)
+            .where(
+                *of_asset,
+                or_(row.inputs != values["inputs"], row.code_version != values["code_version"]),
+            )
+            # It was made when it was.
+            .values(**values, updated_at=row.updated_at)
+            .returning(row.asset)
+        ).all()
+        if changed:
+            _mark_stale(session, partition)
 
 
 def recall(session: Session, partition: Partition, asset: str) -> Note | None:

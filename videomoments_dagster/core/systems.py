@@ -6,7 +6,7 @@ from what is registered; no name of an asset is written down a second time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +38,8 @@ class RegisteredAsset:
         stored_check: Check of what is stored, whenever somebody looks.
         pool: Dagster's pool that its step takes a slot of.
         after_storing: What follows when its partition was stored or found unchanged.
+        code_version: Another one computes everything again.
+        depends_on: The parts of the system's other results that it is made from, by asset.
     """
 
     system: System
@@ -47,6 +49,8 @@ class RegisteredAsset:
     stored_check: StoredCheck | None = None
     pool: str | None = None
     after_storing: AfterStoring | None = None
+    code_version: str = ""
+    depends_on: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -166,6 +170,12 @@ class System:
         """Take note of an asset; one of the same key replaces it."""
         self.assets[asset.name] = asset
         _REGISTERED[asset.key] = asset
+
+    def downstream_of(self, assets: Collection[str]) -> frozenset[str]:
+        """Some assets, and all that are made from them, through others too."""
+        found = frozenset(assets)
+        more = {name for name, one in self.assets.items() if not found.isdisjoint(one.depends_on)}
+        return found if more <= found else self.downstream_of(found | more)
 
     def asset_job(
         self,

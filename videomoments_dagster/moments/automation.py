@@ -5,6 +5,7 @@ from dagster import RunsFilter
 
 from videomoments_dagster.moments.backlog import BacklogResource
 from videomoments_dagster.moments.intake.intake import InboxResource
+from videomoments_dagster.moments.system import MOMENTS
 
 BACKLOG_TAG = "videomoments/requested_by"
 ARRIVALS_PER_TICK = 100
@@ -69,14 +70,15 @@ def unfinished_videos_schedule(cron: str) -> dg.ScheduleDefinition:
         job_name="full",
         cron_schedule=cron,
         execution_timezone="UTC",
-        description="""Works through the backlog: runs 'full' where something is missing or failed.
+        description="""Works through the backlog: runs 'full' where something is unfinished.
 
-Every hour, or when VIDEOMOMENTS_BACKLOG_CRON says, it requests runs for at most
-VIDEOMOMENTS_BACKLOG_RUNS videos, the newest first. A video with a run in flight is left out, and so
-is one whose run failed or was cancelled within VIDEOMOMENTS_BACKLOG_RETRY_HOURS, so that what
-cannot work does not keep the others from their turn. It reads rows and Dagster's runs, and writes
-nothing. If it fails, no run was requested, and the next tick looks again. Off until it is switched
-on.""",
+That is where a result is missing or stale, or the last run failed. Every hour, or when
+VIDEOMOMENTS_BACKLOG_CRON says, it requests runs for at most VIDEOMOMENTS_BACKLOG_RUNS videos, the
+newest first. A run makes only what is missing, or was made from results that are others by now, and
+what is made from that. A video with a run in flight is left out, and so is one whose run failed or
+was cancelled within VIDEOMOMENTS_BACKLOG_RETRY_HOURS, so that what cannot work does not keep the
+others from their turn. It reads rows and Dagster's runs, and writes nothing. If it fails, no run
+was requested, and the next tick looks again. Off until it is switched on.""",
     )
     def unfinished_videos(
         context: dg.ScheduleEvaluationContext, backlog: BacklogResource
@@ -91,9 +93,10 @@ on.""",
             dg.RunRequest(
                 run_key=f"{tick}/{video}",
                 partition_key=video,
+                asset_selection=[MOMENTS.assets[name].key for name in sorted(assets)] or None,
                 tags={BACKLOG_TAG: "unfinished_videos"},
             )
-            for video in due
+            for video, assets in due.items()
         ]
 
     return unfinished_videos

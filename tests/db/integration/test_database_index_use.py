@@ -10,12 +10,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from imitated_runs import JOB_ASSETS
 from postgres import fresh_database
 from sqlalchemy import Connection, text
 
 from db import schema_state
 from db.session import new_engine
+from videomoments_dagster.definitions import build_definitions  # noqa: F401 - registers all assets
 from videomoments_dagster.moments import backlog
 
 VIDEOS = 10_000
@@ -54,9 +54,10 @@ SELECT 'pipeline:' || v.id, v.id, c.first + v.id % 2000, 'full',
        now() - v.id * interval '1 minute'
 FROM videos v, (SELECT min(id) AS first FROM generation_configs) c;
 INSERT INTO pipeline.materialisations
-    (system, partition_key, asset, fingerprint, data_version, details)
+    (system, partition_key, asset, fingerprint, data_version, is_stale, code_version)
 SELECT 'moments', identifier, asset,
-       CASE WHEN id % 200 > 0 THEN repeat('f', 64) ELSE '' END, repeat('d', 64), '{}'
+       CASE WHEN id % 200 > 0 THEN repeat('f', 64) ELSE '' END, repeat('d', 64), id % 300 = 0,
+       CASE WHEN asset IN ('moments', 'refined_moments', 'thumbnails') THEN '2' ELSE '1' END
 FROM videos, unnest(ARRAY['video', 'transcript', 'generation_config', 'moments', 'refined_moments',
                           'clips', 'thumbnails']) AS a (asset);
 INSERT INTO pipeline.sources (identifier, location) SELECT identifier, source_url FROM videos;
@@ -154,12 +155,19 @@ def test_every_documented_index_has_a_query(library: Connection) -> None:
     assert set(there) == set(QUERIES) | set(TWINS.values())
 
 
-@pytest.mark.parametrize("index", ["pk_materialisations", "idx_materialisations_partial"])
+@pytest.mark.parametrize(
+    "index",
+    [
+        "pk_materialisations",
+        "idx_materialisations_partial",
+        "idx_materialisations_stale",
+        "idx_materialisations_code_version",
+    ],
+)
 def test_the_search_for_unfinished_videos_reads_indexes_of_what_there_is(
     library: Connection, index: str
 ) -> None:
     query = text(f"EXPLAIN {backlog._QUERIES['unfinished'].text}")
-    given = {"system": "moments", "assets": sorted(JOB_ASSETS["full"])}
-    plan = "\n".join(library.scalars(query, given))
+    plan = "\n".join(library.scalars(query, backlog._of_job("full")))
     assert index in plan, plan
     assert "Seq Scan on materialisations" not in plan, plan

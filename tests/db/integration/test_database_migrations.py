@@ -18,6 +18,8 @@ from db.embedded import EmbeddedPostgres
 from db.errors import MigrationFailed, SchemaOutdated
 from db.schema_state import check_schema
 from db.session import Database
+from videomoments_dagster.core.partition import Partition
+from videomoments_dagster.core.storage import _mark_stale
 
 PROJECT = schema_state.MIGRATIONS.parent
 
@@ -194,6 +196,46 @@ _REMEMBERED = """
     UNION ALL SELECT system, partition_key, url, fingerprint FROM pipeline.object_origins
     ORDER BY 1, 2, 3
 """
+
+
+_OLDER_RESULTS = """
+    INSERT INTO videos (identifier, cloud_url) VALUES ('whole', 'v'), ('moved', 'v');
+    INSERT INTO pipeline.materialisations
+        (system, partition_key, asset, fingerprint, data_version, details, updated_at)
+    VALUES ('moments', 'whole', 'moments', 'f', 'd', '{}', '2026-01-01 10:00'),
+           ('moments', 'whole', 'clips', 'f', 'd', '{}', '2026-01-01 10:01'),
+           ('moments', 'moved', 'moments', 'f', 'd', '{}', '2026-01-01 11:00'),
+           ('moments', 'moved', 'clips', 'f', 'd', '{}', '2026-01-01 10:01')
+"""
+
+
+def test_of_older_results_those_are_stale_that_are_older_than_what_they_depend_on(
+    empty_database_url: str,
+) -> None:
+    schema_state.upgrade(empty_database_url, "0008")
+    database = Database(empty_database_url, pool_size=1)
+    with database.transaction() as session:
+        session.execute(text(_OLDER_RESULTS))
+    schema_state.upgrade(empty_database_url)
+    remembered = "SELECT partition_key, asset, code_version FROM pipeline.materialisations"
+    with database.transaction() as session:
+        assert sorted(map(tuple, session.execute(text(remembered)))) == [
+            ("moved", "clips", "unknown"),
+            ("moved", "moments", ""),
+            ("whole", "clips", ""),
+            ("whole", "moments", ""),
+        ]
+        # Moments that are made again from now on, whatever comes out, are others than they were.
+        session.execute(
+            text(
+                """UPDATE pipeline.materialisations SET parts = '{"moments.places": "p"}' """
+                "WHERE asset = 'moments'"
+            )
+        )
+        _mark_stale(session, Partition("moments", "whole"))
+        stale = "SELECT partition_key, asset FROM pipeline.materialisations WHERE is_stale"
+        assert session.execute(text(stale)).all() == [("whole", "clips")]
+    database.dispose()
 
 
 def test_what_was_remembered_by_video_is_kept_by_system_and_partition(

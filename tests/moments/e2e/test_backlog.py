@@ -255,9 +255,20 @@ def test_dagster_takes_a_backfill_as_it_was_planned_or_says_why_not(
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     with DagsterInstance.get() as instance:
         instance.add_dynamic_partitions("videos", [talk])
-        backfill = instance.get_backfill(
-            launch(Plan(job="clips_only", profile='a "b" \u00fc', videos=(talk,), in_flight=()))
+        [only] = launch(
+            Plan(job="clips_only", profile='a "b" \u00fc', videos=(talk,), in_flight=())
         )
+        backfill = instance.get_backfill(only)
+        instance.add_dynamic_partitions("videos", ["other"])
+        in_part = {"other": frozenset({"clips", "thumbnails"})}
+        both = launch(
+            Plan("full", profile=None, videos=(talk, "other"), in_flight=(), assets=in_part)
+        )
+        found = [one for name in both if (one := instance.get_backfill(name)) is not None]
+    assert [(one.partition_names, one.asset_selection) for one in found] == [
+        ([talk], None),
+        (["other"], [dg.AssetKey("clips"), dg.AssetKey("thumbnails")]),
+    ]
     assert backfill is not None
     assert backfill.partition_set_name == "clips_only_partition_set"
     assert backfill.partition_names == [talk]

@@ -10,7 +10,9 @@ from imitated_runs import JOB_ASSETS
 from sqlalchemy import text
 
 from db.session import Database
+from videomoments_dagster.definitions import build_definitions  # noqa: F401 - registers all assets
 from videomoments_dagster.moments.backlog import Which, registered_videos
+from videomoments_dagster.moments.system import MOMENTS
 
 ASSETS = sorted(JOB_ASSETS["full"])
 
@@ -22,6 +24,7 @@ def test_the_videos_found_are_those_that_lack_something_or_whose_last_run_failed
     chance = random.Random(seed)  # noqa: S311
     created: dict[str, str] = {}
     whole: Counter[str] = Counter()
+    stale: set[str] = set()
     last: dict[str, tuple[str, int, str]] = {}
     with migrated_database.transaction() as session:
         session.execute(
@@ -58,14 +61,25 @@ def test_the_videos_found_are_those_that_lack_something_or_whose_last_run_failed
                 if chance.random() < 0.95:
                     made_from = "f" if chance.random() < 0.97 else ""
                     whole[name] += bool(made_from)
+                    is_stale = chance.random() < 0.02
+                    current = MOMENTS.assets[asset].code_version
+                    version = chance.choice([current] * 50 + ["", "0", "9"])
+                    if is_stale or version not in ("", current):
+                        stale.add(name)
                     session.execute(
                         text(
                             "INSERT INTO pipeline.materialisations "
-                            "(system, partition_key, asset, fingerprint, data_version, details) "
-                            "SELECT 'moments', identifier, :asset, :made_from, 'd', '{}' "
-                            "FROM videos WHERE id = :video"
+                            "(system, partition_key, asset, fingerprint, data_version, is_stale, "
+                            "code_version) SELECT 'moments', identifier, :asset, :made_from, 'd', "
+                            ":is_stale, :version FROM videos WHERE id = :video"
                         ),
-                        {"video": video, "asset": asset, "made_from": made_from},
+                        {
+                            "video": video,
+                            "asset": asset,
+                            "made_from": made_from,
+                            "is_stale": is_stale,
+                            "version": version,
+                        },
                     )
             for run in range(chance.randrange(3)):
                 status = chance.choice(["completed", "failed", "partial", "running"])
@@ -96,6 +110,8 @@ def test_the_videos_found_are_those_that_lack_something_or_whose_last_run_failed
     assert found("all") == newest
     assert found("missing") == missing
     assert found("failed") == failed
+    assert found("stale") == [name for name in newest if name in stale]
+    assert stale
     unfinished = found("unfinished")
-    assert unfinished == [name for name in newest if name in missing or name in failed]
+    assert unfinished == [name for name in newest if name in {*missing, *stale, *failed}]
     assert 5 < len(unfinished) < 40

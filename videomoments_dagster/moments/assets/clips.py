@@ -43,6 +43,8 @@ from videomoments_dagster.moments.records import (
 )
 from videomoments_dagster.moments.soundness import require_places
 from videomoments_dagster.moments.storage.clip_rows import ClipRows
+from videomoments_dagster.moments.storage.moment_rows import PLACES
+from videomoments_dagster.moments.storage.video_rows import CONTENT
 from videomoments_dagster.moments.system import MOMENTS
 
 CODE_VERSION = "1"
@@ -73,6 +75,7 @@ class ClipsConfig(MaterialisationConfig):
     metadata=clips_metadata,
     checks=[every_moment_has_a_clip],
     stored_check=stored_clips,
+    depends_on={"video": CONTENT, "moments": PLACES},
     after_storing=page_beside_clips,
 )
 def clips(

@@ -16,7 +16,8 @@ from videomoments_dagster.moments.identity import config_hash
 from videomoments_dagster.moments.metadata.materialisations import moments_metadata
 from videomoments_dagster.moments.records import Moments, SelectedConfigs, Video
 from videomoments_dagster.moments.soundness import require_word_times
-from videomoments_dagster.moments.storage.moment_rows import RootMomentRows
+from videomoments_dagster.moments.storage.moment_rows import FINDING, RootMomentRows
+from videomoments_dagster.moments.storage.video_rows import DURATION
 from videomoments_dagster.moments.system import MOMENTS
 from videomoments_dagster.speech.transcripts import Transcript
 
@@ -34,6 +35,7 @@ CODE_VERSION = "2"
     ),
     checks=[moments_lie_in_the_video, moments_meet_their_config],
     stored_check=stored_moments,
+    depends_on={"video": DURATION, "generation_config": FINDING},
 )
 def moments(
     context: dg.AssetExecutionContext,

@@ -16,7 +16,12 @@ from videomoments_dagster.moments.finding.outcomes import Boundaries, Refined
 from videomoments_dagster.moments.metadata.materialisations import moments_metadata
 from videomoments_dagster.moments.records import Moments, SelectedConfigs, Video
 from videomoments_dagster.moments.soundness import require_places, require_word_times
-from videomoments_dagster.moments.storage.moment_rows import RefinedMomentRows
+from videomoments_dagster.moments.storage.moment_rows import (
+    REFINING,
+    TITLES,
+    RefinedMomentRows,
+)
+from videomoments_dagster.moments.storage.video_rows import CONTENT
 from videomoments_dagster.moments.system import MOMENTS
 from videomoments_dagster.speech.transcripts import Transcript
 
@@ -37,6 +42,7 @@ CODE_VERSION = "2"
     ),
     checks=[refined_moments_stay_near],
     stored_check=stored_refined_moments,
+    depends_on={"video": CONTENT, "generation_config": REFINING, "moments": TITLES},
 )
 def refined_moments(
     context: dg.AssetExecutionContext,

@@ -49,6 +49,7 @@ from videomoments_dagster.moments.records import (
 )
 from videomoments_dagster.moments.soundness import picture_problem
 from videomoments_dagster.moments.storage.clip_rows import ThumbnailRows
+from videomoments_dagster.moments.storage.video_rows import ADDRESS
 from videomoments_dagster.moments.system import MOMENTS
 
 CODE_VERSION = "2"
@@ -70,6 +71,7 @@ _Owner = str | None
     metadata=thumbnails_metadata,
     checks=[thumbnails_show_something],
     stored_check=stored_thumbnails,
+    depends_on={"video": ADDRESS},
 )
 def thumbnails(
     context: dg.AssetExecutionContext,

@@ -38,7 +38,7 @@ from videomoments_dagster.moments.checks import (
 )
 from videomoments_dagster.moments.metadata.materialisations import transcript_metadata
 from videomoments_dagster.moments.records import Source, Video
-from videomoments_dagster.moments.storage.video_rows import TranscriptRows
+from videomoments_dagster.moments.storage.video_rows import CONTENT, TranscriptRows
 from videomoments_dagster.moments.system import MOMENTS
 from videomoments_dagster.sources.fetching import fetch_source
 from videomoments_dagster.sources.locations import SourceKind, kind_of, local_path_of
@@ -72,6 +72,7 @@ class TranscriptConfig(MaterialisationConfig):
     ),
     checks=[word_times_are_in_order, speech_share_is_plausible],
     stored_check=stored_transcript,
+    depends_on={"video": CONTENT},
 )
 def transcript(
     context: dg.AssetExecutionContext,

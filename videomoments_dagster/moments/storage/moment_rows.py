@@ -20,14 +20,22 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session, aliased
 
 from db import models
+from videomoments_dagster.base.fingerprints import digest
 from videomoments_dagster.core.partition import Partition
-from videomoments_dagster.core.storage import AssetStorage, Uploads, missing_result, recall
+from videomoments_dagster.core.storage import (
+    WHOLE,
+    AssetStorage,
+    Uploads,
+    missing_result,
+    recall,
+)
 from videomoments_dagster.core.text_columns import TITLE_CHARACTERS, fitted
 from videomoments_dagster.moments.identity import (
     config_hash,
     configs_version,
     moments_version,
     prompt_hash,
+    scoring_version,
 )
 from videomoments_dagster.moments.records import (
     GenerationConfig,
@@ -39,6 +47,12 @@ from videomoments_dagster.moments.records import (
     of_row,
 )
 from videomoments_dagster.moments.storage.video_rows import locked_video
+
+FINDING, REFINING = "finding", "refining"
+"""Parts of the configs that others are made from."""
+
+PLACES, TITLES = "places", "titles"
+"""Parts of moments that others are made from."""
 
 
 def prompt_id(session: Session, prompt: Prompt) -> int:
@@ -139,6 +153,15 @@ class GenerationConfigRows(AssetStorage[SelectedConfigs, SelectedConfigs]):
     def version(self, stored: SelectedConfigs) -> str:
         """Over both configs and the shift."""
         return configs_version(stored)
+
+    def parts(self, stored: SelectedConfigs) -> dict[str, str]:
+        """What moments are found with, and what they are refined with; both are scored."""
+        scoring = scoring_version(stored.scoring)
+        return {
+            WHOLE: configs_version(stored),
+            FINDING: digest([config_hash(stored.generation), scoring]),
+            REFINING: digest([config_hash(stored.refinement), scoring, stored.max_shift_seconds]),
+        }
 
 
 def _scoring(choice: models.SelectedConfig) -> ScoringConfig:
@@ -245,6 +268,15 @@ class _MomentRows(AssetStorage[Moments, Moments]):
     def version(self, stored: Moments) -> str:
         """Over identifiers, titles and scores."""
         return moments_version(stored)
+
+    def parts(self, stored: Moments) -> dict[str, str]:
+        """The times, from which clips are cut, and the titles, which are refined with them."""
+        moments = stored.moments
+        return {
+            WHOLE: moments_version(stored),
+            PLACES: digest([[one.identifier, one.start_time, one.end_time] for one in moments]),
+            TITLES: digest([[one.identifier, one.title] for one in moments]),
+        }
 
 
 class RootMomentRows(_MomentRows):

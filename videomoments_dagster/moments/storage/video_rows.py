@@ -12,8 +12,10 @@ from sqlalchemy.orm import Session
 
 from db import models
 from videomoments_dagster.base.files import kibibytes
+from videomoments_dagster.base.fingerprints import digest
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.storage import (
+    WHOLE,
     AssetStorage,
     FileToStore,
     Uploads,
@@ -32,6 +34,9 @@ from videomoments_dagster.moments.object_keys import video_key
 from videomoments_dagster.moments.records import FetchedVideo, Source, Video
 from videomoments_dagster.moments.registration import register
 from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
+
+CONTENT, ADDRESS, DURATION = "content", "address", "duration"
+"""Parts of a video that others are made from."""
 
 _LANGUAGE_CHARACTERS = 10
 _SERVICE_CHARACTERS = 50
@@ -130,6 +135,15 @@ class VideoRows(AssetStorage[FetchedVideo, Video]):
     def version(self, stored: Video) -> str:
         """Over bytes, title and source."""
         return video_version(stored)
+
+    def parts(self, stored: Video) -> dict[str, str]:
+        """The bytes, where they lie, and the length: of the title nothing else is made."""
+        return {
+            WHOLE: video_version(stored),
+            CONTENT: stored.content_hash,
+            ADDRESS: digest(stored.cloud_url),
+            DURATION: digest(stored.facts.duration_seconds),
+        }
 
     def object_urls(self, stored: Video) -> tuple[str, ...]:
         """The one object."""
