@@ -14,7 +14,12 @@ from typing import Protocol
 from videomoments_dagster.base.files import removed_afterwards
 from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.speech_audio import extract_speech_audio
-from videomoments_dagster.speech.transcripts import SpokenSegment, Transcript, well_formed
+from videomoments_dagster.speech.transcripts import (
+    SpokenSegment,
+    Transcript,
+    joined,
+    well_formed,
+)
 
 Progress = Callable[[float], None]
 """Called now and then with the share of the audio that is done, 0 to 1."""
@@ -142,7 +147,7 @@ def transcript_from(
     """
     words, segments = well_formed(words_by_segment, duration=duration)
     return Transcript(
-        full_text=" ".join(segment.text for segment in segments),
+        full_text=joined(segment.text for segment in segments),
         words=words,
         segments=segments,
         # ISO 639's own code for "undetermined"; the columns hold 10 and 50 characters.

@@ -10,11 +10,36 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 # PostgreSQL stores no NUL in text or JSONB, and UTF-8 has no form for a lone surrogate.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _BRIDGED_GAP_SECONDS = 0.5
+
+# Chinese and Japanese are written without spaces: each character counts as a word, as it does in
+# word processors, with the small letters and signs that prolong it.
+_PROLONGING = (
+    "\u3005\u3041\u3043\u3045\u3047\u3049\u3063\u3083\u3085\u3087\u308e\u3095\u3096\u3099-\u309e"
+    "\u30a1\u30a3\u30a5\u30a7\u30a9\u30c3\u30e3\u30e5\u30e7\u30ee\u30f5\u30f6\u30fc-\u30fe"
+    "\uff67-\uff70\uff9e\uff9f"
+)
+_UNSPACED = (
+    "\u3005-\u3007\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"
+    "\U00020000-\U0003ffff"
+)
+_WIDE_MARKS = "\u3001-\u3004\u3008-\u303f\uff01-\uff65"
+_OPENING = (
+    "(\\[{\u2018\u201c\u3008\u300a\u300c\u300e\u3010\u3014\u3016\u3018\uff08\uff3b\uff5b\uff62"
+)
+_HAS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_BETWEEN_UNSPACED = re.compile(
+    # Before a character, before what opens it, and between it and a word of another script.
+    f"(?<=[^{_OPENING}])(?=(?![{_PROLONGING}])[{_UNSPACED}])"
+    f"|(?<=[^{_OPENING}])(?=[{_OPENING}])"
+    f"|(?<=[{_UNSPACED}{_WIDE_MARKS}])(?<![{_OPENING}])(?=[^\\W{_UNSPACED}])"
+)
+_NO_SPACE_AFTER = re.compile(f"[{_UNSPACED}{_WIDE_MARKS}]$")
+_NO_SPACE_BEFORE = re.compile(f"[{_UNSPACED}{_WIDE_MARKS}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +72,7 @@ class Transcript:
     No speech is an empty transcript: no words, no segments, `full_text` "".
 
     Attributes:
-        full_text: The segments' texts joined by single spaces.
+        full_text: The segments' texts, as `joined`.
         words: All words in order.
         segments: All segments in order.
         language: ISO 639-1 code, at most 10 characters.
@@ -70,6 +95,31 @@ def clean_text(text: str) -> str:
     return " ".join(_UNSTORABLE.sub("", text).split())
 
 
+def joined(texts: Iterable[str]) -> str:
+    """Join pieces of speech by single spaces, without one inside Chinese and Japanese."""
+    pieces = [text for text in texts if text]
+    spaced = " ".join(pieces)
+    if not _HAS_UNSPACED.search(spaced):
+        return spaced
+    parts = pieces[:1]
+    for before, text in pairwise(pieces):
+        if not (_NO_SPACE_AFTER.search(before[-1]) and _NO_SPACE_BEFORE.match(text)):
+            parts.append(" ")
+        parts.append(text)
+    return "".join(parts)
+
+
+def split_words(text: str) -> list[str]:
+    """Split text at white space, and Chinese and Japanese at each character.
+
+    Punctuation stays with the word that it follows, or opens.
+    """
+    words = text.split()
+    if text.isascii() or not _HAS_UNSPACED.search(text):
+        return words
+    return [one for word in words for one in _BETWEEN_UNSPACED.split(word)]
+
+
 def spread_words(text: str, *, start: float, end: float) -> tuple[Word, ...]:
     """Share a span out among the words of a text in proportion to their length.
 
@@ -81,7 +131,7 @@ def spread_words(text: str, *, start: float, end: float) -> tuple[Word, ...]:
         start: Seconds at which the first word starts.
         end: Seconds at which the last word ends, not before `start`.
     """
-    texts = text.split()
+    texts = split_words(text)
     sizes = [len(word) + 1 for word in texts]
     total = sum(sizes) or 1
     edges = [start + (end - start) * before / total for before in accumulate(sizes, initial=0)]
@@ -129,10 +179,12 @@ def _ordered(
     start = 0.0
     for segment, given in words_by_segment:
         words = [Word(text, w.start, w.end) for w in given if (text := clean_text(w.text))]
-        text = clean_text(segment.text) or " ".join(word.text for word in words)
+        text = clean_text(segment.text) or joined(word.text for word in words)
         start = _first_number([segment.start, *(word.start for word in words)], otherwise=start)
-        first = _milliseconds(max(start, 0.0), duration)
-        if not text or first >= duration:
+        start_inside = max(start, 0.0)
+        first = _milliseconds(start_inside, duration)
+        # Rounding can carry a start over the end, and one from behind the end before it.
+        if not text or start_inside >= duration or first >= duration:
             continue
         end = _first_number([segment.end, *(w.end for w in reversed(words))], otherwise=first)
         kept.append((Segment(text, first, _milliseconds(max(end, first), duration)), words))

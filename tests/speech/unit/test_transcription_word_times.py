@@ -1,5 +1,7 @@
 """Whatever an engine says, its times come out in order and inside the video."""
 
+# ruff: noqa: RUF001
+
 import json
 import math
 
@@ -12,6 +14,8 @@ from videomoments_dagster.speech.transcripts import (
     Segment,
     Word,
     clean_text,
+    joined,
+    split_words,
     spread_words,
     well_formed,
 )
@@ -121,6 +125,10 @@ def test_what_starts_after_the_end_is_dropped_and_what_runs_past_it_is_cut():
     assert words == (Word("cut", 8, 10),)
 
 
+def test_what_starts_after_an_end_between_two_milliseconds_is_dropped_too():
+    assert well_formed([(Segment("gone", 12, 13), [])], duration=10.0004) == ((), ())
+
+
 def test_a_segment_without_words_gets_its_words_spread():
     words, _ = well_formed([(Segment("a bbb", 1.0, 7.0), [])], duration=10)
     assert words == (Word("a", 1.0, 3.0), Word("bbb", 3.0, 7.0))
@@ -138,6 +146,27 @@ def test_spreading_nothing_gives_nothing():
 
 def test_nul_and_lone_surrogates_are_removed():
     assert clean_text("  a\x00b \ud800\n c ") == "ab c"
+
+
+@pytest.mark.parametrize(
+    ("texts", "whole"),
+    [
+        (["One.", "Two."], "One. Two."),
+        (["今日は", "橋。", "はい"], "今日は橋。はい"),
+        (["我用", "iPhone", "15，", "很好"], "我用 iPhone 15，很好"),
+        (["한국어", "", "단어"], "한국어 단어"),
+    ],
+)
+def test_chinese_and_japanese_are_joined_without_spaces(texts, whole):
+    assert joined(texts) == whole
+
+
+@given(st.text('今日はー「」、。（a1é."( 한국', max_size=30))
+def test_splitting_words_loses_nothing_and_joining_splits_the_same_again(text):
+    words = split_words(text)
+    assert "".join(words) == "".join(text.split())
+    assert all(words)
+    assert split_words(" ".join(words)) == words
 
 
 @pytest.mark.parametrize("duration", [-1.0, math.nan, math.inf])

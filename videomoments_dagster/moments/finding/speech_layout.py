@@ -24,7 +24,7 @@ from videomoments_dagster.moments.finding.terms import (
 )
 from videomoments_dagster.moments.finding.titles import title_of
 from videomoments_dagster.moments.records import GenerationConfig
-from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
+from videomoments_dagster.speech.transcripts import Segment, Transcript, Word, joined
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -111,7 +111,7 @@ def split_sentences(words: Sequence[Word], segments: Sequence[Segment]) -> tuple
             stop=stop,
             start=float(starts[first]),
             end=float(max(word.end for word in words[first:stop])),
-            text=" ".join(word.text.strip() for word in words[first:stop]),
+            text=joined(word.text.strip() for word in words[first:stop]),
         )
         for run in pairwise(edges)
         for first, stop in _split_long(*run, starts=starts, ends=ends, gaps=gaps)

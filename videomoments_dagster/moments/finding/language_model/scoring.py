@@ -31,7 +31,7 @@ from videomoments_dagster.moments.finding.language_model.question_parts import (
 from videomoments_dagster.moments.finding.outcomes import Scored, TimeSpan, WorkReport
 from videomoments_dagster.moments.finding.speech_layout import SpeechLayout
 from videomoments_dagster.moments.records import ScoringConfig
-from videomoments_dagster.speech.transcripts import Transcript
+from videomoments_dagster.speech.transcripts import Transcript, joined
 
 _MOST_TOGETHER = 8
 _TOKENS_AROUND_ONE = 30
@@ -96,7 +96,7 @@ def score_with_language_model(
     words = SpeechLayout(transcript, duration_seconds=duration_seconds).words
     said = [(word.text, (word.start + word.end) / 2) for word in words]
     texts = [
-        shown_text(" ".join(text for text, at in said if span.start_time <= at <= span.end_time))
+        shown_text(joined(text for text, at in said if span.start_time <= at <= span.end_time))
         for span in spans
     ]
     different = [text for text in dict.fromkeys(texts) if text]
