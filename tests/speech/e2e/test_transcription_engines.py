@@ -274,6 +274,41 @@ class TestCaptions:
         assert any("spread within each cue" in note for note in transcript.notes)
         assert any("1 of 3 cues" in note for note in transcript.notes)
 
+    def test_cues_that_the_note_leaves_out_are_left_out(self, soundless, tmp_path):
+        captions = tmp_path / "talk.srt"
+        early = "1\n-00:00:02,000 --> -00:00:01,000\nToo early.\n\n"
+        captions.write_text(early + CAPTIONS)
+        request = request_for(soundless, tmp_path, captions=captions)
+        # Milliseconds round the end down to a time before it.
+        request = replace(request, facts=replace(request.facts, duration_seconds=2.0004))
+        transcript = self.engine.transcribe(request)
+        assert transcript.full_text == "Good morning everybody."
+        assert any(note.startswith("3 of 4 cues are before") for note in transcript.notes)
+
+    def test_captions_that_name_no_language_are_in_that_of_their_text(self, soundless, tmp_path):
+        captions = tmp_path / "talk.srt"
+        captions.write_text("1\n00:00:00,500 --> 00:00:01,900\nOggi parliamo del nuovo ponte.\n")
+        transcript = self.engine.transcribe(request_for(soundless, tmp_path, captions=captions))
+        assert transcript.language == "it"
+        assert re.search(r"by their text it is 'it', \d+% sure", transcript.notes[0])
+
+    @pytest.mark.parametrize("name", ["talk.de.srt", "talk.srt"])
+    def test_a_language_that_somebody_gave_wins(self, soundless, tmp_path, name):
+        captions = tmp_path / name
+        captions.write_text("1\n00:00:00,500 --> 00:00:01,900\nOggi parliamo del nuovo ponte.\n")
+        language = None if ".de" in name else "de"
+        request = request_for(soundless, tmp_path, captions=captions, language=language)
+        transcript = self.engine.transcribe(request)
+        assert transcript.language == "de"
+        assert not any("language" in note for note in transcript.notes)
+
+    def test_a_text_that_tells_no_language_has_none(self, soundless, tmp_path):
+        captions = tmp_path / "talk.srt"
+        captions.write_text("1\n00:00:00,500 --> 00:00:01,900\nTaxi!\n")
+        transcript = self.engine.transcribe(request_for(soundless, tmp_path, captions=captions))
+        assert transcript.language == "und"
+        assert "does not tell it" in transcript.notes[0]
+
     @pytest.mark.parametrize("name", ["talk.mkv", "talk.mp4", "talk.ts.mkv"])
     def test_a_subtitle_stream_is_read_on_the_presented_timeline(self, tmp_path, name):
         captions, media = tmp_path / "captions.srt", tmp_path / name

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videomoments_dagster.speech.captions import NotCaptions, read_captions
+from videomoments_dagster.speech.caption_files import NotCaptions, read_captions
 from videomoments_dagster.speech.transcripts import well_formed
 
 SRT = """1
