@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,10 @@ def test_captions_are_those_of_the_same_name_in_the_same_folder() -> None:
     assert captions_beside("a/talk.mp4", present) == "a/talk.srt"
     assert captions_beside("talk.mp4", present) == "talk.vtt"
     assert captions_beside("b/talk.mp4", present) is None
+
+
+def test_captions_may_be_named_after_the_whole_name_and_spell_accents_otherwise() -> None:
+    assert captions_beside("talk.mp4", {"talk.mp4.srt": 0, "talk.srt": 0}) == "talk.mp4.srt"
+    composed, apart = (unicodedata.normalize(form, "r\u00e9sum\u00e9") for form in ("NFC", "NFD"))
+    assert captions_beside(f"{composed}.mp4", {f"{apart}.srt": 0}) == f"{apart}.srt"
+    assert captions_beside(f"{apart}.mp4", {f"{composed}.vtt": 0}) == f"{composed}.vtt"

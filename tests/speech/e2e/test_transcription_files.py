@@ -1,5 +1,7 @@
 """What engines look for in folders: models and captions."""
 
+import unicodedata
+
 import pytest
 from whisper_model import make_whisper_model
 
@@ -73,6 +75,9 @@ def test_a_folder_that_does_not_exist_is_refused(tmp_path):
         (["talk.de.srt", "talk.en-US.vtt"], "talk.en-US.vtt"),
         (["talk.fr.vtt", "talk.de.vtt"], "talk.de.vtt"),
         (["talk.en.sdh.SRT"], "talk.en.sdh.SRT"),
+        (["talk.mp4.srt"], "talk.mp4.srt"),
+        (["talk.mp4.en.srt", "talk.de.srt"], "talk.mp4.en.srt"),
+        (["talk.mkv.srt", "talk.srt", "talk.mp4.vtt"], "talk.mp4.vtt"),
         (["talk2.srt", "talk.txt", "talk.notes-of-mine.srt", "other.srt"], None),
         ([], None),
     ],
@@ -81,6 +86,13 @@ def test_captions_beside_the_media_are_found_by_their_name(tmp_path, names, foun
     for name in names:
         (tmp_path / name).touch()
     assert captions_beside(tmp_path / "talk.mp4") == (tmp_path / found if found else None)
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_an_accent_may_be_spelled_in_two_ways(tmp_path, forms):
+    media, captions = (unicodedata.normalize(form, "r\u00e9sum\u00e9") for form in forms)
+    (tmp_path / f"{captions}.de.srt").touch()
+    assert captions_beside(tmp_path / f"{media}.mp4") == tmp_path / f"{captions}.de.srt"
 
 
 def test_no_folder_has_no_captions(tmp_path):

@@ -14,6 +14,7 @@ import io
 import json
 import os
 import stat
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -90,12 +91,21 @@ def is_media_name(path: str) -> bool:
 def captions_beside(path: str, present: Mapping[str, object]) -> str | None:
     """The caption file of the same name in the same folder, if there is one.
 
+    The media file's suffix may stand before that of the captions, and an accent be a character of
+    its own in one of the names.
+
     Args:
         path: Path of a media file, relative to the inbox.
         present: All paths of the inbox.
     """
     stem = path.removesuffix(PurePosixPath(path).suffix)
-    return next((stem + suffix for suffix in CAPTION_SUFFIXES if stem + suffix in present), None)
+    names = (base + suffix for base in (path, stem) for suffix in CAPTION_SUFFIXES)
+    spelled = (spelling for name in names for spelling in (name, *_spellings(name)))
+    return next((name for name in spelled if name in present), None)
+
+
+def _spellings(name: str) -> tuple[str, str]:
+    return unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)
 
 
 def list_folder(root: Path, *, now: float, settle_seconds: float) -> list[Arrival]:
