@@ -189,7 +189,7 @@ def _grown(cues: list[CaptionCue]) -> list[CaptionCue]:
         if same:
             run += 1
             continue
-        if run >= _SHORTEST_KARAOKE and len(split_words(texts[at - 1])) >= _SHORTEST_KARAOKE:
+        if run >= _SHORTEST_KARAOKE and _is_word_by_word(texts[at - 1], times=run):
             repeating += run - 1
         run = 1
         growing += at < len(cues) and _grows(cues, texts, at)
@@ -205,6 +205,12 @@ def _grown(cues: list[CaptionCue]) -> list[CaptionCue]:
         else:
             groups.append([at])
     return [_one_of(cues[group[0] : group[-1] + 1]) for group in groups]
+
+
+def _is_word_by_word(text: str, *, times: int) -> bool:
+    """Whether a text is shown about as often as it has words; pauses may be shown as well."""
+    words = len(split_words(text))
+    return words >= _SHORTEST_KARAOKE and words / 2 <= times
 
 
 def _is_held(cues: Sequence[CaptionCue], texts: Sequence[str], at: int) -> bool:

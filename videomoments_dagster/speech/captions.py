@@ -34,6 +34,10 @@ from videomoments_dagster.speech.engine import (
 from videomoments_dagster.speech.transcripts import Transcript
 from videomoments_dagster.speech.written_language import guessed_language
 
+RULES = 2
+"""Version of the rules that captions are read by. Others read stored captions again; what is made
+from them is made again only where they then say something else."""
+
 _BESIDE = re.compile(
     r"(?:\.(?P<language>[a-z]{2,3}(?:[-_][a-z0-9]+)*))?(?:\.(?:sdh|cc|hi|auto))?\.(?:srt|vtt)",
     re.IGNORECASE,

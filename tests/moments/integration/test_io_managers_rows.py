@@ -318,6 +318,8 @@ def transcripts(draw: Any) -> Transcript:
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_transcript_reads_back(storage: Storage, transcript: Transcript) -> None:
     storage.store("video", "talk", storage.video("talk"))
+    # One that says the same would stay, with the time that it took to make.
+    storage.store("transcript", "talk", replace(transcript, language="another"))
     storage.store("transcript", "talk", transcript)
     assert storage.load("transcript", "talk") == transcript
 

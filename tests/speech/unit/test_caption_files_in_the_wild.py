@@ -87,6 +87,11 @@ class TestRepeatedText:
         verses = [(at, at + 1, f"Verse number {at} is another one.") for at in range(3, 12)]
         assert texts(srt(*chorus, *verses)).count("We will rock you.") == 3
 
+    def test_a_long_sentence_said_a_few_times_is_no_karaoke(self):
+        said = "The baker mixes flour and water and salt and lets the dough rise."
+        data = srt(*((at * 3, at * 3 + 2.8, said) for at in range(5)))
+        assert texts(data) == [said] * 5
+
     def test_a_sentence_that_happens_to_begin_like_the_one_before_is_kept(self):
         data = srt((1, 2, "No"), (2, 3, "No one knows."), (3, 4, "Why?"), (4, 5, "I know."))
         assert texts(data) == ["No", "No one knows.", "Why?", "I know."]

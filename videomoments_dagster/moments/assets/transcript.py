@@ -42,12 +42,14 @@ from videomoments_dagster.moments.storage.video_rows import CONTENT, TranscriptR
 from videomoments_dagster.moments.system import MOMENTS
 from videomoments_dagster.sources.fetching import fetch_source
 from videomoments_dagster.sources.locations import SourceKind, kind_of, local_path_of
-from videomoments_dagster.speech.captions import captions_beside
+from videomoments_dagster.speech.captions import RULES, CaptionsEngine, captions_beside
 from videomoments_dagster.speech.engine import TranscriptionRequest
 from videomoments_dagster.speech.transcripts import Transcript
 
 _CAPTIONS = "stored_captions"
-"""Name, in what is remembered, of the SHA-256 of the caption file."""
+"""Name, in what is remembered, of the version of the captions."""
+
+_NO_FILE = f"{RULES}:"
 
 
 class TranscriptConfig(MaterialisationConfig):
@@ -99,17 +101,17 @@ def transcript(
         config.engine or tagged or (source.transcription_engine if source else None),
         language=config.language or None,
     )
-    captions, gone = None, None
-    if engine.name == "captions":
+    captions, gone, captions_version = None, None, None
+    if engine.name == CaptionsEngine.name:
         captions, gone = _caption_file(video, source, registry, scratch, object_store)
-    captions_hash = content_hash(captions) if captions is not None else None
-    if captions is None and engine.name == "captions" and previous.is_intact and not config.force:
-        # The caption file may be gone by now; the transcript made from it still stands.
-        captions_hash = previous.details.get(_CAPTIONS)
-    if gone is not None and captions_hash is None:
+        keeps = previous.is_intact and not config.force
+        captions_version = _captions_version(
+            captions, kept=previous.details.get(_CAPTIONS) if keeps else None
+        )
+    if gone is not None and captions_version == _NO_FILE:
         raise gone
     if previous.is_made_from(
-        inputs={"video": video.content_hash, "captions": captions_hash},
+        inputs={"video": video.content_hash, "captions": captions_version},
         settings={"engine": engine.name, "service": engine.service, **engine.settings},
     ):
         return UNCHANGED
@@ -131,7 +133,7 @@ def transcript(
         context.log.info("%s.", note)
     return Made(
         value=result,
-        details={**_facts(result), _CAPTIONS: captions_hash},
+        details={**_facts(result), _CAPTIONS: captions_version},
     )
 
 
@@ -145,6 +147,19 @@ def _facts(transcript: Transcript) -> dict[str, Any]:
         "processing_time_seconds": round(transcript.processing_time_seconds, 3),
         "notes": "; ".join(transcript.notes),
     }
+
+
+def _captions_version(captions: Path | None, *, kept: str | None) -> str:
+    """The rules that captions are read by, and the SHA-256 of their file if they have one.
+
+    Args:
+        captions: The file.
+        kept: Version of those that the stored transcript was made from. If they had a file, it may
+            be gone by now: the transcript still stands, by whatever rules it was read.
+    """
+    if captions is not None:
+        return f"{_NO_FILE}{content_hash(captions)}"
+    return kept if kept and not kept.endswith(":") else _NO_FILE
 
 
 def _caption_file(

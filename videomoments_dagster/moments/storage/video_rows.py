@@ -188,7 +188,10 @@ class TranscriptRows(AssetStorage[Transcript, Transcript]):
         """
         video_id = locked_video(session, partition, step=self.name)
         made = _storable(made)
-        if self.read(session, partition) == made:
+        stored = self.read(session, partition)
+        # How long it took is no part of what is said.
+        seconds = made.processing_time_seconds
+        if stored is not None and replace(stored, processing_time_seconds=seconds) == made:
             return
         session.execute(delete(models.Transcript).where(models.Transcript.video_id == video_id))
         row = models.Transcript(
