@@ -68,7 +68,7 @@ class CaptionCue:
     @property
     def texts(self) -> tuple[str, ...]:
         """The lines without their time stamps."""
-        return tuple(without_stamps(line) for line in self.lines)
+        return tuple(map(without_stamps, self.lines))
 
     @property
     def text(self) -> str:

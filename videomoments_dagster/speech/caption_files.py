@@ -20,7 +20,12 @@ from videomoments_dagster.speech.caption_cues import (
     without_stamps,
 )
 from videomoments_dagster.speech.caption_text import decoded
-from videomoments_dagster.speech.transcripts import Segment, SpokenSegment, clean_text
+from videomoments_dagster.speech.transcripts import (
+    UNSTORABLE,
+    Segment,
+    SpokenSegment,
+    clean_text,
+)
 
 LARGEST_BYTES = 50 * 1024 * 1024
 """Larger files are no captions."""
@@ -28,7 +33,7 @@ LARGEST_BYTES = 50 * 1024 * 1024
 _ARROW = "-->"
 _TIMING = re.compile(rf"\s*{STAMP}\s*-->\s*{STAMP}(?:\s|$)")
 _LIKE_A_TIME = re.compile(r"\d\s*:\s*\d")
-_NUMBER = re.compile(r"\s*(\d+)\s*")
+_MOST_DIGITS = 10
 _NO_TEXT_BLOCK = re.compile(r"(?:NOTE|STYLE|REGION|WEBVTT)(?:\s|$)")
 _HEADER_LANGUAGE = re.compile(r"^Language:\s*([A-Za-z]{2,3}(?:-[A-Za-z0-9]+)*)\s*$", re.MULTILINE)
 
@@ -95,7 +100,7 @@ def read_captions(data: bytes, *, zero: float = 0.0) -> Captions:
     if len(data) > LARGEST_BYTES:
         raise NotCaptions(f"it is larger than {LARGEST_BYTES // 1024**2} MiB")
     read = decoded(data)
-    text = _LINE_END.sub("\n", read.text) if "\r" in read.text else read.text
+    text = UNSTORABLE.sub("", _LINE_END.sub("\n", read.text))
     webvtt = text.lstrip().startswith("WEBVTT")
     found = list(_cues(text.split("\n"), webvtt=webvtt, zero=zero))
     cues = [cue for cue in found if cue is not None]
@@ -140,8 +145,8 @@ def _cues(lines: list[str], *, webvtt: bool, zero: float) -> Iterator[CaptionCue
 
 
 def _number(line: str) -> int | None:
-    match = _NUMBER.fullmatch(line)
-    return int(match[1][:9]) if match else None
+    digits = line.strip()
+    return int(digits) if digits.isdecimal() and len(digits) < _MOST_DIGITS else None
 
 
 def _take_counter(body: list[str], *, after: int | None) -> int | None:
@@ -186,7 +191,7 @@ def _said(body: Sequence[str], *, webvtt: bool) -> tuple[str, ...]:
     """The lines that say something, without markup and descriptions."""
     text = "\n".join(body)
     if _PLAIN.fullmatch(text):
-        return tuple(line for line in map(clean_text, body) if line)
+        return tuple(said for line in body if (said := " ".join(line.split())))
     # An arrow without times is none of a cue's, nor speech.
     text = "\n".join(line for line in body if _ARROW not in line)
     # Tags go before entities: `&lt;b&gt;` is text.

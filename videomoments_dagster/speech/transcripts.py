@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-# PostgreSQL stores no NUL in text or JSONB, and UTF-8 has no form for a lone surrogate.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""PostgreSQL stores no NUL in text or JSONB, and UTF-8 has no form for a lone surrogate."""
+
 _BRIDGED_GAP_SECONDS = 0.5
 
 # Chinese and Japanese are written without spaces: each character counts as a word, as it does in
@@ -92,7 +93,7 @@ class Transcript:
 
 def clean_text(text: str) -> str:
     """Remove what cannot be stored, strip, and turn every run of white space into one space."""
-    return " ".join(_UNSTORABLE.sub("", text).split())
+    return " ".join(UNSTORABLE.sub("", text).split())
 
 
 def joined(texts: Iterable[str]) -> str:
@@ -195,8 +196,8 @@ def _inside(words: Sequence[Word], *, start: float, end: float) -> list[Word]:
     """Fit words into a span, in their order, none starting before the one before it ends."""
     fitted: list[Word] = []
     for position, word in enumerate(words):
-        first = min(max(_first_number([word.start], otherwise=start), start), end)
-        last = _first_number([word.end], otherwise=first)
+        first = start if math.isnan(word.start) else min(max(word.start, start), end)
+        last = first if math.isnan(word.end) else word.end
         following = words[position + 1].start if position + 1 < len(words) else math.nan
         if following >= word.start:
             last = min(last, following)
