@@ -29,6 +29,7 @@ _HELD_SECONDS = 1.0
 _ROLLING_SHARE = 0.2
 _KARAOKE_SHARE = 0.5
 _SHORTEST_KARAOKE = 3
+_LONGEST_WORD_SECONDS = 1.5
 _FEWEST_GROWING = 2
 # Captions never show more rows than four; twice that bounds the search.
 _MOST_ROWS = 8
@@ -189,7 +190,7 @@ def _grown(cues: list[CaptionCue]) -> list[CaptionCue]:
         if same:
             run += 1
             continue
-        if run >= _SHORTEST_KARAOKE and _is_word_by_word(texts[at - 1], times=run):
+        if run >= _SHORTEST_KARAOKE and _is_word_by_word(texts[at - 1], cues[at - run : at]):
             repeating += run - 1
         run = 1
         growing += at < len(cues) and _grows(cues, texts, at)
@@ -207,10 +208,16 @@ def _grown(cues: list[CaptionCue]) -> list[CaptionCue]:
     return [_one_of(cues[group[0] : group[-1] + 1]) for group in groups]
 
 
-def _is_word_by_word(text: str, *, times: int) -> bool:
-    """Whether a text is shown about as often as it has words; pauses may be shown as well."""
+def _is_word_by_word(text: str, cues: Sequence[CaptionCue]) -> bool:
+    """Whether cues show a text as often as it has words, and for no longer than words last.
+
+    People, and Whisper in a loop, repeat whole sentences as well.
+    """
     words = len(split_words(text))
-    return words >= _SHORTEST_KARAOKE and words / 2 <= times
+    seconds = (cues[-1].end - cues[0].start) / len(cues)
+    # Pauses between words may be shown as well.
+    as_often = words / 2 <= len(cues) <= 2 * words + 1
+    return words >= _SHORTEST_KARAOKE and as_often and seconds <= _LONGEST_WORD_SECONDS
 
 
 def _is_held(cues: Sequence[CaptionCue], texts: Sequence[str], at: int) -> bool:

@@ -46,7 +46,7 @@ _WEBVTT_TAG = re.compile(
 _SPEAKER_IN_BRACKETS = re.compile(r"^([^\w\[\n]*)\[[^\[\]\n]*\][^\S\n]*:", re.MULTILINE)
 # `array[0]` and `items[i][j]` are said; what stands by itself describes a sound.
 _BRACKETS = re.compile(r"(?<=[A-Za-z0-9_])(?:\[[a-z0-9_\"']?[^\[\]\s]*\])+|(\[[^\[\]]*\]|[♩♪♫♬])")
-_SPEAKER_MARK = re.compile(r"\s*(?:[-\u2013\u2014]\s+|>{2,}\s*)")
+_SPEAKER_MARK = re.compile(r"^\s*(?:[-\u2013\u2014]\s+|>{2,}\s*)")
 _INVISIBLE = re.compile("[\u200b\u200e\u200f\u2060\ufeff]")
 _PLAIN = re.compile(r"[^<{&\[\\\u2013\u2014>♩♪♫♬\u200b\u200e\u200f\u2060\ufeff-]*")
 
@@ -200,5 +200,5 @@ def _said(body: Sequence[str], *, webvtt: bool) -> tuple[str, ...]:
     # A description of a sound can run over two lines, a line break inside it means nothing.
     text = _SPEAKER_IN_BRACKETS.sub(r"\1", text)
     text = _BRACKETS.sub(lambda match: " " if match[1] else match[0], text)
-    lines = (clean_text(_SPEAKER_MARK.sub("", line, count=1)) for line in text.split("\n"))
+    lines = (clean_text(_SPEAKER_MARK.sub("", line)) for line in text.split("\n"))
     return tuple(line for line in lines if without_stamps(line))

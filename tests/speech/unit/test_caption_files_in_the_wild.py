@@ -91,6 +91,8 @@ class TestRepeatedText:
         said = "The baker mixes flour and water and salt and lets the dough rise."
         data = srt(*((at * 3, at * 3 + 2.8, said) for at in range(5)))
         assert texts(data) == [said] * 5
+        data = srt(*((at * 3, at * 3 + 3, "A longer pause may come.") for at in range(5)))
+        assert texts(data) == ["A longer pause may come."] * 5
 
     def test_a_sentence_that_happens_to_begin_like_the_one_before_is_kept(self):
         data = srt((1, 2, "No"), (2, 3, "No one knows."), (3, 4, "Why?"), (4, 5, "I know."))
@@ -209,6 +211,10 @@ class TestSpeakers:
     def test_a_colon_alone_makes_no_name(self, line):
         others = [(at, at + 1, f"Other words {at}.") for at in range(1, 9)]
         assert texts(srt((0, 1, line), *others))[0] == line
+
+    def test_dashes_inside_a_line_are_its_own(self):
+        line = "put-- use it \u2013 I had >> a vision"
+        assert texts(srt((1, 2, f"- {line}"), (2, 3, f">> {line}"))) == [line, line]
 
 
 class TestScriptsWithoutSpaces:
