@@ -12,6 +12,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.audio.plane import AudioPlane
 from av.container import InputContainer
 from numpy.typing import NDArray
 
@@ -243,8 +244,11 @@ def _mono_blocks(
 
 def _mono(frame: Any) -> _Sound:
     """Mean of a planar frame's channels."""
-    mixed = np.array(np.frombuffer(frame.planes[0], np.float32, count=frame.samples))
-    for plane in frame.planes[1:]:
+    # PyAV's `frame.planes` goes on until a null pointer, which eight channels or more do not have.
+    channels = frame.layout.nb_channels
+    mixed = np.zeros(frame.samples, np.float32)
+    for channel in range(channels):
+        plane: Any = AudioPlane(frame, channel)
         mixed += np.frombuffer(plane, np.float32, count=frame.samples)
-    mixed /= np.float32(len(frame.planes))
+    mixed /= np.float32(channels)
     return mixed

@@ -37,6 +37,7 @@ _COPIED_PICTURES = frozenset({"h264", "hevc", "av1"})
 _COPIED_SOUNDS = frozenset({"aac"})
 _SAME_PACKET_SECONDS = 0.005
 _ROOM_EXCEEDED = "moov_size is too small"
+_MOST_AAC_CHANNELS = 8
 
 _CLOCK = 90_000
 
@@ -249,8 +250,9 @@ def _encode(plan: ClipPlan, raw: Path) -> None:
             # The last picture is held, which takes a last picture that is also stored last.
             options["bf"] = 0
     if audio is not None:
-        streams.append(_encoded_sound(source[str(audio.index)], plan))
-        bit_rate = max(2, audio.channels) * 64_000
+        streams.append(_encoded_sound(source[str(audio.index)], plan, audio.channels))
+        channels = audio.channels if audio.channels <= _MOST_AAC_CHANNELS else 2
+        bit_rate = max(2, channels) * 64_000
         options |= {"c:a": "aac", "b:a": bit_rate, "flags:a": "+bitexact"}
     _run(plan, streams, raw, options)
 
@@ -272,8 +274,12 @@ def _encoded_pictures(stream: Any, plan: ClipPlan, *, odd: bool) -> Any:
     return stream.filter("format", "yuv420p")
 
 
-def _encoded_sound(stream: Any, plan: ClipPlan) -> Any:
+def _encoded_sound(stream: Any, plan: ClipPlan, channels: int) -> Any:
     start = plan.facts.origin_seconds + plan.start_time
+    if channels > _MOST_AAC_CHANNELS:
+        # Every second one to either side, as no mixer knows where so many belong.
+        sides = ["+".join(f"c{channel}" for channel in range(side, channels, 2)) for side in (0, 1)]
+        stream = stream.filter("pan", f"stereo|FL<{sides[0]}|FR<{sides[1]}")
     return (
         stream.filter("atrim", start=f"{start:.6f}", end=f"{start + plan.duration:.6f}")
         .filter("asetpts", f"PTS-{start:.6f}/TB")
