@@ -6,7 +6,7 @@ import errno
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -29,7 +29,8 @@ from videomoments_dagster.media.container import UNREADABLE, MediaFile
 from videomoments_dagster.media.cut_methods import CopyImpossible, copy_clip, encode_clip
 from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.frame_access import DecodedFrame
-from videomoments_dagster.media.probe import probe_written
+from videomoments_dagster.media.probe import probe, probe_written
+from videomoments_dagster.media.restamping import restamp, tells_times_of_decoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ def cut_clip(
         MediaFailed: It could not be cut, or did not pass the proof.
     """
     with MediaFile(request.source, request.facts, threads=threads) as source:
+        if tells_times_of_decoding(source):
+            return _cut_restamped(source, request, cancelled)
         plan = plan_clip(source, request, copied=request.method != "encode", cancelled=cancelled)
         if request.method != "encode":
             try:
@@ -75,6 +78,35 @@ def cut_clip(
             if not isinstance(plan.first, DecodedFrame):
                 plan = plan_clip(source, request, copied=False, cancelled=cancelled)
         return _attempt(plan, request.destination, "encode")
+
+
+def _cut_restamped(
+    source: MediaFile, request: ClipRequest, cancelled: threading.Event | None
+) -> CutClip:
+    """Cut a clip of a source that does not tell when its pictures are shown."""
+    end = min(request.end_time, source.facts.duration_seconds)
+    if not 0 <= request.start_time < end:
+        raise MediaFailed(f"A clip of '{source.path.name}' cannot start at {request.start_time} s")
+    with removed_afterwards(part_path(request.destination)) as copy:
+        try:
+            offset = restamp(source, start=request.start_time, end=end, to=copy)
+            facts = probe(copy)
+            start = request.start_time + offset - facts.origin_seconds
+            moved = replace(
+                request,
+                source=copy,
+                facts=facts,
+                start_time=start,
+                end_time=start + end - request.start_time,
+            )
+            clip = cut_clip(moved, threads=source.threads, cancelled=cancelled)
+        except (MediaFailed, SourceRejected, *UNREADABLE) as error:
+            raise MediaFailed(
+                f"Cutting {request.start_time:.3f}-{end:.3f} s out of '{source.path.name}', which "
+                f"tells only when its pictures are decoded, not when they are shown: {error}",
+                remedy="Convert the video to MP4 and add that",
+            ) from error
+    return replace(clip, start_time=request.start_time, end_time=end)
 
 
 def _attempt(plan: ClipPlan, destination: Path, method: Literal["copy", "encode"]) -> CutClip:

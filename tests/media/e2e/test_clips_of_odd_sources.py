@@ -6,12 +6,14 @@ Every source shows the pictures and beeps of `plain.mp4`, which is laid out simp
 import bisect
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from ffmpeg_readings import beeps, made, pictures
 from media_samples import AAC, H264, picture
 from media_samples import beeps as beeping
 
+from videomoments_dagster.base.failures import MediaFailed
 from videomoments_dagster.media.clip_cutting import CutClip, cut_clip
 from videomoments_dagster.media.clip_plan import ClipRequest
 from videomoments_dagster.media.probe import probe
@@ -39,8 +41,8 @@ def check(clip: CutClip, plain: Path, *, sound: bool = True) -> None:
     """The clip shows each picture of `plain` at its time, no other, and beeps with it."""
     truth = pictures(plain)
     times = [one.time for one in truth]
-    first = bisect.bisect_right(times, clip.start_time + TOLERANCE_SECONDS) - 1
-    stop = bisect.bisect_left(times, clip.end_time - TOLERANCE_SECONDS)
+    first = bisect.bisect_right(times, clip.start_time + 0.0005) - 1
+    stop = bisect.bisect_left(times, clip.end_time - 0.0005)
     begins_at = times[first] if clip.method == "copy" else clip.start_time
     shown = pictures(clip.path)
     assert len(shown) == stop - first
@@ -83,3 +85,38 @@ def test_sound_of_more_channels_than_the_encoder_takes_is_cut(plain, tmp_path):
     clip = cut(made(tmp_path / "many.mkv", "-i", str(plain), *sound))
     assert clip.facts.audio.channels == 2
     check(clip, plain)
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "mpeg2video"])
+def test_an_avi_whose_times_are_those_of_showing_is_cut(plain, tmp_path, codec):
+    coded = ["-c:v", codec, "-bf", "2", "-g", "50", "-q:v", "3", "-c:a", "libmp3lame"]
+    check(cut(made(tmp_path / "showing.avi", "-i", str(plain), *coded)), plain)
+
+
+@pytest.mark.parametrize(("start", "end"), [(0.0, 2.5), (1.234, 3.0), (2.0, 5.5), (4.5, 5.9)])
+@pytest.mark.parametrize("method", ["auto", "encode"])
+def test_an_avi_whose_times_are_those_of_decoding_is_cut_right(plain, tmp_path, method, start, end):
+    source = made(tmp_path / "decoding.avi", "-i", str(plain), "-c", "copy")
+    clip = cut(source, start=start, end=end, method=method)
+    check(clip, plain)
+    assert (clip.start_time, clip.end_time) == (start, end)
+    assert {path.name for path in tmp_path.iterdir()} == {"decoding.avi", "clip.mp4"}
+
+
+def test_pictures_that_only_their_neighbours_explain_are_counted_from_an_earlier_keyframe(
+    plain, tmp_path
+):
+    open_groups = ["-c:v", "libx264", "-bf", "3", "-g", "25", "-x264-params", "open-gop=1", *AAC]
+    truth = made(tmp_path / "open.mp4", "-i", str(plain), *open_groups)
+    source = made(tmp_path / "open.avi", "-i", str(truth), "-c", "copy")
+    check(cut(source, start=4.5, end=5.96), truth)
+
+
+def test_a_source_that_tells_times_of_decoding_and_has_lost_pictures_is_refused(plain, tmp_path):
+    source = made(tmp_path / "broken.avi", "-i", str(plain), "-c", "copy")
+    with av.open(str(source)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        lost = bytes(packets[60])
+    source.write_bytes(source.read_bytes().replace(lost, bytes(len(lost))))
+    with pytest.raises(MediaFailed, match=r"out of 'broken.avi', which tells only when"):
+        cut(source)
