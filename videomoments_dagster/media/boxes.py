@@ -326,7 +326,7 @@ def _apply(moov: Box, presentations: Mapping[str, Presentation]) -> None:
         delay, duration = round(wanted.delay * scale), round(wanted.duration * scale)
         if kind == "vide":
             until = math.ceil((wanted.media_start + wanted.duration) * timescale)
-            _hold_last(_sample_tables(trak), until)
+            _hold_last(trak, until)
         edits = [(delay, _NO_MEDIA)] if delay else []
         edits.append((duration, round(wanted.media_start * timescale)))
         _set_edits(trak, edits)
@@ -337,8 +337,9 @@ def _apply(moov: Box, presentations: Mapping[str, Presentation]) -> None:
     _set_duration(mvhd, longest, narrow_at=16, wide_at=24)
 
 
-def _hold_last(tables: Box, until: int) -> None:
+def _hold_last(trak: Box, until: int) -> None:
     """Present the last picture until then, in ticks."""
+    tables = _sample_tables(trak)
     missing = until - _composition_end(tables)
     if missing <= 0:
         return
@@ -349,6 +350,9 @@ def _hold_last(tables: Box, until: int) -> None:
     entries.append((1, ticks + missing))
     packed = b"".join(struct.pack(">II", *entry) for entry in entries)
     stts.payload[4:] = struct.pack(">I", len(entries)) + packed
+    # Players end a track where this header says, and with it the file where nothing lasts longer.
+    decoded = sum(count * ticks for count, ticks in entries)
+    _set_duration(trak.need(b"mdia", b"mdhd"), decoded, narrow_at=16, wide_at=24)
 
 
 def _set_edits(trak: Box, edits: list[tuple[int, int]]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from ffmpeg_readings import beeps, made, pictures
+from ffmpeg_readings import beeps, made, pictures, ran
 from media_samples import AAC, H264, picture
 from media_samples import beeps as beeping
 
@@ -120,3 +120,22 @@ def test_a_source_that_tells_times_of_decoding_and_has_lost_pictures_is_refused(
     source.write_bytes(source.read_bytes().replace(lost, bytes(len(lost))))
     with pytest.raises(MediaFailed, match=r"out of 'broken.avi', which tells only when"):
         cut(source)
+
+
+def test_a_picture_is_held_to_the_end_where_sound_ends_before(tmp_path):
+    every_third_second = ["-vf", "select='not(mod(n\\,75))'", "-fps_mode", "passthrough"]
+    streams = [*picture(12, size=SIZE), *beeping(5), *every_third_second, *H264, "-bf", "0"]
+    # FLV has no durations of pictures.
+    clip = cut(made(tmp_path / "held.flv", *streams, "-g", "2", *AAC), start=3.5, end=8.5)
+    assert [one.time for one in pictures(clip.path)] == pytest.approx([0.0, 2.5], abs=0.002)
+    assert clip.facts.duration_seconds == pytest.approx(5.0, abs=0.03)
+    assert presented_seconds(clip.path) == pytest.approx(5.0, abs=0.03)
+    check_beeps(clip, begins_at=3.5, until=5)
+
+
+def presented_seconds(path: Path) -> float:
+    """How long ffmpeg finds the pictures of a file to be presented, of which it copies them."""
+    lines = ran("-i", str(path), "-map", "0:v", "-c", "copy", "-f", "framecrc", "-").decode()
+    [tick] = [line.split(": ")[1].split("/") for line in lines.splitlines() if "#tb 0" in line]
+    last = lines.splitlines()[-1].split(",")
+    return (int(last[2]) + int(last[3])) * int(tick[0]) / int(tick[1])
