@@ -191,9 +191,10 @@ def _best_lag(reference: _Sound, heard: _Sound) -> float | None:
     best = int(np.argmax(scores))
     if scores[best] < _CLEAR_CORRELATION:
         return None
-    centre = round(_SEARCHED_SECONDS * _RATE)
+    centre, near = round(_SEARCHED_SECONDS * _RATE), round(_SOUND_TOLERANCE_SECONDS * _RATE)
+    nearest = centre - near + int(np.argmax(scores[centre - near : centre + near + 1]))
     # A steady tone matches in many places, the right one among them.
-    return 0.0 if scores[centre] > 0.98 * scores[best] else (centre - best) / _RATE
+    return (centre - (nearest if scores[nearest] > 0.98 * scores[best] else best)) / _RATE
 
 
 def _sound(media: MediaFile, audio: AudioStream, start: float, length: float) -> _Sound:
@@ -212,8 +213,14 @@ def _sound(media: MediaFile, audio: AudioStream, start: float, length: float) ->
         stream: Any = container.streams[audio.index]
         preroll = _PREROLL_SECONDS.get(audio.codec, _LONGEST_PREROLL_SECONDS)
         seek_near(container, stream, origin + start - preroll)
+        # A clock of milliseconds is half a wave of 1 kHz off: what follows on follows on exactly.
+        rounding = math.ceil(rate * float(stream.time_base))
+        follows: int | None = None
         for time, block in _mono_blocks(container, stream, rate):
             at = round((time - origin - start) * rate)
+            if follows is not None and abs(at - follows) <= rounding:
+                at = follows
+            follows = at + len(block)
             if at > len(samples):
                 break
             first, last = max(0, at), min(len(samples), at + len(block))

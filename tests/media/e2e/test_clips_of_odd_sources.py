@@ -9,9 +9,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from ffmpeg_readings import beeps, made, pictures, ran
+from ffmpeg_readings import beeps, made, pictures, ran, sound
 from media_samples import AAC, H264, picture
-from media_samples import beeps as beeping
+from media_samples import beeps as beeps_of
 
 from videomoments_dagster.base.failures import MediaFailed
 from videomoments_dagster.media.clip_cutting import CutClip, cut_clip
@@ -28,7 +28,7 @@ CLIP = (1.234, 4.87)
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("odd-sources") / "plain.mp4"
-    streams = [*picture(SECONDS, size=SIZE), *beeping(SECONDS)]
+    streams = [*picture(SECONDS, size=SIZE), *beeps_of(SECONDS)]
     return made(path, *streams, *H264, "-g", "50", "-bf", "3", *AAC)
 
 
@@ -37,7 +37,7 @@ def cut(source: Path, *, method: str = "auto", start: float = CLIP[0], end: floa
     return cut_clip(request)
 
 
-def check(clip: CutClip, plain: Path, *, sound: bool = True) -> None:
+def check(clip: CutClip, plain: Path, *, beeping: bool = True) -> None:
     """The clip shows each picture of `plain` at its time, no other, and beeps with it."""
     truth = pictures(plain)
     times = [one.time for one in truth]
@@ -53,7 +53,7 @@ def check(clip: CutClip, plain: Path, *, sound: bool = True) -> None:
         unlike = {at: np.mean(np.abs(truth[at].grey - one.grey)) for at in near}
         assert min(unlike, key=unlike.get) == number
         assert clip.method == "encode" or one.digest == truth[number].digest
-    if sound:
+    if beeping:
         check_beeps(clip, begins_at=begins_at)
 
 
@@ -124,7 +124,7 @@ def test_a_source_that_tells_times_of_decoding_and_has_lost_pictures_is_refused(
 
 def test_a_picture_is_held_to_the_end_where_sound_ends_before(tmp_path):
     every_third_second = ["-vf", "select='not(mod(n\\,75))'", "-fps_mode", "passthrough"]
-    streams = [*picture(12, size=SIZE), *beeping(5), *every_third_second, *H264, "-bf", "0"]
+    streams = [*picture(12, size=SIZE), *beeps_of(5), *every_third_second, *H264, "-bf", "0"]
     # FLV has no durations of pictures.
     clip = cut(made(tmp_path / "held.flv", *streams, "-g", "2", *AAC), start=3.5, end=8.5)
     assert [one.time for one in pictures(clip.path)] == pytest.approx([0.0, 2.5], abs=0.002)
@@ -139,3 +139,12 @@ def presented_seconds(path: Path) -> float:
     [tick] = [line.split(": ")[1].split("/") for line in lines.splitlines() if "#tb 0" in line]
     last = lines.splitlines()[-1].split(",")
     return (int(last[2]) + int(last[3])) * int(tick[0]) / int(tick[1])
+
+
+@pytest.mark.parametrize("start", [0.0, 1.13, 2.26])
+def test_a_steady_tone_by_a_clock_of_milliseconds_is_no_reason_to_refuse(tmp_path, start):
+    tone = ["-f", "lavfi", "-i", f"sine=frequency=440:duration={SECONDS}"]
+    coded = ["-c:v", "wmv2", "-c:a", "wmav2"]
+    source = made(tmp_path / "tone.wmv", *picture(SECONDS, size=SIZE), *tone, *coded)
+    clip = cut(source, start=start, end=start + 3)
+    assert sound(clip.path).std() == pytest.approx(sound(source).std(), rel=0.1)
