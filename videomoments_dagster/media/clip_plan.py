@@ -19,6 +19,7 @@ from videomoments_dagster.media.frame_access import (
     frame_at,
     frame_by_packets,
     presented_times,
+    sound_from,
 )
 
 
@@ -106,6 +107,7 @@ class ClipPlan:
         first: The frame that the source shows at `start_time`; None for a source without a
             picture.
         pictures: Presented times of the source's pictures, from the first one until `end_time`.
+        sound_from: Presented time to seek to for its sound; None where the source has none there.
         cancelled: Set to stop ffmpeg.
     """
 
@@ -114,6 +116,7 @@ class ClipPlan:
     end_time: float
     first: ShownFrame | None
     pictures: tuple[float, ...]
+    sound_from: float | None
     cancelled: threading.Event | None
 
     @property
@@ -164,12 +167,16 @@ def plan_clip(
     if start >= lasts:
         raise MediaFailed(f"A clip of {where} lies outside the source, which lasts {lasts:g} s")
     if source.facts.video is None:
-        return ClipPlan(source, start, end, None, (), cancelled)
+        return ClipPlan(source, start, end, None, (), start, cancelled)
     try:
         first = (frame_by_packets(source, start) if copied else None) or frame_at(source, start)
         if first is not None:
             pictures = tuple(presented_times(source, start=first.time, end=end))
-            return ClipPlan(source, start, end, first, pictures, cancelled)
+            sought = min(first.time, first.decoded_from, start)
+            heard_from = None
+            if source.facts.audio is not None:
+                heard_from = sound_from(source, start=start, end=end, seek_to=sought)
+            return ClipPlan(source, start, end, first, pictures, heard_from, cancelled)
     except (*UNREADABLE, ValueError) as error:
         raise MediaFailed(f"'{name}' cannot be read for cutting: {error}") from error
     raise MediaFailed(f"No picture of '{name}' decodes at {start:.3f} s")

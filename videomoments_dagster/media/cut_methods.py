@@ -28,7 +28,7 @@ from videomoments_dagster.media.boxes import (
 )
 from videomoments_dagster.media.clip_plan import ClipPlan
 from videomoments_dagster.media.container import MP4, seek_near
-from videomoments_dagster.media.facts import MediaFacts
+from videomoments_dagster.media.facts import AudioStream, MediaFacts
 from videomoments_dagster.media.ffmpeg import input_options, run_ffmpeg, safe_input
 from videomoments_dagster.media.frame_access import TIME_TOLERANCE_SECONDS
 
@@ -65,6 +65,8 @@ def copy_clip(plan: ClipPlan, *, raw: Path, destination: Path) -> float:
     reason = _why_not_copyable(plan.facts)
     if reason is not None:
         raise CopyImpossible(reason)
+    if plan.facts.audio is not None and plan.sound_from is None:
+        raise CopyImpossible("the source has no sound there")
     start = seek_to = plan.start_time
     if plan.first is not None:
         start = plan.first.time
@@ -221,6 +223,8 @@ def _encode(plan: ClipPlan, raw: Path) -> None:
     seek_to = plan.start_time
     if plan.first is not None:
         seek_to = min(plan.first.time, plan.first.decoded_from, plan.start_time)
+    if plan.sound_from is not None:
+        seek_to = min(seek_to, plan.sound_from)
     source = _input(
         plan,
         plan.facts.origin_seconds + seek_to if seek_to > 0 else None,
@@ -250,7 +254,11 @@ def _encode(plan: ClipPlan, raw: Path) -> None:
             # The last picture is held, which takes a last picture that is also stored last.
             options["bf"] = 0
     if audio is not None:
-        streams.append(_encoded_sound(source[str(audio.index)], plan, audio.channels))
+        if plan.sound_from is None:
+            # An editor's timeline of several clips expects the same tracks of each.
+            streams.append(_silence(plan, audio))
+        else:
+            streams.append(_encoded_sound(source[str(audio.index)], plan, audio.channels))
         channels = audio.channels if audio.channels <= _MOST_AAC_CHANNELS else 2
         bit_rate = max(2, channels) * 64_000
         options |= {"c:a": "aac", "b:a": bit_rate, "flags:a": "+bitexact"}
@@ -272,6 +280,12 @@ def _encoded_pictures(stream: Any, plan: ClipPlan, *, odd: bool) -> Any:
     if odd:
         stream = stream.filter("scale", "ceil(iw/2)*2", "ceil(ih/2)*2")
     return stream.filter("format", "yuv420p")
+
+
+def _silence(plan: ClipPlan, audio: AudioStream) -> Any:
+    channels = audio.channels if audio.channels <= _MOST_AAC_CHANNELS else 2
+    silence = f"anullsrc=channel_layout={channels}c:sample_rate={audio.sample_rate}"
+    return ffmpeg.input(silence, format="lavfi", t=f"{plan.duration:.6f}")
 
 
 def _encoded_sound(stream: Any, plan: ClipPlan, channels: int) -> Any:

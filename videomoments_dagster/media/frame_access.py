@@ -29,6 +29,8 @@ NAL_CODECS = frozenset({"h264", "hevc"})
 _SEEK_STEPS_SECONDS = (0.0, 1.0, 5.0, 20.0, 60.0, 300.0)
 _LONGEST_REORDERING_SECONDS = 2.0
 _PACKETS_AFTER_THE_END = 400
+_SOUND_STORED_EARLIER_SECONDS = (0.0, 2.0, 20.0)
+_AUDIBLE_SECONDS = 0.005
 _H264_SLICES, _H264_IDR = frozenset(range(1, 6)), frozenset({5})
 _HEVC_SLICES, _HEVC_IDR = frozenset(range(32)), frozenset({19, 20})
 _AVCC_VERSION = 1
@@ -268,6 +270,55 @@ def presented_times(media: MediaFile, *, start: float, end: float) -> list[float
             if earliest <= time < latest and not packet.is_discard:
                 found.append(time)
     return sorted(found)
+
+
+def sound_from(media: MediaFile, *, start: float, end: float, seek_to: float) -> float | None:
+    """Find where to seek to, so that the sound of a stretch is read from its beginning.
+
+    Args:
+        media: A media file with picture and sound.
+        start: Presented time at which the stretch starts, seconds.
+        end: Presented time at which it ends.
+        seek_to: Presented time that is sought for the pictures. The sound of that time may be
+            stored before its keyframe.
+
+    Returns:
+        Presented time in seconds, mostly `seek_to`; None where there is no sound in the stretch.
+    """
+    found: tuple[float, float] | None = None
+    for earlier in _SOUND_STORED_EARLIER_SECONDS:
+        from_time = max(0.0, seek_to - earlier)
+        first: float | None = None
+        for begin, finish in _sound_packets(media, from_time=from_time, end=end):
+            first = begin if first is None else first
+            if finish > start + _AUDIBLE_SECONDS:
+                if found is None or begin < found[0]:
+                    found = begin, from_time
+                break
+        if from_time == 0.0 or (first is not None and first <= start):
+            break
+    return found[1] if found else None
+
+
+def _sound_packets(
+    media: MediaFile, *, from_time: float, end: float
+) -> Iterator[tuple[float, float]]:
+    """When packets of sound start and end, presented, from a seek until `end`."""
+    origin, streams = media.facts.origin_seconds, media.facts.streams
+    with media.packets() as container:
+        seek_near(container, container.streams[streams[0].index], origin + from_time)
+        for packet in container.demux([container.streams[stream.index] for stream in streams]):
+            if packet.pts is None or packet.size == 0:
+                continue
+            begin = float(packet.pts * packet.time_base) - origin
+            if packet.stream_index == streams[0].index:
+                if begin > end + _LONGEST_REORDERING_SECONDS:
+                    return
+            elif begin >= end - _AUDIBLE_SECONDS:
+                return
+            else:
+                lasts = float((packet.duration or 0) * packet.time_base)
+                yield begin, begin + max(lasts, 2 * _AUDIBLE_SECONDS)
 
 
 def refreshes_decoder(packet: bytes, *, codec: str, setup: bytes) -> bool:

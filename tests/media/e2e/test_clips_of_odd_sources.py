@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from ffmpeg_readings import beeps, made, pictures, ran, sound
+from ffmpeg_readings import SOUND_RATE, beeps, made, pictures, ran, sound
 from media_samples import AAC, H264, picture
 from media_samples import beeps as beeps_of
 
@@ -40,7 +40,7 @@ def cut(source: Path, *, method: str = "auto", start: float = CLIP[0], end: floa
 def check(clip: CutClip, plain: Path, *, beeping: bool = True) -> None:
     """The clip shows each picture of `plain` at its time, no other, and beeps with it."""
     truth = pictures(plain)
-    times = [one.time for one in truth]
+    times = [one.time - truth[0].time for one in truth]
     first = bisect.bisect_right(times, clip.start_time + 0.0005) - 1
     stop = bisect.bisect_left(times, clip.end_time - 0.0005)
     begins_at = times[first] if clip.method == "copy" else clip.start_time
@@ -148,3 +148,33 @@ def test_a_steady_tone_by_a_clock_of_milliseconds_is_no_reason_to_refuse(tmp_pat
     source = made(tmp_path / "tone.wmv", *picture(SECONDS, size=SIZE), *tone, *coded)
     clip = cut(source, start=start, end=start + 3)
     assert sound(clip.path).std() == pytest.approx(sound(source).std(), rel=0.1)
+
+
+@pytest.mark.parametrize("method", ["auto", "encode"])
+@pytest.mark.parametrize("name", ["ends.mp4", "ends.mkv", "ends.ts"])
+def test_a_clip_behind_the_end_of_the_sound_is_silent(tmp_path, name, method):
+    pictures_only = [*picture(8, size=SIZE), *beeps_of(2)]
+    source = made(tmp_path / name, *pictures_only, *H264, "-g", "25", "-bf", "0", *AAC)
+    clip = cut(source, start=4.4, end=6.6, method=method)
+    check(clip, source, beeping=False)
+    assert clip.facts.audio.channels == 1
+    assert not sound(clip.path).any()
+    assert len(sound(clip.path)) == pytest.approx((2.2 + 1) * SOUND_RATE, rel=0.05)
+
+
+def test_a_clip_in_which_the_sound_ends_has_it_until_there(tmp_path):
+    source = made(tmp_path / "ends.mp4", *picture(8, size=SIZE), *beeps_of(3.5), *H264, *AAC)
+    clip = cut(source, start=1.4, end=6.6)
+    check(clip, source, beeping=False)
+    check_beeps(clip, begins_at=1.4, until=3.5)
+
+
+@pytest.mark.parametrize("start", [1.0, 2.0, 3.04, 4.2])
+def test_sound_that_is_stored_before_the_keyframe_is_heard(tmp_path, start):
+    noise = ["-f", "lavfi", "-i", f"anoisesrc=duration={SECONDS}:amplitude=0.5:seed=1"]
+    coded = ["-c:v", "wmv2", "-g", "25", "-c:a", "wmav2"]
+    source = made(tmp_path / "noise.wmv", *picture(SECONDS, size=SIZE), *noise, *coded)
+    for end in (start + 0.06, start + 2):
+        heard = sound(cut(source, start=start, end=end).path)
+        first = heard[: round(0.03 * SOUND_RATE)]
+        assert first.std() > 0.5 * sound(source).std()
