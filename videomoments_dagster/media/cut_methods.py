@@ -29,7 +29,7 @@ from videomoments_dagster.media.boxes import (
 from videomoments_dagster.media.clip_plan import ClipPlan
 from videomoments_dagster.media.container import MP4, seek_near
 from videomoments_dagster.media.facts import AudioStream, MediaFacts
-from videomoments_dagster.media.ffmpeg import input_options, run_ffmpeg, safe_input
+from videomoments_dagster.media.ffmpeg import IN_STEP, input_options, run_ffmpeg, safe_input
 from videomoments_dagster.media.frame_access import TIME_TOLERANCE_SECONDS
 
 _COPIED_CONTAINERS = frozenset({MP4, "matroska,webm", "flv"})
@@ -298,5 +298,5 @@ def _encoded_sound(stream: Any, plan: ClipPlan, channels: int) -> Any:
         stream.filter("atrim", start=f"{start:.6f}", end=f"{start + plan.duration:.6f}")
         .filter("asetpts", f"PTS-{start:.6f}/TB")
         # Silence where the source has none to give, so that the rest keeps its place.
-        .filter("aresample", **{"async": 1, "first_pts": 0})
+        .filter("aresample", **IN_STEP)
     )

@@ -29,6 +29,13 @@ _MEDIA_DEMUXERS = (
 )
 """Demuxers of files that hold their own sound and pictures; nothing that refers to others."""
 
+IN_STEP = {"async": 1, "first_pts": 0, "min_hard_comp": 0.015}
+"""Options of `aresample` that fill with silence where sound is missing, from 0 on.
+
+By itself it passes over 0.1 s, and what lies behind comes early. A lost packet lasts some 20 ms;
+less is the rounding of coarse clocks.
+"""
+
 # ffmpeg 5.1 fails 19 tests, and 7.0.2 crashes at clips of transport streams.
 OLDEST_RELEASE = "ffmpeg 9.0"
 # By its library, since builds between two releases have no number of a release.

@@ -13,7 +13,7 @@ from videomoments_dagster.base.failures import MediaFailed
 from videomoments_dagster.base.files import part_path, removed_afterwards
 from videomoments_dagster.media.container import UNREADABLE, open_media
 from videomoments_dagster.media.facts import AudioStream, MediaFacts
-from videomoments_dagster.media.ffmpeg import input_options, run_ffmpeg, safe_input
+from videomoments_dagster.media.ffmpeg import IN_STEP, input_options, run_ffmpeg, safe_input
 
 SPEECH_RATE = 16_000
 """Samples per second of the audio that speech engines get."""
@@ -65,7 +65,7 @@ def _decode(
     sound = (
         source[str(audio.index)]
         .filter("asetpts", f"PTS-({facts.origin_seconds:.6f})/TB")
-        .filter("aresample", SPEECH_RATE, first_pts=0, **{"async": 1})
+        .filter("aresample", SPEECH_RATE, **IN_STEP)
     )
     stream = ffmpeg.output(
         sound,

@@ -17,6 +17,7 @@ from videomoments_dagster.base.failures import MediaFailed
 from videomoments_dagster.media.clip_cutting import CutClip, cut_clip
 from videomoments_dagster.media.clip_plan import ClipRequest
 from videomoments_dagster.media.probe import probe
+from videomoments_dagster.media.speech_audio import extract_speech_audio
 
 SECONDS = 6
 SIZE = "160x90"
@@ -178,3 +179,40 @@ def test_sound_that_is_stored_before_the_keyframe_is_heard(tmp_path, start):
         heard = sound(cut(source, start=start, end=end).path)
         first = heard[: round(0.03 * SOUND_RATE)]
         assert first.std() > 0.5 * sound(source).std()
+
+
+def with_gap(plain: Path, path: Path, *, first: int, packets: int, codec: str) -> Path:
+    """The same with some packets of sound lost, which other packets' times tell."""
+    lost = f"noise=drop='between(n,{first},{first + packets - 1})'"
+    whole = made(path.with_name("whole.mkv"), "-i", str(plain), "-c:v", "copy", "-c:a", codec)
+    return made(path, "-i", str(whole), "-c", "copy", "-bsf:a", lost)
+
+
+GAPS = [("gap.ts", "aac", 1), ("gap.ts", "aac", 4), ("gap.mkv", "libmp3lame", 2)]
+
+
+@pytest.mark.parametrize(("name", "codec", "packets"), GAPS)
+def test_sound_behind_a_short_gap_stays_in_step(plain, tmp_path, name, codec, packets):
+    # At 1.3 s, between two beeps.
+    gap = {"first": 61 if codec == "aac" else 54, "packets": packets, "codec": codec}
+    source = with_gap(plain, tmp_path / name, **gap)
+    check_within(cut(source, start=0.5, end=5.5, method="encode"), source)
+
+
+def check_within(clip: CutClip, source: Path) -> None:
+    """Its beeps are where ffmpeg hears the source's, to a few milliseconds."""
+    first = pictures(source)[0].time
+    wanted = [at - clip.start_time for at in beeps(source, start=first)]
+    inside = [at for at in wanted if 0.06 < at < clip.end_time - clip.start_time - 0.06]
+    assert len(inside) > 3
+    assert [at for at in beeps(clip.path) if at > 0.06] == pytest.approx(inside, abs=0.005)
+
+
+@pytest.mark.parametrize(("name", "codec", "packets"), GAPS)
+def test_speech_behind_a_short_gap_stays_in_step(plain, tmp_path, name, codec, packets):
+    gap = {"first": 61 if codec == "aac" else 54, "packets": packets, "codec": codec}
+    source = with_gap(plain, tmp_path / name, **gap)
+    facts = probe(source)
+    wav = extract_speech_audio(source, facts, to=tmp_path / "speech.wav", timeout_seconds=60)
+    wanted = beeps(source, start=facts.origin_seconds)
+    assert beeps(wav)[1:] == pytest.approx(wanted[1:], abs=0.003)
