@@ -30,6 +30,7 @@ from videomoments_dagster.media.frame_access import (
     presented_times,
     setup_of,
 )
+from videomoments_dagster.media.orientation import turn_of
 
 _SOUND_TOLERANCE_SECONDS = 0.020
 _ENCODED_DIFFERENCE_LIMIT = 20.0
@@ -118,14 +119,14 @@ def _prove_first_frame(plan: ClipPlan, clip: MediaFile, *, copied: bool) -> None
         if not identical(found.frame, source.frame):
             raise ProofFailed("its first frame is not the source's")
         return
-    rotation = plan.facts.video.rotation if plan.facts.video else 0
-    error = difference(source.frame, found.frame, rotate_one=rotation)
+    turn = turn_of(source.frame, plan.facts.video.rotation if plan.facts.video else 0)
+    error = difference(source.frame, found.frame, turn_one=turn)
     if error > _ENCODED_DIFFERENCE_LIMIT:
         raise ProofFailed("its first frame does not look like the source's")
     for neighbour in (source.previous, source.following):
         if neighbour is None or difference(source.frame, neighbour) < _SAME_PICTURE:
             continue
-        if difference(neighbour, found.frame, rotate_one=rotation) + _NEIGHBOUR_MARGIN < error:
+        if difference(neighbour, found.frame, turn_one=turn) + _NEIGHBOUR_MARGIN < error:
             raise ProofFailed("its first frame looks more like the source's frame beside it")
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from videomoments_dagster.media.container import MediaFile, frames_of, is_stray, seek_near
 from videomoments_dagster.media.facts import VideoStream
+from videomoments_dagster.media.orientation import Turn
 
 TIME_TOLERANCE_SECONDS = 0.0005
 REORDERING_FRAMES = 18
@@ -384,19 +385,20 @@ def pixels(plane: Any, sample_bytes: int = 1) -> NDArray[np.uint8]:
     return rows[:, : plane.width * sample_bytes]
 
 
-def difference(one: Any, other: Any, *, rotate_one: int = 0) -> float:
+def difference(one: Any, other: Any, *, turn_one: Turn | None = None) -> float:
     """Root mean square difference of two frames' brightness, 0 (same) to 255.
 
     Args:
         one: A decoded frame.
         other: Another, perhaps scaled or turned.
-        rotate_one: Clockwise degrees by which a player turns the first.
+        turn_one: How a player shows the first.
     """
     width = min(320, other.width)
     height = max(1, round(other.height * width / other.width))
-    sides = (height, width) if rotate_one in {90, 270} else (width, height)
-    first = np.rot90(_grey(one, *sides), k=-rotate_one // 90)
-    return float(np.sqrt(np.mean((first - _grey(other, width, height)) ** 2)))
+    sides = (height, width) if turn_one and turn_one.transposed else (width, height)
+    first = _grey(one, *sides)
+    shown = turn_one.applied(first) if turn_one else first
+    return float(np.sqrt(np.mean((shown - _grey(other, width, height)) ** 2)))
 
 
 def _grey(frame: Any, width: int, height: int) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videomoments_dagster.base.failures import MediaFailed
+from videomoments_dagster.media.orientation import turn_of
 
 Luma = NDArray[np.uint8]
 """Brightness of a picture: rows of pixels, 0 (black) to 255 (white)."""
@@ -33,7 +34,6 @@ _NEARLY_BLACK = 24
 _NEARLY_WHITE = 240
 # A white slide with black text is all extremes and still a good picture, if a lesser one.
 _COST_OF_EXTREMES = 0.8
-_TURNS = {0: (), 90: ("clock",), 180: ("clock", "clock"), 270: ("cclock",)}
 # Numbers of ISO/IEC 23091-2, which ffmpeg's enumerations follow.
 _MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
 _HIGH_DEFINITION_FROM_HEIGHT = 720
@@ -132,7 +132,7 @@ def _even(length: float | Fraction) -> int:
 
 
 def upright(frame: Any, stream: Any, rotation: int) -> Any:
-    """A decoded frame as people see it: turned, with square pixels, within a thumbnail's size.
+    """A decoded frame as people see it: upright, with square pixels, in a thumbnail's size.
 
     Args:
         frame: The frame as decoded.
@@ -142,7 +142,8 @@ def upright(frame: Any, stream: Any, rotation: int) -> Any:
     aspect = Fraction(stream.sample_aspect_ratio or 1)
     aspect = aspect if aspect > 0 else Fraction(1)
     width, height = frame.width, frame.height
-    if rotation in {90, 270}:
+    turn = turn_of(frame, rotation)
+    if turn.transposed:
         down, across = fitted_size(height, width, pixel_aspect=1 / aspect)
     else:
         across, down = fitted_size(width, height, pixel_aspect=aspect)
@@ -159,7 +160,7 @@ def upright(frame: Any, stream: Any, rotation: int) -> Any:
             f":in_color_matrix={_MATRICES.get(int(frame.colorspace), guess)}",
         ),
         graph.add("setsar", "1"),
-        *(graph.add("transpose", turn) for turn in _TURNS[rotation]),
+        *(graph.add(*step) for step in turn.filters()),
         # This format is full range; the scaler knows each frame's own.
         graph.add("format", "yuvj420p"),
         graph.add("buffersink"),

@@ -216,3 +216,25 @@ def test_speech_behind_a_short_gap_stays_in_step(plain, tmp_path, name, codec, p
     wav = extract_speech_audio(source, facts, to=tmp_path / "speech.wav", timeout_seconds=60)
     wanted = beeps(source, start=facts.origin_seconds)
     assert beeps(wav)[1:] == pytest.approx(wanted[1:], abs=0.003)
+
+
+TURNS = {
+    ("-display_hflip",): "hflip",
+    ("-display_vflip",): "vflip",
+    ("-display_rotation", "90", "-display_hflip"): "transpose=clock_flip",
+    ("-display_rotation", "90", "-display_vflip"): "transpose=cclock_flip",
+    ("-display_rotation", "90"): "transpose=cclock",
+    ("-display_rotation", "180"): "hflip,vflip",
+    ("-display_rotation", "270"): "transpose=clock",
+}
+
+
+@pytest.mark.parametrize("options", TURNS, ids=" ".join)
+def test_a_mirrored_video_is_cut_as_it_is_shown(plain, tmp_path, options):
+    source = made(tmp_path / "mirrored.mp4", *options, "-i", str(plain), "-c", "copy")
+    [shown, *_] = pictures(source)
+    turned = made(tmp_path / "turned.mp4", "-i", str(plain), "-vf", TURNS[options], "-c:a", "copy")
+    [wanted, *_] = pictures(turned)
+    assert np.abs(shown.grey - wanted.grey).mean() < 3, "the test's own filters"
+    check(cut(source), source)
+    check(cut(source, method="encode"), source)

@@ -132,6 +132,22 @@ def test_a_rotated_video_gets_an_upright_thumbnail(
     assert_corners(choice.path, *expected)
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["-display_hflip"], (GREEN, RED, YELLOW, BLUE)),
+        (["-display_vflip"], (BLUE, YELLOW, RED, GREEN)),
+        (["-display_rotation", "90", "-display_hflip"], (YELLOW, GREEN, BLUE, RED)),
+    ],
+)
+def test_a_mirrored_video_gets_a_mirrored_thumbnail(
+    made: Make, options: list[str], expected: tuple[tuple[int, int, int], ...]
+) -> None:
+    level = made("level.mp4", *source(quadrants(320, 180)))
+    mirrored = made("mirrored.mp4", *options, "-i", str(level), "-c", "copy")
+    assert_corners(thumbnail(mirrored).path, *expected)
+
+
 @pytest.mark.parametrize("matrix", ["bt709", "bt601"])
 @pytest.mark.parametrize("range_name", ["tv", "pc"])
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv420p10le"])
