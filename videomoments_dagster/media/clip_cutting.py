@@ -137,7 +137,7 @@ def _attempt(plan: ClipPlan, destination: Path, method: Literal["copy", "encode"
                 f"{task} failed: '{destination.parent}' is full or not writable",
                 remedy="Free space there, or point the scratch folder elsewhere",
             ) from error
-        raise MediaFailed(f"{by} failed: {error}") from error
+        raise MediaFailed(f"{by} failed: {getattr(error, 'strerror', None) or error}") from error
     return CutClip(destination, method, facts, plan.start_time, plan.end_time)
 
 

@@ -178,5 +178,6 @@ def plan_clip(
                 heard_from = sound_from(source, start=start, end=end, seek_to=sought)
             return ClipPlan(source, start, end, first, pictures, heard_from, cancelled)
     except (*UNREADABLE, ValueError) as error:
-        raise MediaFailed(f"'{name}' cannot be read for cutting: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise MediaFailed(f"'{name}' cannot be read for cutting: {why}") from error
     raise MediaFailed(f"No picture of '{name}' decodes at {start:.3f} s")

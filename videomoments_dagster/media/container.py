@@ -126,11 +126,21 @@ def decode_with(container: InputContainer, threads: int) -> None:
         stream.codec_context.thread_count = threads
 
 
-def seek_near(container: InputContainer, stream: Any, seconds: float) -> None:
-    """Go to the keyframe before a container time in seconds."""
+def seek_near(container: InputContainer, stream: Any, seconds: float) -> bool:
+    """Go to the keyframe before a container time in seconds.
+
+    Returns:
+        Whether there is one; else the container is at its start.
+    """
     # A file is at its start when it is opened; some containers cannot seek at all.
     if seconds > 0:
-        container.seek(int(seconds / stream.time_base), stream=stream)
+        try:
+            container.seek(int(seconds / stream.time_base), stream=stream)
+        except PermissionError:
+            # The number -1 from FFmpeg, which has read on meanwhile in search of a keyframe.
+            container.seek(0, stream=stream, any_frame=True)
+            return False
+    return True
 
 
 def frames_of(packet: Any) -> list[Any]:

@@ -105,8 +105,8 @@ def _decode_towards(
     time = -1.0
     with media.decoding(video.codec) as container:
         stream: Any = container.streams[video.index]
-        if from_time > 0:
-            seek_near(container, stream, video.start_seconds + from_time)
+        if from_time > 0 and not seek_near(container, stream, video.start_seconds + from_time):
+            from_time = 0.0
         given = _GivenPackets(stream, video)
         for appears, frame in _decode_on(container, given, seconds):
             if appears > latest:

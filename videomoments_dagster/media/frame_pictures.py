@@ -26,6 +26,7 @@ from videomoments_dagster.media.container import (
     MediaFile,
     frames_of,
     open_media,
+    seek_near,
     time_of,
 )
 from videomoments_dagster.media.facts import MediaFacts, VideoStream
@@ -205,7 +206,7 @@ def _keyframes(stretch: _Stretch, container: InputContainer, stream: Any) -> Ite
     for moment in sample_times(stretch.start, stretch.end, stretch.samples):
         if stretch.late():
             return
-        container.seek(int((origin + moment) / stream.time_base), stream=stream)
+        seek_near(container, stream, origin + moment)
         found = _first_keyframe(container, stream, decoded)
         if found is None:
             continue
@@ -246,7 +247,7 @@ def _decoded_through(
     if stretch.video.codec in NAL_CODECS:
         stream.codec_context.skip_frame = skip
     if stretch.start > 0:
-        container.seek(int((origin + stretch.start) / stream.time_base), stream=stream)
+        seek_near(container, stream, origin + stretch.start)
     part = (stretch.end - stretch.start) / stretch.samples
     due = stretch.start
     since_sample = 0

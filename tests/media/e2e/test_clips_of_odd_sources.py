@@ -238,3 +238,12 @@ def test_a_mirrored_video_is_cut_as_it_is_shown(plain, tmp_path, options):
     assert np.abs(shown.grey - wanted.grey).mean() < 3, "the test's own filters"
     check(cut(source), source)
     check(cut(source, method="encode"), source)
+
+
+@pytest.mark.parametrize("start", [0.3, 0.7, 2.5])
+def test_a_clip_before_the_first_keyframe_shows_what_decodes_there(plain, tmp_path, start):
+    coded = ["-c:v", "mpeg4", "-g", "50", "-q:v", "3", "-c:a", "libmp3lame"]
+    whole = made(tmp_path / "whole.avi", "-i", str(plain), *coded)
+    kept = ["-c", "copy", "-copyinkf", "-bsf:v", "noise=drop='lt(n,1)'"]
+    source = made(tmp_path / "begun.avi", "-i", str(whole), *kept)
+    check(cut(source, start=start, end=start + 2), source, beeping=False)
