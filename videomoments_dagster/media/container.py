@@ -133,7 +133,8 @@ def seek_near(container: InputContainer, stream: Any, seconds: float) -> bool:
         Whether there is one; else the container is at its start.
     """
     # A file is at its start when it is opened; some containers cannot seek at all.
-    if seconds > 0:
+    begins = min(0.0, (container.start_time or 0) / float(av.time_base))
+    if seconds > begins:
         try:
             container.seek(int(seconds / stream.time_base), stream=stream)
         except PermissionError:
