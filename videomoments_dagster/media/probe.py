@@ -6,6 +6,7 @@ are read only where that quick way is suspicious.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
@@ -313,7 +314,7 @@ def _tail(container: InputContainer, facts: MediaFacts) -> tuple[float, float] |
     ticks = {stream.index: float(stream.time_base) for stream in streams}
     rates = {stream.index: getattr(stream, "average_rate", None) for stream in streams}
     usual = {index: float(1 / rate) if rate else 0.0 for index, rate in rates.items()}
-    end = -1.0
+    end = -math.inf  # times before 0 are those before a clock wraps
     length = 0.0
     for count, packet in enumerate(container.demux(streams)):
         if packet.size == 0 or packet.is_discard:
@@ -327,7 +328,7 @@ def _tail(container: InputContainer, facts: MediaFacts) -> tuple[float, float] |
             end, length = stamp * tick + seconds, seconds
         if count % 4096 == 0 and time.monotonic() > deadline:
             raise _ScanTooLong
-    return (end, length) if end >= 0 else None
+    return (end, length) if end > -math.inf else None
 
 
 def _first_decoded(container: InputContainer, stream: Any) -> _First | None:
