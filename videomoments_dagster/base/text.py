@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 _TICK_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200)
+_MEMORY_ADDRESS = re.compile(r" ?(@|at) 0x[0-9a-fA-F]+")
 _LINE_BREAKS = re.compile("\r\n?|[\u2028\u2029]")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 # What turns the direction of what follows, lone surrogates, and what Unicode says is no character.
@@ -51,6 +52,11 @@ def folded(text: object, *, longest: int | None = None) -> str:
     """
     line = " ".join(str(text).split())
     return line if longest is None or len(line) <= longest else line[: longest - 1] + "\u2026"
+
+
+def without_addresses(text: str) -> str:
+    """Text without the addresses in memory that programs put beside their names of things."""
+    return _MEMORY_ADDRESS.sub("", text)
 
 
 def shown(text: str) -> str:

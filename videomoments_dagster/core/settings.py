@@ -63,6 +63,9 @@ class Settings(DatabaseSettings):
     inbox_settle_seconds: float = Field(10.0, ge=0, le=86_400)
     """Seconds for which nobody has written to a file in the inbox before it is taken in."""
 
+    inbox_links: str = ""
+    """Folders that links in the inbox may lead into, separated by colons; empty is none."""
+
     backlog_cron: str = "0 * * * *"
     """When the schedule `unfinished_videos` requests runs, UTC."""
 

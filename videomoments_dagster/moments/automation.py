@@ -37,6 +37,7 @@ def inbox(context: dg.SensorEvaluationContext, inbox: InboxResource) -> dg.Senso
         after=context.cursor or "",
         most=ARRIVALS_PER_TICK,
         seconds=SECONDS_PER_TICK,
+        log=context.log,
     )
     wanted = inbox.wanted_runs(
         lambda run_key: bool(
@@ -47,6 +48,7 @@ def inbox(context: dg.SensorEvaluationContext, inbox: InboxResource) -> dg.Senso
     sentences = [
         *(f"{location} has the same bytes as '{name}'" for location, name in taken.duplicates),
         *(f"{location} was not taken in: {why}" for location, why in taken.rejected),
+        *(f"{location} waits: {why}" for location, why in taken.waiting),
     ]
     for sentence in sentences:
         context.log.warning("%s.", sentence.rstrip("."))

@@ -103,6 +103,7 @@ def moments_resources(settings: Settings, shared: Mapping[str, Any]) -> dict[str
             required=bool(settings.inbox),
             manifest=settings.inbox_manifest,
             settle_seconds=settings.inbox_settle_seconds,
+            links=settings.inbox_links,
         ),
         "registry": SourceRegistryResource(
             database=database,

@@ -80,6 +80,7 @@ def add_source(
     if identifier is not None:
         checked_identifier(identifier)
     where = normalise_location(location, cwd=working_directory)
+    _require_storable(where)
     if kind_of(where) is SourceKind.LOCAL:
         path = local_path_of(where, cwd=working_directory)
         checked_local_file(path)
@@ -89,6 +90,7 @@ def add_source(
             probe(path)
     if captions is not None:
         captions = normalise_location(captions, cwd=working_directory)
+        _require_storable(captions)
         if kind_of(captions) is SourceKind.LOCAL:
             checked_local_file(local_path_of(captions, cwd=working_directory))
         transcription_engine = transcription_engine or "captions"
@@ -173,11 +175,7 @@ def register(session: Session, source: Source, *, replacing: bool = True) -> Non
         SourceRejected: If its location is no text that the database can keep.
     """
     for location in (source.location, source.captions or ""):
-        if storable(location) != location:
-            raise SourceRejected(
-                f"the name of {storable(location)} is not valid UTF-8",
-                remedy="Rename the file, then add it again",
-            )
+        _require_storable(location)
     title = None if source.title is None else fitted(source.title, TITLE_CHARACTERS)
     values = asdict(replace(source, title=title))
     new = insert(models.Source).values(**values)
@@ -187,6 +185,14 @@ def register(session: Session, source: Source, *, replacing: bool = True) -> Non
         if replacing
         else new.on_conflict_do_nothing(index_elements=key)
     )
+
+
+def _require_storable(location: str) -> None:
+    if storable(location) != location:
+        raise SourceRejected(
+            f"the name of {storable(location)} is not valid UTF-8",
+            remedy="Rename the file, then add it again",
+        )
 
 
 def remove_video(session: Session, identifier: str) -> bool:

@@ -100,6 +100,9 @@ def test_files_that_are_no_videos_are_refused_with_their_name_and_leave_nothing(
     playlist.write_text("#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n")
     truncated = tmp_path / "cut.mp4"
     truncated.write_bytes(TALK.read_bytes()[:500_000])
+    latin_1 = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4")
+    Path(latin_1).write_bytes(TALK.read_bytes())
+    assert "caf\ufffd.mp4 is not valid UTF-8" in installation.refuses("add", latin_1)
     for source, reason in (
         (tmp_path / "nowhere.mp4", "does not exist"),
         (tmp_path, "is a folder"),

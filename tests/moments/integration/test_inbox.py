@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import shutil
 import time
@@ -14,12 +16,19 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 from dagster._core.test_utils import create_run_for_test
 from media_samples import MediaSamples
+from sqlalchemy import select
 from stored_records import Storage, content_hash
 
+from db.models import InboxEntry
 from db.session import Database
-from videomoments_dagster.base.failures import DatabaseRefused, SourceUnavailable
+from videomoments_dagster.base.failures import (
+    DatabaseRefused,
+    SourceRejected,
+    SourceUnavailable,
+)
 from videomoments_dagster.core.resources import DatabaseResource, ObjectStoreResource
 from videomoments_dagster.moments import automation as inbox_sensor
+from videomoments_dagster.moments import registration
 from videomoments_dagster.moments.intake.arrivals import Arrival
 from videomoments_dagster.moments.intake.intake import InboxResource, take_in
 from videomoments_dagster.moments.registration import registered_source
@@ -79,12 +88,19 @@ class Inbox:
                 },
             )
             launched.append(str(request.partition_key))
+        assert (result.cursor or "").isprintable()
         self.cursor = result.cursor
         self.launched += launched
         return launched
 
     def ticked(self) -> list[str]:
         return self.launch(self.tick())
+
+    def entries(self, outcome: str) -> list[InboxEntry]:
+        """What is noted of arrivals that came to this."""
+        with self.database.read() as session:
+            found = select(InboxEntry).where(InboxEntry.outcome == outcome)
+            return list(session.scalars(found.order_by(InboxEntry.location)))
 
 
 @pytest.fixture
@@ -259,6 +275,153 @@ def test_a_slow_tick_stops_in_time_and_the_next_goes_on(
     assert sorted(inbox.ticked()) == ["a", "b", "c"]
 
 
+def dropped_latin_1(inbox: Inbox) -> Path:
+    """A file whose name is not UTF-8, as an old archive or camera has it."""
+    inbox.drop("plain.mp4")
+    path = Path(os.fsdecode(os.fsencode(inbox.folder) + b"/caf\xe9.mp4"))
+    (inbox.folder / "plain.mp4").rename(path)
+    return path
+
+
+def test_a_name_that_is_not_utf_8_is_refused_and_the_rest_goes_on(inbox: Inbox) -> None:
+    dropped_latin_1(inbox)
+    inbox.drop("aaa.mp4")
+    inbox.drop("talk.mp4")
+    result = inbox.tick()
+    assert sorted(inbox.launch(result)) == ["aaa", "talk"]
+    [entry] = inbox.entries("rejected")
+    assert entry.location.endswith("/caf\ufffd.mp4")
+    assert "is not valid UTF-8" in str(entry.reason)
+    assert "Rename the file" in str(entry.reason)
+    assert inbox.ticked() == []
+    assert said(inbox.tick()) == "Nothing new."
+
+
+def test_captions_whose_name_is_not_utf_8_are_refused_with_their_file(inbox: Inbox) -> None:
+    path = dropped_latin_1(inbox)
+    path.with_suffix(".srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nHello.\n")
+    os.utime(path.with_suffix(".srt"), (LONG_AGO, LONG_AGO))
+    inbox.drop("talk.mp4")
+    assert inbox.ticked() == ["talk"]
+
+
+def test_a_tick_that_stops_at_a_name_that_is_not_utf_8_goes_on_behind_it(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_sensor, "ARRIVALS_PER_TICK", 1)
+    dropped_latin_1(inbox)
+    inbox.drop("aaa.mp4")
+    inbox.drop("talk.mp4")
+    ticks = [inbox.ticked() for _ in range(4)]
+    assert [name for launched in ticks for name in launched] == ["aaa", "talk"]
+
+
+def test_an_unforeseen_exception_is_its_files_failure_and_logged_with_its_traceback(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    real = registration.probe
+
+    def failing(path: Path) -> object:
+        if path.name == "odd.mp4":
+            raise ZeroDivisionError("nobody thought of this")
+        return real(path)
+
+    monkeypatch.setattr(registration, "probe", failing)
+    for name in ("aaa", "odd", "talk"):
+        inbox.drop(f"{name}.mp4")
+    assert inbox.ticked() == ["aaa", "talk"]
+    [entry] = inbox.entries("rejected")
+    assert "ZeroDivisionError: nobody thought of this" in str(entry.reason)
+    logged = capfd.readouterr().err
+    assert "odd.mp4 was not taken in, for a reason that nobody foresaw" in logged
+    assert "Traceback" in logged
+
+
+def test_a_file_that_cannot_be_read_just_now_waits_and_the_rest_goes_on(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(path: Path) -> object:
+        if path.name == "away.mp4":
+            raise SourceUnavailable(f"the source {path} cannot be read just now")
+        return None
+
+    monkeypatch.setattr(registration, "probe", failing)
+    for name in ("away", "talk"):
+        inbox.drop(f"{name}.mp4")
+    assert inbox.ticked() == ["talk"]
+    assert "away.mp4 waits" in said(inbox.tick())
+    monkeypatch.setattr(registration, "probe", lambda _path: None)
+    assert inbox.ticked() == ["away"]
+
+
+def test_a_folder_below_that_may_not_be_listed_is_said_and_the_rest_goes_on(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox.drop("private/secret.mp4")
+    inbox.drop("talk.mp4")
+    real = os.scandir
+
+    def forbidding(path: str) -> object:
+        if str(path).endswith("private"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", forbidding)
+    assert inbox.ticked() == ["talk"]
+    [entry] = inbox.entries("rejected")
+    assert entry.location.endswith("/private")
+    assert "cannot be listed: Permission denied" in str(entry.reason)
+    monkeypatch.setattr(os, "scandir", real)
+    assert inbox.ticked() == ["secret"]
+
+
+def test_a_link_that_leads_out_of_the_inbox_is_not_followed(inbox: Inbox) -> None:
+    outside = inbox.folder.parent / "private.mp4"
+    shutil.copy(inbox.sample, outside)
+    os.utime(outside, (LONG_AGO, LONG_AGO))
+    (inbox.folder / "link.mp4").symlink_to(outside)
+    inbox.drop("talk.mp4")
+    (inbox.folder / "talk.srt").symlink_to(outside)
+    inbox.drop("real.mp4")
+    (inbox.folder / "again.mp4").symlink_to("real.mp4")
+    assert inbox.ticked() == ["real"]
+    reasons = {Path(entry.location).name: str(entry.reason) for entry in inbox.entries("rejected")}
+    assert set(reasons) == {"link.mp4", "talk.mp4"}
+    assert "a link that leads out of the inbox" in reasons["link.mp4"]
+    assert "VIDEOMOMENTS_INBOX_LINKS" in reasons["link.mp4"]
+    assert "talk.srt" in reasons["talk.mp4"]
+    assert said(inbox.tick()) == "Nothing new."
+
+
+def test_a_link_into_a_folder_that_is_allowed_is_followed(inbox: Inbox) -> None:
+    archive, beside = inbox.folder.parent / "archive", inbox.folder.parent / "archive2"
+    for folder in (archive, beside):
+        folder.mkdir()
+        (folder / f"{folder.name}.mp4").write_bytes(
+            inbox.sample.read_bytes() + folder.name.encode()
+        )
+        os.utime(folder / f"{folder.name}.mp4", (LONG_AGO, LONG_AGO))
+        (inbox.folder / f"{folder.name}.mp4").symlink_to(folder / f"{folder.name}.mp4")
+    inbox.resource = InboxResource(
+        database=inbox.resource.database,
+        object_store=inbox.resource.object_store,
+        root=str(inbox.folder),
+        links=str(archive),
+    )
+    assert inbox.ticked() == ["archive"]
+
+
+def test_a_file_that_became_a_link_since_it_was_listed_is_not_followed(inbox: Inbox) -> None:
+    outside = inbox.folder.parent / "private.mp4"
+    shutil.copy(inbox.sample, outside)
+    path = inbox.drop("talk.mp4")
+    [arrival] = inbox.resource.arrivals()
+    path.unlink()
+    path.symlink_to(outside)
+    with pytest.raises(SourceRejected, match=r"talk\.mp4 has become a link"):
+        inbox.resource.register(inbox.instance, arrival)
+
+
 def test_a_manifest_names_sources_with_titles_and_profiles(inbox: Inbox) -> None:
     elsewhere = inbox.folder.parent / "archive"
     elsewhere.mkdir()
@@ -299,4 +462,5 @@ def test_what_is_wrong_with_the_database_is_not_taken_for_the_files_fault(
             after="",
             most=1,
             seconds=10,
+            log=logging.getLogger(__name__),
         )

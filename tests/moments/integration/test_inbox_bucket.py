@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -90,10 +91,14 @@ def test_objects_are_registered_once_and_the_same_bytes_are_recognised(
         root=INBOX,
     )
     with DagsterInstance.ephemeral() as instance:
-        taken = resource.take_in(instance, after="", most=10, seconds=20)
+        taken = resource.take_in(
+            instance, after="", most=10, seconds=20, log=logging.getLogger(__name__)
+        )
         assert taken.registered == ("other", "talk")
         assert taken.duplicates == ((f"{INBOX}/zcopy.mp4", "talk"),)
-        again = resource.take_in(instance, after="", most=10, seconds=20)
+        again = resource.take_in(
+            instance, after="", most=10, seconds=20, log=logging.getLogger(__name__)
+        )
         assert (again.registered, again.duplicates, again.rejected) == ((), (), ())
         wanted = resource.wanted_runs(lambda _key: False, most=10)
         assert sorted(run.identifier for run in wanted) == ["other", "talk"]

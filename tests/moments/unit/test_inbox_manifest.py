@@ -71,6 +71,21 @@ def test_an_empty_manifest_lists_nothing(name: str) -> None:
     assert read("", name) == []
 
 
+@pytest.mark.parametrize("local", ["/etc/talk.mp4", "talk.mp4", "file:///etc/talk.mp4", "~/a.mp4"])
+def test_a_manifest_in_a_bucket_names_no_files_of_this_machine(local: str) -> None:
+    lines = [
+        {"source": local},
+        {"source": "gs://b/a.mp4", "captions": local},
+        {"source": "gs://b/b.mp4", "captions": "gs://b/b.srt"},
+    ]
+    text = "\n".join(map(json.dumps, lines))
+    first, second, third = read_manifest(text, name="gs://b/list.jsonl", folder=None)
+    for line in (first, second):
+        assert line.location.startswith("gs://b/list.jsonl#line ")
+        assert "a file of this machine" in str(line.problem)
+    assert (third.location, third.problem) == ("gs://b/b.mp4", None)
+
+
 def test_a_source_that_is_named_twice_is_one_and_the_last_line_wins() -> None:
     text = "source,title\na.mp4,First\n./a.mp4,Second\n"
     [arrival] = read_manifest(text, name="list.csv", folder=FOLDER)

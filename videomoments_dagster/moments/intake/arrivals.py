@@ -15,7 +15,7 @@ import json
 import os
 import stat
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -31,6 +31,8 @@ from videomoments_dagster.sources.google_transfer import brief_reason, google_pr
 from videomoments_dagster.sources.limits import TransferLimits
 from videomoments_dagster.sources.locations import (
     MEDIA_SUFFIXES,
+    SourceKind,
+    kind_of,
     normalise_location,
     parse_google_url,
 )
@@ -108,22 +110,38 @@ def _spellings(name: str) -> tuple[str, str]:
     return unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)
 
 
-def list_folder(root: Path, *, now: float, settle_seconds: float) -> list[Arrival]:
+def list_folder(
+    root: Path, *, now: float, settle_seconds: float, links: Sequence[Path] = ()
+) -> list[Arrival]:
     """List the media files in a folder and below it that are whole, in the order of their paths.
 
-    Symbolic links to folders are not followed. A file is left for later while it, or the caption
-    file beside it, was written to within the last `settle_seconds`, or is empty.
+    Symbolic links to folders are not followed, and those to files only where they stay in the
+    folder or lead into one of `links`. A file is left for later while it, or the caption file
+    beside it, was written to within the last `settle_seconds`, or is empty.
 
     Args:
         root: The folder.
         now: Seconds since 1970, by the clock that files are stamped with.
         settle_seconds: A file that nobody has written to for this long is taken to be whole.
+        links: Folders that links may lead into.
 
     Raises:
-        SourceUnavailable: A folder cannot be listed. That is not the same as an empty one.
+        SourceUnavailable: The folder cannot be listed. That is not the same as an empty one.
     """
+    arrivals: list[Arrival] = []
+
+    def note_unlisted(error: OSError) -> None:
+        if Path(error.filename) == root:
+            raise SourceUnavailable(
+                f"the inbox {root} cannot be listed: {error.strerror or error}",
+                remedy="Make the folder and let it be read, or set VIDEOMOMENTS_INBOX to another",
+            ) from error
+        if not isinstance(error, FileNotFoundError):
+            problem = f"it cannot be listed: {error.strerror or error}"
+            arrivals.append(Arrival(str(error.filename), state=str(error.errno), problem=problem))
+
     found: dict[str, os.stat_result] = {}
-    for folder, below, names in os.walk(root, onerror=_refuse):
+    for folder, below, names in os.walk(root, onerror=note_unlisted):
         below[:] = [name for name in below if not name.startswith(".")]
         for path in (Path(folder, name) for name in names):
             try:
@@ -133,27 +151,36 @@ def list_folder(root: Path, *, now: float, settle_seconds: float) -> list[Arriva
                 continue
             if stat.S_ISREG(status.st_mode):
                 found[path.relative_to(root).as_posix()] = status
-    arrivals = []
+    allowed = [folder.resolve() for folder in (root, *links)]
     for relative in filter(is_media_name, sorted(found)):
         status, captions = found[relative], captions_beside(relative, found)
-        files = [status, found[captions]] if captions else [status]
-        if all(file.st_size and file.st_mtime <= now - settle_seconds for file in files):
+        names = [relative, captions] if captions else [relative]
+        if all(
+            found[name].st_size and found[name].st_mtime <= now - settle_seconds for name in names
+        ):
+            media, *beside = [(root / name).resolve() for name in names]
+            outside = [
+                name
+                for name, path in zip(names, (media, *beside), strict=True)
+                if not any(path.is_relative_to(folder) for folder in allowed)
+            ]
             arrivals.append(
                 Arrival(
-                    location=str((root / relative).resolve()),
+                    location=str(root.resolve() / relative if outside else media),
                     state=f"{status.st_size}|{status.st_mtime_ns}",
                     size_bytes=status.st_size,
-                    captions=str((root / captions).resolve()) if captions else None,
+                    captions=str(beside[0]) if beside else None,
+                    problem=_leads_out(outside[0]) if outside else None,
                 )
             )
     return arrivals
 
 
-def _refuse(error: OSError) -> None:
-    raise SourceUnavailable(
-        f"the inbox {error.filename} cannot be listed: {error.strerror or error}",
-        remedy="Make the folder and let it be read, or set VIDEOMOMENTS_INBOX to another",
-    ) from error
+def _leads_out(name: str) -> str:
+    return (
+        f"{name} is a link that leads out of the inbox. Put the file itself there, or name the "
+        "folder that it leads to in VIDEOMOMENTS_INBOX_LINKS."
+    )
 
 
 def list_bucket(url: str, *, client: Callable[[], Any]) -> list[Arrival]:
@@ -249,7 +276,7 @@ def manifest_text(location: str, *, client: Callable[[], Any]) -> str:
     return content.decode("utf-8", errors="replace")
 
 
-def read_manifest(text: str, *, name: str, folder: Path) -> list[Arrival]:
+def read_manifest(text: str, *, name: str, folder: Path | None) -> list[Arrival]:
     """Read a manifest; a line that cannot be read becomes an arrival with a problem.
 
     A line counts as new when its source is new, or when what the line says of it has changed. Of
@@ -259,7 +286,8 @@ def read_manifest(text: str, *, name: str, folder: Path) -> list[Arrival]:
         text: The file's text.
         name: Its path or URL; `.jsonl` and `.ndjson` are JSON Lines, all else is CSV whose first
             line names the columns.
-        folder: What relative paths in it are relative to.
+        folder: What relative paths in it are relative to; None where it may name no files of this
+            machine.
     """
     as_json = name.lower().endswith((".jsonl", ".ndjson"))
     lines = (_json_lines if as_json else _csv_lines)(text.removeprefix("\ufeff"))
@@ -296,7 +324,7 @@ def _json_lines(text: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
             yield number, row
 
 
-def _arrival(line: Mapping[str, Any] | str, *, where: str, folder: Path) -> Arrival:
+def _arrival(line: Mapping[str, Any] | str, *, where: str, folder: Path | None) -> Arrival:
     if isinstance(line, str):
         return Arrival(location=where, state=_hashed(line), problem=line)
     values = {
@@ -309,10 +337,17 @@ def _arrival(line: Mapping[str, Any] | str, *, where: str, folder: Path) -> Arri
     if "source" not in values:
         return Arrival(location=where, state=state, problem="it names no source")
     try:
+        for named in filter(None, (values["source"], captions)):
+            if folder is None and kind_of(named) is SourceKind.LOCAL:
+                problem = (
+                    f"it names {named}, a file of this machine, which a list elsewhere may not"
+                )
+                return Arrival(location=where, state=state, problem=problem)
+        cwd = folder or Path.cwd()
         return Arrival(
-            location=normalise_location(values["source"], cwd=folder),
+            location=normalise_location(values["source"], cwd=cwd),
             state=state,
-            captions=captions if captions is None else normalise_location(captions, cwd=folder),
+            captions=captions if captions is None else normalise_location(captions, cwd=cwd),
             identifier=values.get("identifier"),
             title=values.get("title"),
             profile=values.get("profile"),

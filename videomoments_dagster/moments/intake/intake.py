@@ -6,23 +6,33 @@ wanted until it has been seen. So a crash anywhere in between loses no arrival a
 
 import filecmp
 import hashlib
+import logging
+import os
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import dagster as dg
 from sqlalchemy import func, null, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from db.models import InboxEntry, Video, VideoFile
 from db.session import Database
-from videomoments_dagster.base.failures import DatabaseProblem, SourceUnavailable, VideoMomentsError
+from videomoments_dagster.base.failures import (
+    DatabaseProblem,
+    SourceRejected,
+    SourceUnavailable,
+    VideoMomentsError,
+)
 from videomoments_dagster.base.files import content_hash
+from videomoments_dagster.base.text import folded, without_addresses
 from videomoments_dagster.core.objects.store import ObjectStore
 from videomoments_dagster.core.resources import DatabaseResource, ObjectStoreResource
+from videomoments_dagster.core.text_columns import storable
 from videomoments_dagster.moments.intake.arrivals import (
     Arrival,
     list_bucket,
@@ -31,7 +41,12 @@ from videomoments_dagster.moments.intake.arrivals import (
     read_manifest,
 )
 from videomoments_dagster.moments.registration import add_source
-from videomoments_dagster.sources.locations import redact
+from videomoments_dagster.sources.locations import (
+    SourceKind,
+    kind_of,
+    local_path_of,
+    redact,
+)
 
 _READ_WHOLE = 1024**3
 """Files up to 1 GiB are compared byte by byte; a sensor has no time for a whole day's recording."""
@@ -60,13 +75,30 @@ class Intake:
         registered: Identifiers of new videos.
         duplicates: Each location of a file whose bytes are known, and the video that has them.
         rejected: Each location of what is no video, and why.
+        waiting: Each location of what cannot be read just now, and why; it is tried again.
         after: Location where the next look goes on; empty if all was looked at.
     """
 
     registered: tuple[str, ...]
     duplicates: tuple[tuple[str, str], ...]
     rejected: tuple[tuple[str, str], ...]
+    waiting: tuple[tuple[str, str], ...]
     after: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of one arrival.
+
+    Attributes:
+        kind: As the database has it; what waits is not noted there.
+        identifier: The video that it is, or that it is a duplicate of.
+        reason: Why it was rejected or waits.
+    """
+
+    kind: Literal["registered", "duplicate", "rejected", "waiting"]
+    identifier: str | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +140,8 @@ class InboxResource(dg.ConfigurableResource[Any]):
     """CSV or JSONL file of sources, a path or 'gs://' URL; empty is none."""
     settle_seconds: float = 10.0
     """A file that nobody has written to for this long is taken to be whole."""
+    links: str = ""
+    """Folders that links in the inbox may lead into, separated by colons."""
 
     def arrivals(self) -> list[Arrival]:
         """All that lies there and is whole, and all lines of the manifest.
@@ -121,39 +155,58 @@ class InboxResource(dg.ConfigurableResource[Any]):
         if self.root.lower().startswith("gs://"):
             found += list_bucket(self.root, client=client)
         elif self.required or root.is_dir():
-            found += list_folder(root, now=time.time(), settle_seconds=self.settle_seconds)
+            links = [Path(folder) for folder in self.links.split(os.pathsep) if folder]
+            found += list_folder(
+                root, now=time.time(), settle_seconds=self.settle_seconds, links=links
+            )
         if self.manifest:
-            folder = root if "://" in self.manifest else Path(self.manifest).parent
+            # Who may write to a bucket may not read the files of this machine for that.
+            folder = None if "://" in self.manifest else Path(self.manifest).parent
             text = manifest_text(self.manifest, client=client)
             found += read_manifest(text, name=self.manifest, folder=folder)
         return found
 
     def take_in(
-        self, instance: dg.DagsterInstance, *, after: str, most: int, seconds: float
+        self,
+        instance: dg.DagsterInstance,
+        *,
+        after: str,
+        most: int,
+        seconds: float,
+        log: logging.Logger,
     ) -> Intake:
         """Register what is new, up to a number of arrivals and a time; see `take_in`."""
-
-        def register(arrival: Arrival) -> str:
-            return add_source(
-                instance,
-                self.database.database,
-                arrival.location,
-                identifier=arrival.identifier,
-                title=arrival.title,
-                captions=arrival.captions,
-                profile=arrival.profile,
-                working_directory=Path.cwd(),
-            ).source.identifier
-
         return take_in(
             self.database.database,
             self.object_store.store,
             self.arrivals(),
-            register=register,
+            register=lambda arrival: self.register(instance, arrival),
             after=after,
             most=most,
             seconds=seconds,
+            log=log,
         )
+
+    def register(self, instance: dg.DagsterInstance, arrival: Arrival) -> str:
+        """Register an arrival; the video's identifier.
+
+        Raises:
+            SourceRejected: It is no video, or a file that has become a link since it was listed.
+        """
+        for location in filter(None, (arrival.location, arrival.captions)):
+            is_local = kind_of(location) is SourceKind.LOCAL
+            if is_local and str(local_path_of(location, cwd=Path.cwd())) != location:
+                raise SourceRejected(f"{location} has become a link since it was listed")
+        return add_source(
+            instance,
+            self.database.database,
+            arrival.location,
+            identifier=arrival.identifier,
+            title=arrival.title,
+            captions=arrival.captions,
+            profile=arrival.profile,
+            working_directory=Path.cwd(),
+        ).source.identifier
 
     def wanted_runs(self, has_run: Callable[[str], bool], *, most: int) -> list[WantedRun]:
         """Runs that arrivals need and that Dagster does not have yet, oldest first.
@@ -194,8 +247,11 @@ def take_in(
     after: str,
     most: int,
     seconds: float,
+    log: logging.Logger,
 ) -> Intake:
     """Register what is new, up to a number of arrivals and a time.
+
+    What is wrong with one arrival is that one's failure, and the others go on.
 
     Args:
         database: Our database.
@@ -206,45 +262,41 @@ def take_in(
             starves behind those before it.
         most: Most new arrivals to deal with.
         seconds: After this time no further arrival is begun.
+        log: Takes the traceback of what nobody foresaw.
     """
     deadline = time.monotonic() + seconds
-    ordered = sorted(arrivals, key=lambda one: (one.location <= after, one.location))
+    # A name that is not UTF-8 goes neither into the database nor into a cursor.
+    places = {id(one): storable(one.location) for one in arrivals}
+    ordered = sorted(arrivals, key=lambda one: (places[id(one)] <= after, places[id(one)]))
     with database.read() as session:
         states = dict(session.execute(select(InboxEntry.key, InboxEntry.state)).all())
         new = [one for one in ordered if states.get(one.key) != one.state]
         known = _of_sizes(session, {one.size_bytes for one in new[:most] if one.size_bytes})
-    registered: list[str] = []
-    duplicates: list[tuple[str, str]] = []
-    rejected: list[tuple[str, str]] = []
+    outcomes: list[tuple[str, _Outcome]] = []
     stopped = ""
-    done = 0
     for arrival in new[:most]:
         if time.monotonic() > deadline:
             break
-        shown = redact(arrival.location)
-        reason: str | None = None
-        identifier = _twin(arrival, known, store)
-        if identifier is not None:
-            outcome = "duplicate"
-            duplicates.append((shown, identifier))
-        else:
-            identifier, reason = _attempt(register, arrival)
-            if identifier is None:
-                outcome = "rejected"
-                rejected.append((shown, reason or ""))
-            else:
-                outcome = "registered"
-                registered.append(identifier)
-                if size := arrival.size_bytes:
-                    known.append(_Known(identifier, size, arrival.location, arrival.checksum))
-        with database.transaction() as session:
-            note_entry(session, arrival, outcome=outcome, identifier=identifier, reason=reason)
-        stopped, done = arrival.location, done + 1
+        outcome = _outcome(arrival, known, store, register, log=log)
+        if outcome.kind == "registered" and (size := arrival.size_bytes):
+            known.append(_Known(str(outcome.identifier), size, arrival.location, arrival.checksum))
+        if outcome.kind != "waiting":
+            with database.transaction() as session:
+                note_entry(
+                    session,
+                    arrival,
+                    outcome=outcome.kind,
+                    identifier=outcome.identifier,
+                    reason=outcome.reason or None,
+                )
+        stopped = places[id(arrival)]
+        outcomes.append((redact(stopped), outcome))
     return Intake(
-        registered=tuple(registered),
-        duplicates=tuple(duplicates),
-        rejected=tuple(rejected),
-        after=stopped if done < len(new) else "",
+        registered=tuple(str(o.identifier) for _, o in outcomes if o.kind == "registered"),
+        duplicates=tuple((at, str(o.identifier)) for at, o in outcomes if o.kind == "duplicate"),
+        rejected=tuple((at, o.reason) for at, o in outcomes if o.kind == "rejected"),
+        waiting=tuple((at, o.reason) for at, o in outcomes if o.kind == "waiting"),
+        after=stopped if len(outcomes) < len(new) else "",
     )
 
 
@@ -274,13 +326,13 @@ def note_entry(
 ) -> None:
     """Write what became of an arrival, in place of what became of it in an earlier state."""
     values = {
-        "location": arrival.location,
+        "location": storable(arrival.location),
         "state": arrival.state,
         "size_bytes": arrival.size_bytes,
         "checksum": arrival.checksum,
         "outcome": outcome,
         "identifier": identifier,
-        "reason": reason,
+        "reason": reason and storable(reason),
         "requested_at": None,
     }
     session.execute(
@@ -290,16 +342,42 @@ def note_entry(
     )
 
 
-def _attempt(register: Callable[[Arrival], str], arrival: Arrival) -> tuple[str | None, str | None]:
-    """The identifier under which an arrival was registered, or why it was not."""
+def _outcome(
+    arrival: Arrival,
+    known: Iterable[_Known],
+    store: ObjectStore,
+    register: Callable[[Arrival], str],
+    *,
+    log: logging.Logger,
+) -> _Outcome:
+    """Register an arrival, if it is new; what is not its fault is raised."""
     if arrival.problem is not None:
-        return None, arrival.problem
+        return _Outcome("rejected", reason=arrival.problem)
     try:
-        return register(arrival), None
+        twin = _twin(arrival, known, store)
+        if twin is not None:
+            return _Outcome("duplicate", twin)
+        return _Outcome("registered", register(arrival))
+    except (DatabaseProblem, OperationalError, InterfaceError):
+        # Ours or Dagster's: no file is to blame.
+        raise
+    except SourceUnavailable as error:
+        return _Outcome("waiting", reason=storable(str(error)))
     except VideoMomentsError as error:
-        if error.retryable or isinstance(error, DatabaseProblem):
+        if error.retryable:
             raise
-        return None, str(error)
+        return _Outcome("rejected", reason=storable(str(error)))
+    except Exception as error:
+        at = redact(storable(arrival.location))
+        log.exception("%s was not taken in, for a reason that nobody foresaw:", at)
+        said = folded(without_addresses(str(error)), longest=200)
+        return _Outcome(
+            "rejected",
+            reason=storable(
+                f"it failed in a way that nobody foresaw ({type(error).__name__}: {said}). The log "
+                "has the traceback; the file is tried again when it changes."
+            ),
+        )
 
 
 def _twin(arrival: Arrival, known: Iterable[_Known], store: ObjectStore) -> str | None:
