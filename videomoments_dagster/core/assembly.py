@@ -75,7 +75,9 @@ def shared_resources(settings: Settings, systems: Sequence[System]) -> dict[str,
     """The resources that assets of every system may ask for, by their names."""
     database = DatabaseResource()
     object_store = ObjectStoreResource(
-        root=settings.object_store_root, gcp_project=settings.gcp_project or ""
+        root=settings.object_store_root,
+        gcp_project=settings.gcp_project or "",
+        wait_seconds=settings.no_answer_seconds,
     )
     scratch = ScratchResource(root=str(settings.scratch_folder))
     return {

@@ -43,6 +43,7 @@ from videomoments_dagster.language_models.model_registry import (
     model_named,
 )
 from videomoments_dagster.language_models.questions import Interviewer
+from videomoments_dagster.sources.patience import waiting_told
 from videomoments_dagster.speech.engine import TranscriptionEngine, TranscriptionOptions
 from videomoments_dagster.speech.engines import engine_named
 
@@ -106,11 +107,13 @@ class ObjectStoreResource(dg.ConfigurableResource[Any]):
 
     root: str
     gcp_project: str = ""
+    wait_seconds: float = 180.0
+    """How long a bucket that does not answer is waited for, over all attempts."""
 
     @property
     def store(self) -> ObjectStore:
         """The store at `root`."""
-        return _store(self.root, self.gcp_project)
+        return _store(self.root, self.gcp_project, self.wait_seconds)
 
     def client(self) -> "Client":
         """A client of Google Cloud Storage, for sources at `gs://`."""
@@ -118,8 +121,10 @@ class ObjectStoreResource(dg.ConfigurableResource[Any]):
 
 
 @cache
-def _store(root: str, project: str) -> ObjectStore:
-    return object_store_at(root, gcs_client=lambda: google_client(project))
+def _store(root: str, project: str, wait_seconds: float) -> ObjectStore:
+    return object_store_at(
+        root, gcs_client=lambda: google_client(project), wait_seconds=wait_seconds
+    )
 
 
 class ScratchResource(dg.ConfigurableResource[Any]):
@@ -173,6 +178,8 @@ class RunClaimResource(dg.ConfigurableResource[Any]):
             yield self
             return
         with ExitStack() as claims:
+            if log is not None:
+                claims.enter_context(waiting_told(log.warning))
             for system in systems_of(run):
                 partition = system.any_partition(key)
                 with failures_reported(partition, step="start"):

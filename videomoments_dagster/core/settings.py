@@ -126,6 +126,10 @@ class Settings(DatabaseSettings):
     max_source_gib: float = Field(64.0, gt=0)
     """Largest source that is downloaded, in GiB."""
 
+    no_answer_seconds: float = Field(180.0, ge=1, le=86_400)
+    """Seconds for which a bucket, or a source's server, that does not answer is waited for, all
+    attempts together."""
+
     allowed_networks: str = ""
     """Networks that URLs may lead to although they are not public, such as `10.0.0.0/8,::1/128`."""
 

@@ -94,6 +94,8 @@ class SourceRegistryResource(dg.ConfigurableResource[Any]):
     """Largest source that is downloaded, in GiB."""
     allowed_networks: str = ""
     """Networks that URLs may lead to although they are not public, separated by commas."""
+    no_answer_seconds: float = 180.0
+    """How long a server that does not answer is waited for, over all attempts."""
 
     def fetch_limits(self, *, max_download_gib: float | None = None) -> FetchLimits:
         """The bounds on fetching a registered source.
@@ -103,6 +105,7 @@ class SourceRegistryResource(dg.ConfigurableResource[Any]):
         """
         return FetchLimits(
             max_bytes=int((max_download_gib or self.max_download_gib) * _GIB),
+            retry_seconds=self.no_answer_seconds,
             allowed_networks=networks_in(self.allowed_networks),
         )
 

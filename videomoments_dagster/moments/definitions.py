@@ -109,6 +109,7 @@ def moments_resources(settings: Settings, shared: Mapping[str, Any]) -> dict[str
             database=database,
             max_download_gib=settings.max_source_gib,
             allowed_networks=settings.allowed_networks,
+            no_answer_seconds=settings.no_answer_seconds,
         ),
         "profiles": ProfilesResource(path=str(settings.profiles or "")),
         "clip_settings": ClipSettingsResource(

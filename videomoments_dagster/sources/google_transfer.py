@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -23,6 +23,7 @@ from videomoments_dagster.base.failures import SourceRejected, SourceUnavailable
 from videomoments_dagster.base.files import blocks_of, scratch_errors, scratch_file
 from videomoments_dagster.sources.limits import FetchLimits, Progress, TransferLimits
 from videomoments_dagster.sources.locations import parse_google_url
+from videomoments_dagster.sources.patience import Alive, NoAnswer, Patience, patience_with
 
 GoogleProblem = Literal["missing", "exists", "forbidden", "credentials", "unavailable"]
 
@@ -92,7 +93,12 @@ def checksums_of(path: Path) -> Checksums:
 
 
 def download_blob(
-    blob: Any, *, to: Path, limits: TransferLimits, progress: Progress | None = None
+    blob: Any,
+    *,
+    to: Path,
+    limits: TransferLimits,
+    progress: Progress | None = None,
+    alive: Alive = lambda: None,
 ) -> Checksums:
     """Download a blob whose metadata is loaded; the file appears complete and verified.
 
@@ -107,7 +113,7 @@ def download_blob(
     deadline = time.monotonic() + limits.total_seconds
     for _ in range(2):
         with suppress(_Damaged), scratch_file(to) as file:
-            sink = _VerifyingSink(file, to, deadline, blob.size, progress)
+            sink = _VerifyingSink(file, to, deadline, blob.size, progress, alive)
             blob.download_to_file(sink, raw_download=True, checksum=None, **limits.per_request)
             if sink.sums.crc32c != blob.crc32c:
                 raise _Damaged
@@ -138,9 +144,13 @@ def download_object(
         raise SourceRejected(
             f"the source {url} does not name an object", remedy="Write it as gs://bucket/object"
         )
-    with _source_failures(url, address.bucket):
+    patience = patience_with(f"gs://{address.bucket}", limits.retry_seconds)
+    bounded = within(limits, patience)
+
+    def fetch(alive: Alive) -> str:
         blob = gcs_client().bucket(address.bucket).blob(address.path)
-        blob.reload(**limits.per_request)
+        blob.reload(**bounded.per_request)
+        alive()
         if not blob.size:
             raise SourceRejected(f"the source {url} is empty (0 bytes)")
         if blob.size > limits.max_bytes:
@@ -148,7 +158,27 @@ def download_object(
                 f"the source {url} is larger than the limit of {limits.max_bytes} bytes",
                 remedy="Raise the limit for downloads",
             )
-        return download_blob(blob, to=to, limits=limits, progress=progress).sha256
+        return download_blob(blob, to=to, limits=bounded, progress=progress, alive=alive).sha256
+
+    with _source_failures(url, address.bucket):
+        return patience.call(fetch, is_answer=is_google_answer)
+
+
+def within(limits: TransferLimits, patience: Patience) -> TransferLimits:
+    """The limits of requests for which there is no more time than a server is still waited for."""
+    left = patience.left()
+    return replace(
+        limits,
+        connect_seconds=min(limits.connect_seconds, left),
+        # Several attempts are to have their turn.
+        read_seconds=min(limits.read_seconds, max(1.0, left / 3)),
+        retry_seconds=min(limits.retry_seconds, left),
+    )
+
+
+def is_google_answer(error: Exception) -> bool:
+    """Whether an exception of a request means that Google Cloud Storage did answer it."""
+    return google_problem(error) != "unavailable"
 
 
 @contextmanager
@@ -196,7 +226,7 @@ def google_problem(error: BaseException) -> GoogleProblem | None:
     if isinstance(error, api.GoogleAPICallError | InvalidResponse):
         return _PROBLEMS.get(_status_of(error), "unavailable")
     passing_kinds = (
-        *(api.RetryError, DataCorruption, DownloadFailed),
+        *(api.RetryError, DataCorruption, DownloadFailed, NoAnswer),
         *(RequestException, HTTPError, ConnectionError, TimeoutError),
     )
     return "unavailable" if isinstance(error, passing_kinds) else None
@@ -204,7 +234,7 @@ def google_problem(error: BaseException) -> GoogleProblem | None:
 
 def brief_reason(error: BaseException) -> str:
     """Say in a few words why something was unavailable, without addresses or tokens."""
-    if isinstance(error, DownloadFailed):
+    if isinstance(error, DownloadFailed | NoAnswer):
         return str(error)
     status = _status_of(error) or _status_of(error.__cause__)
     return f"HTTP {status}" if status else f"no connection ({type(error).__name__})"
@@ -226,6 +256,7 @@ class _VerifyingSink:
     deadline: float
     total: int | None
     progress: Progress | None
+    alive: Alive
     sums: Checksums = field(default_factory=Checksums)
 
     def write(self, block: bytes) -> int:
@@ -234,6 +265,7 @@ class _VerifyingSink:
         with scratch_errors(self.path):
             self.file.write(block)
         self.sums.update(block)
+        self.alive()
         if self.progress is not None:
             self.progress(self.sums.size_bytes, self.total)
         return len(block)

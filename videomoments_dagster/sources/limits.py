@@ -68,7 +68,8 @@ class TransferLimits:
     Attributes:
         connect_seconds: To establish a connection.
         read_seconds: Between two bytes of an answer.
-        retry_seconds: How long one request, or one block of an upload, is tried again.
+        retry_seconds: How long one request, or one block of an upload, is tried again, and how long
+            a source's server is waited for that does not answer.
         first_wait_seconds: Wait before the first retry; doubles from there, up to 30 s.
         total_seconds: For one download from start to end, with all retries.
         block_bytes: Size of an upload's blocks, a multiple of 256 KiB.

@@ -28,6 +28,7 @@ from videomoments_dagster.base.files import scratch_errors, scratch_file
 from videomoments_dagster.sources.connections import checked_session
 from videomoments_dagster.sources.limits import NO_SUCH_HOST, FetchLimits, Progress
 from videomoments_dagster.sources.locations import redact
+from videomoments_dagster.sources.patience import Alive, NoAnswer, patience_with
 
 _READ_BYTES = 64 * 1024
 _PROGRESS_THAT_COUNTS = 1024 * 1024
@@ -68,10 +69,24 @@ def download(
     """
     with scratch_file(to) as file, checked_session(limits.allowed_networks) as session:
         transfer = _Transfer(url, to, file, session, limits, progress)
-        transfer.complete()
+        patience = patience_with(urlsplit(url).hostname or "", limits.retry_seconds)
+        silence = ""
+        try:
+            patience.call(transfer.complete, is_answer=_is_answer)
+        except NoAnswer as error:
+            silence = str(error)
+        if silence:
+            raise SourceUnavailable(
+                f"the source {redact(url)} could not be downloaded: there was {silence}",
+                remedy="Try again later, or download it yourself and give the file",
+            )
         if transfer.received == 0:
             raise SourceRejected(f"the source {redact(url)} is empty (0 bytes)")
     return transfer.digest.hexdigest(), transfer.file_name
+
+
+def _is_answer(error: Exception) -> bool:
+    return not isinstance(error, SourceUnavailable)
 
 
 @dataclass(slots=True)
@@ -90,9 +105,15 @@ class _Transfer:
     total: int | None = None
     validator: str | None = None
     started: float = field(default_factory=time.monotonic)
+    alive: Alive = lambda: None
 
-    def complete(self) -> None:
-        """Make attempts until one gets to the end."""
+    def complete(self, alive: Alive) -> None:
+        """Make attempts until one gets to the end.
+
+        Args:
+            alive: Called whenever something came.
+        """
+        self.alive = alive
         failures = furthest = 0
         while True:
             try:
@@ -150,6 +171,7 @@ class _Transfer:
             response = self.session.get(
                 url, headers=headers, stream=True, timeout=timeout, allow_redirects=False
             )
+            self.alive()
             target = self.session.get_redirect_target(response)
             if target is None:
                 return response
@@ -201,6 +223,7 @@ class _Transfer:
                 self.file.write(block)
             self.digest.update(block)
             self.received += len(block)
+            self.alive()
             self._require_size(self.received)
             self.progress(self.received, self.total)
             if self._seconds_left() <= 0:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from videomoments_dagster.base.failures import SettingsRejected
-from videomoments_dagster.core.objects.google_cloud import GoogleCloudStore
+from videomoments_dagster.core.objects.google_cloud import WAIT_SECONDS, GoogleCloudStore
 from videomoments_dagster.core.objects.keys import check_key
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
 from videomoments_dagster.core.objects.store import ObjectStore
@@ -53,13 +53,16 @@ def parse_root(root: str) -> Path | GoogleAddress:
             raise _rejected(root, f"has the unsupported scheme {scheme_as_given}://")
 
 
-def object_store_at(root: str, *, gcs_client: Callable[[], Any]) -> ObjectStore:
+def object_store_at(
+    root: str, *, gcs_client: Callable[[], Any], wait_seconds: float = WAIT_SECONDS
+) -> ObjectStore:
     """Give the object store that a root means; nothing is opened yet.
 
     Args:
         root: See `parse_root`.
         gcs_client: Makes a `google.cloud.storage.Client`; called at most once, when a `gs://`
             root is first used.
+        wait_seconds: How long a server that does not answer is waited for, over all attempts.
 
     Raises:
         SettingsRejected: The root is invalid.
@@ -67,7 +70,9 @@ def object_store_at(root: str, *, gcs_client: Callable[[], Any]) -> ObjectStore:
     address = parse_root(root)
     if isinstance(address, Path):
         return LocalFolderStore(address)
-    return GoogleCloudStore(gcs_client, bucket=address.bucket, prefix=address.path)
+    return GoogleCloudStore(
+        gcs_client, bucket=address.bucket, prefix=address.path, wait_seconds=wait_seconds
+    )
 
 
 def _rejected(root: str, reason: str) -> SettingsRejected:

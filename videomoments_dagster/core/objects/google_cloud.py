@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from videomoments_dagster.base.failures import (
     ObjectStoreRefused,
@@ -32,10 +32,19 @@ from videomoments_dagster.sources.google_transfer import (
     checksums_of,
     download_blob,
     google_problem,
+    is_google_answer,
+    within,
 )
 from videomoments_dagster.sources.limits import TransferLimits
+from videomoments_dagster.sources.patience import Alive, Patience
 
+T = TypeVar("T")
+Requests = dict[str, Any]
+"""How Google's client takes the limits of one request."""
+
+WAIT_SECONDS = 180.0
 _CHECK_SECONDS = 15.0
+_SLOWEST_BYTES_PER_SECOND = 32 * 1024
 _CHECK_LIMITS = TransferLimits(connect_seconds=4.0, read_seconds=6.0, retry_seconds=8.0)
 _NEEDED_PERMISSIONS = tuple(
     f"storage.objects.{permission}" for permission in ("create", "delete", "get", "list")
@@ -50,6 +59,7 @@ class GoogleCloudStore:
         bucket: Name of the bucket.
         prefix: Path below which all keys lie, without slashes at its ends; may be empty.
         limits: Time limits and retries.
+        wait_seconds: How long a server that does not answer is waited for, over all attempts.
     """
 
     def __init__(
@@ -59,11 +69,13 @@ class GoogleCloudStore:
         bucket: str,
         prefix: str = "",
         limits: TransferLimits | None = None,
+        wait_seconds: float = WAIT_SECONDS,
     ) -> None:
         self._make_client = client
         self._bucket_name = bucket
         self._prefix = f"{prefix}/" if prefix else ""
         self._limits = limits or TransferLimits()
+        self._patience = Patience(self.root_url, seconds=wait_seconds)
         self._lock = threading.Lock()
         self._made: Any = None
 
@@ -96,9 +108,21 @@ class GoogleCloudStore:
             raise changed_source(path)
         found = self.stat(url)
         if found is None:
-            with self._google_errors(f"{url} could not be uploaded"):
-                if self._upload(path, key, content_type, sums, progress):
-                    return StoredObject(url, sums.size_bytes, created=True)
+
+            def upload(limits: TransferLimits, alive: Alive) -> bool:
+                def noted(done: int) -> None:
+                    alive()
+                    if progress is not None:
+                        progress(done)
+
+                return self._upload(path, key, content_type, sums, noted, limits)
+
+            if self._asked(
+                f"{url} could not be uploaded",
+                upload,
+                slack_seconds=self._limits.block_bytes / _SLOWEST_BYTES_PER_SECOND,
+            ):
+                return StoredObject(url, sums.size_bytes, created=True)
             found = self.stat(url)
         if found is None:
             raise ObjectStoreUnavailable(f"{url} was there a moment ago and is gone")
@@ -109,26 +133,37 @@ class GoogleCloudStore:
     def fetch(self, url: str, *, to: Path) -> Path:
         """Download an object to `to`, verified against its CRC-32C."""
         key = self._key_of_url(url)
-        with self._google_errors(f"{url} could not be downloaded"):
-            blob = self._get_blob(key)
-            if blob is not None:
-                download_blob(blob, to=to, limits=self._limits)
-                return to
-            self._require_bucket(self._limits)
-        raise missing_object(url)
+
+        def fetch(limits: TransferLimits, alive: Alive) -> bool:
+            blob = self._get_blob(key, limits)
+            alive()
+            if blob is None:
+                self._require_bucket(limits)
+                return False
+            download_blob(blob, to=to, limits=limits, alive=alive)
+            return True
+
+        if not self._asked(f"{url} could not be downloaded", fetch):
+            raise missing_object(url)
+        return to
 
     def read_range(self, url: str, *, start: int, length: int) -> bytes:
         """Read some bytes of an object; a dropped connection is tried again."""
         key = self._key_of_url(url)
-        content: bytes = b""
-        with self._google_errors(f"{url} could not be read"), _missing_ignored():
-            content = self._blob(key).download_as_bytes(
-                start=start,
-                end=start + length - 1,
-                raw_download=True,
-                checksum=None,
-                **self._limits.per_request,
-            )
+
+        def read(limits: TransferLimits, _: Alive) -> bytes:
+            content: bytes = b""
+            with _missing_ignored():
+                content = self._blob(key).download_as_bytes(
+                    start=start,
+                    end=start + length - 1,
+                    raw_download=True,
+                    checksum=None,
+                    **limits.per_request,
+                )
+            return content  # noqa: RET504 - what is missing ends the block early
+
+        content = self._asked(f"{url} could not be read", read)
         if len(content) != length:
             raise missing_object(url, "is not in the object store, or is shorter than it was")
         return content
@@ -136,26 +171,42 @@ class GoogleCloudStore:
     def stat(self, url: str) -> ObjectStat | None:
         """Describe an object; None when there is none."""
         key = self._key_of_url(url)
-        with self._google_errors(f"{url} could not be looked up"):
-            blob = self._get_blob(key)
+        blob = self._asked(
+            f"{url} could not be looked up", lambda limits, _: self._get_blob(key, limits)
+        )
         return None if blob is None else self._describe(blob)
 
     def delete(self, url: str) -> None:
         """Delete an object, if it is there."""
         key = self._key_of_url(url)
-        with self._google_errors(f"{url} could not be deleted"), _missing_ignored():
-            self._blob(key).delete(**self._limits.per_request)
+
+        def delete(limits: TransferLimits, _: Alive) -> None:
+            with _missing_ignored():
+                self._blob(key).delete(**limits.per_request)
+
+        self._asked(f"{url} could not be deleted", delete)
 
     def list(self, prefix: str = "") -> Iterator[ObjectStat]:
         """List the objects below a prefix, page by page."""
         below = f"{self._prefix}{check_prefix(prefix)}"
-        with self._google_errors(f"gs://{self._bucket_name}/{below} could not be listed"):
-            for blob in self._client().list_blobs(
-                self._bucket_name,
-                prefix=below or None,
-                fields="items(name,size,crc32c,updated),nextPageToken",
-                **self._limits.per_request,
-            ):
+        pages: Iterator[Any] | None = None
+
+        def next_page(limits: TransferLimits, _: Alive) -> list[Any] | None:
+            nonlocal pages
+            if pages is None:
+                found = self._client().list_blobs(
+                    self._bucket_name,
+                    prefix=below or None,
+                    fields="items(name,size,crc32c,updated),nextPageToken",
+                    **limits.per_request,
+                )
+                pages = found.pages
+            page = next(pages, None)
+            return None if page is None else [*page]
+
+        failed = f"gs://{self._bucket_name}/{below} could not be listed"
+        while (page := self._asked(failed, next_page)) is not None:
+            for blob in page:
                 if not blob.name.endswith("/"):  # the folder markers of Google's console
                     yield self._describe(blob)
 
@@ -214,8 +265,36 @@ class GoogleCloudStore:
             )
         )
 
+    def _asked(
+        self,
+        failed: str,
+        work: Callable[[TransferLimits, Alive], T],
+        *,
+        slack_seconds: float = 0.0,
+    ) -> T:
+        """Ask the server, for as long as it is waited for.
+
+        Args:
+            failed: Begins the sentence where it fails in a way that may pass.
+            work: Makes requests within those limits.
+            slack_seconds: For which it may be silent beyond that.
+        """
+        limits = within(self._limits, self._patience)
+        with self._google_errors(failed):
+            return self._patience.call(
+                lambda alive: work(limits, alive),
+                is_answer=is_google_answer,
+                slack_seconds=slack_seconds,
+            )
+
     def _upload(
-        self, path: Path, key: str, content_type: str, sums: Checksums, progress: Written | None
+        self,
+        path: Path,
+        key: str,
+        content_type: str,
+        sums: Checksums,
+        progress: Written,
+        limits: TransferLimits,
     ) -> bool:
         """Upload a file; False when another writer took the key first."""
         for is_last in (False, True):
@@ -232,7 +311,7 @@ class GoogleCloudStore:
                         content_type=content_type,
                         if_generation_match=0,
                         checksum=None,
-                        **self._limits.per_request,
+                        **limits.per_request,
                     )
             except FileNotFoundError as error:
                 raise SourceUnavailable(f"{path} cannot be read: {error.strerror}") from error
@@ -249,7 +328,7 @@ class GoogleCloudStore:
             else:
                 break
         if (blob.crc32c, int(blob.size or 0)) != (sums.crc32c, sums.size_bytes):
-            blob.delete(if_generation_match=blob.generation, **self._limits.per_request)
+            blob.delete(if_generation_match=blob.generation, **limits.per_request)
             raise ObjectStoreUnavailable(f"{self.url_of(key)} was stored damaged")
         return True
 
@@ -262,9 +341,9 @@ class GoogleCloudStore:
     def _blob(self, key: str) -> Any:
         return self._client().bucket(self._bucket_name).blob(f"{self._prefix}{key}")
 
-    def _get_blob(self, key: str) -> Any:
+    def _get_blob(self, key: str, limits: TransferLimits) -> Any:
         bucket = self._client().bucket(self._bucket_name)
-        return bucket.get_blob(f"{self._prefix}{key}", **self._limits.per_request)
+        return bucket.get_blob(f"{self._prefix}{key}", **limits.per_request)
 
     def _describe(self, blob: Any) -> ObjectStat:
         key = blob.name.removeprefix(self._prefix)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from videomoments_dagster.base.failures import (
     SettingsRejected,
@@ -27,7 +27,12 @@ from videomoments_dagster.base.failures import (
     SourceUnavailable,
     VideoMomentsError,
 )
-from videomoments_dagster.sources.google_transfer import brief_reason, google_problem
+from videomoments_dagster.sources.google_transfer import (
+    brief_reason,
+    google_problem,
+    is_google_answer,
+    within,
+)
 from videomoments_dagster.sources.limits import TransferLimits
 from videomoments_dagster.sources.locations import (
     MEDIA_SUFFIXES,
@@ -36,12 +41,17 @@ from videomoments_dagster.sources.locations import (
     normalise_location,
     parse_google_url,
 )
+from videomoments_dagster.sources.patience import Alive, patience_with
 
 CAPTION_SUFFIXES = (".srt", ".vtt")
 MANIFEST_FIELDS = ("source", "identifier", "title", "profile", "captions")
 
 _MANIFEST_BYTES = 64 * 1024**2
 _MANIFEST_LINES = 100_000
+_TICK_SECONDS = 25.0
+"""Dagster ends a tick after 60 s, with a sentence that says nothing of the bucket."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,14 +214,22 @@ def list_bucket(url: str, *, client: Callable[[], Any]) -> list[Arrival]:
             remedy="Set VIDEOMOMENTS_INBOX to gs://bucket/prefix, or to a folder",
         )
     prefix = f"{address.path.rstrip('/')}/" if address.path else ""
-    try:
+
+    def listed(limits: TransferLimits, alive: Alive) -> dict[str, Any]:
         blobs = client().list_blobs(
             address.bucket,
             prefix=prefix or None,
             fields="items(name,size,generation,crc32c),nextPageToken",
-            **TransferLimits().per_request,
+            **limits.per_request,
         )
-        found = {blob.name.removeprefix(prefix): blob for blob in blobs}
+        found = {}
+        for blob in blobs:
+            alive()
+            found[blob.name.removeprefix(prefix)] = blob
+        return found
+
+    try:
+        found = _asked(address.bucket, listed)
     except Exception as error:
         match google_problem(error):
             case None:
@@ -238,6 +256,13 @@ def list_bucket(url: str, *, client: Callable[[], Any]) -> list[Arrival]:
     ]
 
 
+def _asked(bucket: str, work: Callable[[TransferLimits, Alive], T]) -> T:
+    """Ask Google, for no longer than a tick has time."""
+    patience = patience_with(f"gs://{bucket}", _TICK_SECONDS)
+    limits = within(TransferLimits(), patience)
+    return patience.call(lambda alive: work(limits, alive), is_answer=is_google_answer)
+
+
 def manifest_text(location: str, *, client: Callable[[], Any]) -> str:
     """Read the file of a manifest.
 
@@ -256,7 +281,10 @@ def manifest_text(location: str, *, client: Callable[[], Any]) -> str:
                 content = file.read(_MANIFEST_BYTES + 1)
         else:
             blob = client().bucket(address.bucket).blob(address.path)
-            content = blob.download_as_bytes(end=_MANIFEST_BYTES, **TransferLimits().per_request)
+            content = _asked(
+                address.bucket,
+                lambda limits, _: blob.download_as_bytes(end=_MANIFEST_BYTES, **limits.per_request),
+            )
     except OSError as error:
         raise SourceUnavailable(
             f"the manifest {location} cannot be read: {error.strerror or error}",
