@@ -38,6 +38,7 @@ from videomoments_dagster.core.systems import (
     System,
     registered,
 )
+from videomoments_dagster.sources.patience import waiting_told
 
 Value = TypeVar("Value")
 Owner = TypeVar("Owner")
@@ -250,7 +251,8 @@ def asset(
 
         def step(context: dg.AssetExecutionContext, **given: Any) -> dg.MaterializeResult[Any]:
             results: StoredResultsResource = given.pop(_RESULTS)
-            with failures_reported(system.any_partition(context.partition_key), step=name):
+            partition = system.any_partition(context.partition_key)
+            with waiting_told(context.log.warning), failures_reported(partition, step=name):
                 partition = system.partition(context.partition_key)
                 config = given["config"] if "config" in wanted else given.pop("config")
                 previous: Previous[Any] = Previous(

@@ -12,6 +12,7 @@ from videomoments_dagster.core.progress_log import progress_logged
 from videomoments_dagster.core.resources import DatabaseResource, ObjectStoreResource
 from videomoments_dagster.core.storage import Computed, confirm, load, store
 from videomoments_dagster.core.systems import RegisteredAsset, registered
+from videomoments_dagster.sources.patience import waiting_told
 
 
 class PartitionIOManager(dg.ConfigurableIOManager):
@@ -30,7 +31,10 @@ class PartitionIOManager(dg.ConfigurableIOManager):
         asset = registered(context.asset_key)
         partition = asset.system.any_partition(context.partition_key)
         if isinstance(obj, Computed):
-            with failures_reported(partition, step=asset.name):
+            with (
+                waiting_told(context.log.warning),
+                failures_reported(partition, step=asset.name),
+            ):
                 self._store(context, asset, partition, obj)
         elif isinstance(obj, Unchanged):
             with failures_reported(partition, step=asset.name):
@@ -78,7 +82,7 @@ class PartitionIOManager(dg.ConfigurableIOManager):
         asset = registered(context.asset_key)
         partition = asset.system.any_partition(context.partition_key)
         step = _asking_step(context)
-        with failures_reported(partition, step=step):
+        with waiting_told(context.log.warning), failures_reported(partition, step=step):
             return load(
                 self.database.database,
                 self.object_store.store,

@@ -43,7 +43,6 @@ from videomoments_dagster.language_models.model_registry import (
     model_named,
 )
 from videomoments_dagster.language_models.questions import Interviewer
-from videomoments_dagster.sources.patience import waiting_told
 from videomoments_dagster.speech.engine import TranscriptionEngine, TranscriptionOptions
 from videomoments_dagster.speech.engines import engine_named
 
@@ -178,8 +177,6 @@ class RunClaimResource(dg.ConfigurableResource[Any]):
             yield self
             return
         with ExitStack() as claims:
-            if log is not None:
-                claims.enter_context(waiting_told(log.warning))
             for system in systems_of(run):
                 partition = system.any_partition(key)
                 with failures_reported(partition, step="start"):

@@ -15,6 +15,7 @@ from pydantic_settings import SettingsConfigDict
 
 from db.settings import DatabaseSettings
 from videomoments_dagster.base.failures import SettingsRejected
+from videomoments_dagster.media.ffmpeg import MOST_MEGAPIXELS
 from videomoments_dagster.sources.limits import networks_in
 
 _CRON_FIELDS = 5
@@ -122,6 +123,9 @@ class Settings(DatabaseSettings):
 
     clip_method: Literal["auto", "copy", "encode"] = "auto"
     """`copy` cuts without re-encoding, `encode` always re-encodes, `auto` copies where it can."""
+
+    max_picture_megapixels: float = Field(MOST_MEGAPIXELS, gt=0, le=2000)
+    """Largest picture that is decoded, in millions of pixels; 8K video has 33."""
 
     max_source_gib: float = Field(64.0, gt=0)
     """Largest source that is downloaded, in GiB."""

@@ -11,7 +11,7 @@ import av
 from av.container import InputContainer
 
 from videomoments_dagster.media.facts import MediaFacts
-from videomoments_dagster.media.ffmpeg import input_options, safe_input
+from videomoments_dagster.media.ffmpeg import decoder_options, demuxer_options, safe_input
 
 MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 """FFmpeg's name for MP4 and its relatives."""
@@ -35,13 +35,38 @@ def open_media(path: Path, facts: MediaFacts | None = None, **options: str) -> I
         av.error.FFmpegError: It is no media file, or one of a kind that is not allowed.
         OSError: It cannot be read.
     """
-    return av.open(
+    limits = decoder_options()
+    container = av.open(
         safe_input(path),
         mode="r",
-        container_options=input_options(facts) | options,
+        # For the decoders that FFmpeg opens by itself, to learn what the header does not say.
+        options=limits,
+        container_options=demuxer_options(facts) | options,
         metadata_errors="replace",
         timeout=60.0,
     )
+    for stream in container.streams.video:
+        if stream.codec_context:
+            stream.codec_context.options = limits
+    return container
+
+
+def picture_sizes(path: Path) -> list[tuple[int, int]]:
+    """Width and height of each picture stream as the header has them, without any decoder.
+
+    Raises:
+        av.error.FFmpegError: It is no media file, or one of a kind that is not allowed.
+        OSError: It cannot be read.
+    """
+    with av.open(
+        safe_input(path),
+        mode="r",
+        options={"codec_whitelist": "none"},
+        container_options=demuxer_options(),
+        metadata_errors="replace",
+        timeout=60.0,
+    ) as container:
+        return [(stream.width, stream.height) for stream in container.streams.video]
 
 
 def open_packets(path: Path, facts: MediaFacts) -> InputContainer:

@@ -36,6 +36,9 @@ By itself it passes over 0.1 s, and what lies behind comes early. A lost packet 
 less is the rounding of coarse clocks.
 """
 
+# 12K video has 80 megapixels, 8K has 33. A picture of 256 took 1.2 GB in whoever looked at it.
+MOST_MEGAPIXELS = 80.0
+
 # ffmpeg 5.1 fails 19 tests, and 7.0.2 crashes at clips of transport streams.
 OLDEST_RELEASE = "ffmpeg 9.0"
 # By its library, since builds between two releases have no number of a release.
@@ -120,6 +123,17 @@ def safe_input(path: Path) -> str:
     return f"file:{path.absolute()}"
 
 
+def most_pixels() -> int:
+    """Pixels of the largest picture that is decoded: `VIDEOMOMENTS_MAX_PICTURE_MEGAPIXELS`."""
+    configured = os.environ.get("VIDEOMOMENTS_MAX_PICTURE_MEGAPIXELS")
+    return int(float(configured or MOST_MEGAPIXELS) * 1_000_000)
+
+
+def decoder_options() -> dict[str, str]:
+    """Options of every decoder: none is to make a larger picture, whatever the header says."""
+    return {"max_pixels": str(most_pixels())}
+
+
 def input_options(facts: MediaFacts | None = None) -> dict[str, str]:
     """Options that every ffmpeg input of this project carries, as ffmpeg-python keywords.
 
@@ -127,6 +141,11 @@ def input_options(facts: MediaFacts | None = None) -> dict[str, str]:
         facts: The file's facts, so that only its demuxer is used; None for every demuxer that is
             allowed at all.
     """
+    return decoder_options() | demuxer_options(facts)
+
+
+def demuxer_options(facts: MediaFacts | None = None) -> dict[str, str]:
+    """Those of them that are for the container; see `input_options`."""
     options = {
         "protocol_whitelist": "file,pipe",
         "format_whitelist": facts.container if facts else _MEDIA_DEMUXERS,
@@ -177,8 +196,21 @@ def run_ffmpeg(
     if process.returncode != 0:
         lines = map(str.strip, stderr.decode(errors="replace").splitlines())
         last_lines = " / ".join(list(filter(None, lines))[-3:])
-        why = last_lines or f"it ended with status {process.returncode} and no message"
+        why = last_lines or ended_with(process.returncode)
         raise MediaFailed(f"ffmpeg failed at {task}: {why}")
+
+
+def ended_with(status: int) -> str:
+    """Say how a child process ended that this program did not end.
+
+    Args:
+        status: Its exit status; minus the number of the signal that ended it.
+    """
+    if status == -signal.SIGKILL:
+        return "it was killed, most likely because the machine ran out of memory"
+    if status < 0:
+        return f"it crashed ({signal.strsignal(-status) or f'signal {-status}'})"
+    return f"it ended with status {status} and no message"
 
 
 def wait_for(

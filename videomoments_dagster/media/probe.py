@@ -30,9 +30,11 @@ from videomoments_dagster.media.container import (
     is_stray,
     open_media,
     open_packets,
+    picture_sizes,
     time_of,
 )
 from videomoments_dagster.media.facts import AudioStream, MediaFacts, SubtitleStream, VideoStream
+from videomoments_dagster.media.ffmpeg import most_pixels
 from videomoments_dagster.media.frame_access import REORDERING_FRAMES
 from videomoments_dagster.media.sniffing import (
     is_fragmented_mp4,
@@ -166,6 +168,7 @@ def _facts_from_outside(path: Path, facts: MediaFacts, incomplete: str | None) -
     opened = partial(open_media, path, facts if facts.ignore_edit_list else None)
     with opened() as container:
         _reject_truncated(path, container, incomplete)
+        _reject_too_large(path, container)
         facts = replace(facts, container=container.format.name)
     return _facts(path, facts, _Reading(opened, partial(open_packets, path), _first_decoded))
 
@@ -206,6 +209,26 @@ def _reject_truncated(path: Path, container: InputContainer, incomplete: str | N
     missing = max((entry.pos + entry.size for entry in entries), default=0) - path.stat().st_size
     if missing > 0:
         raise _rejected(path, f"is truncated: its index reaches {missing} bytes past its end")
+
+
+def _reject_too_large(path: Path, container: InputContainer) -> None:
+    """Refuse pictures that take more memory than there may be, before one is decoded."""
+    pictures = [
+        (stream.codec_context.width, stream.codec_context.height)
+        for stream in container.streams.video
+        if stream.codec_context and not stream.disposition & _NOT_A_PICTURE_STREAM
+    ]
+    # FFmpeg forgets the size of a stream whose decoder refused it.
+    if not all(map(math.prod, pictures)):
+        pictures += picture_sizes(path)
+    largest = max(pictures, key=math.prod, default=(0, 0))
+    if math.prod(largest) > most_pixels():
+        raise SourceRejected(
+            f"'{path}' has pictures of {largest[0]}x{largest[1]}, more than the limit of "
+            f"{most_pixels() / 1_000_000:g} megapixels",
+            remedy="Give a smaller one, or raise VIDEOMOMENTS_MAX_PICTURE_MEGAPIXELS if there is "
+            "memory for it",
+        )
 
 
 def _candidates(container: InputContainer, kind: str) -> dict[int, str]:

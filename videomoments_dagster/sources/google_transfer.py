@@ -237,7 +237,14 @@ def brief_reason(error: BaseException) -> str:
     if isinstance(error, DownloadFailed | NoAnswer):
         return str(error)
     status = _status_of(error) or _status_of(error.__cause__)
-    return f"HTTP {status}" if status else f"no connection ({type(error).__name__})"
+    if status:
+        return f"HTTP {status}"
+    from requests import ReadTimeout  # noqa: PLC0415
+
+    # A `RetryError` has the failure of the last attempt as its cause.
+    if any(isinstance(one, ReadTimeout) for one in (error, error.__cause__)):
+        return "no answer in time"
+    return f"no connection ({type(error.__cause__ or error).__name__})"
 
 
 def _status_of(error: BaseException | None) -> int | None:

@@ -130,7 +130,7 @@ class Patience:
             if time.monotonic() >= due:
                 told_at = time.monotonic()
                 _tell(
-                    f"{self._server} has given no usable answer for {spoken_time(silent)}. It is "
+                    f"{self._server} has given no usable answer for {silent:.0f} seconds. It is "
                     f"waited for up to {spoken_time(limit + slack)}."
                 )
             wait([done], timeout=min(0.5, max(0.01, due - time.monotonic())))

@@ -38,7 +38,7 @@ from videomoments_dagster.base.failures import (
 )
 from videomoments_dagster.base.files import PART_PREFIX, scratch_errors
 from videomoments_dagster.base.text import folded
-from videomoments_dagster.media.ffmpeg import ffmpeg_executable
+from videomoments_dagster.media.ffmpeg import ended_with, ffmpeg_executable
 from videomoments_dagster.sources.connections import refusal, require_allowed_host
 from videomoments_dagster.sources.limits import (
     NO_SUCH_HOST,
@@ -182,7 +182,7 @@ def _run(
         said = complaints.read().decode(errors="replace")
     if status or done is None:
         _, *errors = re.split(r"^ERROR:", said, flags=re.MULTILINE)
-        raise _failure(location, folded(errors[-1]) if errors else f"exit status {status}")
+        raise _failure(location, folded(errors[-1]) if errors else ended_with(status))
     return done
 
 

@@ -28,6 +28,7 @@ from videomoments_dagster.base.failures import (
     TranscriptionFailed,
 )
 from videomoments_dagster.base.workers import available_cores, worker_threads
+from videomoments_dagster.media.ffmpeg import ended_with
 from videomoments_dagster.media.speech_audio import SPEECH_RATE, speech_samples
 from videomoments_dagster.speech.engine import (
     Progress,
@@ -188,7 +189,7 @@ def _heard(
             process.kill()
             raise
     if process.returncode != 0:
-        last = [f"it ended with {process.returncode}", *complaints.strip().splitlines()][-1]
+        last = [ended_with(process.returncode), *complaints.strip().splitlines()][-1]
         raise TranscriptionFailed(f"pocketsphinx failed: {last}")
     heard: list[list[tuple[str, float, float]]] = json.loads(said)
     return heard
