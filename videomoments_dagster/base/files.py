@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,8 @@ BLOCK_BYTES = 1024 * 1024
 
 PART_PREFIX = ".part-"
 """Names that begin so are unfinished writes, never results."""
+
+_HASHED = re.compile(r"(stretches-)?[0-9a-f]{16}([0-9a-f]{48})?")
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -43,6 +46,15 @@ def content_hash(path: Path) -> str:
     for block in blocks_of(path):
         digest.update(block)
     return digest.hexdigest()
+
+
+def spoken_name(path: Path) -> str:
+    """What to call a file in a message: its name, unless that is only a hash of its content.
+
+    Args:
+        path: A file of a user, or a stored one, whose video the message names anyway.
+    """
+    return "the stored file" if _HASHED.fullmatch(path.stem) else f"'{path.name}'"
 
 
 def kibibytes(size_bytes: int) -> int:

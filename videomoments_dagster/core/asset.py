@@ -252,7 +252,10 @@ def asset(
         def step(context: dg.AssetExecutionContext, **given: Any) -> dg.MaterializeResult[Any]:
             results: StoredResultsResource = given.pop(_RESULTS)
             partition = system.any_partition(context.partition_key)
-            with waiting_told(context.log.warning), failures_reported(partition, step=name):
+            with (
+                waiting_told(lambda said: context.log.warning("%s", said)),
+                failures_reported(partition, step=name),
+            ):
                 partition = system.partition(context.partition_key)
                 config = given["config"] if "config" in wanted else given.pop("config")
                 previous: Previous[Any] = Previous(

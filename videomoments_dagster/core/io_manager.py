@@ -32,7 +32,7 @@ class PartitionIOManager(dg.ConfigurableIOManager):
         partition = asset.system.any_partition(context.partition_key)
         if isinstance(obj, Computed):
             with (
-                waiting_told(context.log.warning),
+                waiting_told(lambda said: context.log.warning("%s", said)),
                 failures_reported(partition, step=asset.name),
             ):
                 self._store(context, asset, partition, obj)
@@ -82,7 +82,10 @@ class PartitionIOManager(dg.ConfigurableIOManager):
         asset = registered(context.asset_key)
         partition = asset.system.any_partition(context.partition_key)
         step = _asking_step(context)
-        with waiting_told(context.log.warning), failures_reported(partition, step=step):
+        with (
+            waiting_told(lambda said: context.log.warning("%s", said)),
+            failures_reported(partition, step=step),
+        ):
             return load(
                 self.database.database,
                 self.object_store.store,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from videomoments_dagster.base.failures import MediaFailed
+from videomoments_dagster.base.files import spoken_name
 from videomoments_dagster.media.container import UNREADABLE, MediaFile
 from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.frame_access import (
@@ -141,7 +142,7 @@ class ClipPlan:
     def task(self) -> str:
         """The work in words, for failures."""
         span = f"{self.start_time:.3f}-{self.end_time:.3f}"
-        return f"cutting {span} s out of '{self.source.path.name}'"
+        return f"cutting {span} s out of {spoken_name(self.source.path)}"
 
 
 def plan_clip(

@@ -84,6 +84,9 @@ class MediaFacts:
         video: The picture stream, or None for audio only (cover art does not count).
         audio: The sound stream, or None.
         subtitles: Text subtitle streams in container order.
+        claimed_seconds: What the header says the duration is, where that is far too much.
+        has_unknown_sound: Whether there is sound that is left aside, in a codec that nothing here
+            knows.
         ignore_edit_list: Whether the container's edit list contradicts its data and every reader
             must pass over it (`media.ffmpeg.input_options` does).
     """
@@ -95,6 +98,8 @@ class MediaFacts:
     audio: AudioStream | None
     subtitles: tuple[SubtitleStream, ...] = ()
     ignore_edit_list: bool = False
+    claimed_seconds: float | None = None
+    has_unknown_sound: bool = False
 
     @property
     def streams(self) -> tuple[VideoStream | AudioStream, ...]:

@@ -123,6 +123,9 @@ def safe_input(path: Path) -> str:
     return f"file:{path.absolute()}"
 
 
+_SPEAKER = re.compile(r"\[[^\]]* @ 0x[0-9a-f]+\] ?")
+
+
 def most_pixels() -> int:
     """Pixels of the largest picture that is decoded: `VIDEOMOMENTS_MAX_PICTURE_MEGAPIXELS`."""
     configured = os.environ.get("VIDEOMOMENTS_MAX_PICTURE_MEGAPIXELS")
@@ -195,7 +198,8 @@ def run_ffmpeg(
             raise
     if process.returncode != 0:
         lines = map(str.strip, stderr.decode(errors="replace").splitlines())
-        last_lines = " / ".join(list(filter(None, lines))[-3:])
+        # Of "[mp4 @ 0x55c4] Could not find tag" only what it says.
+        last_lines = _SPEAKER.sub("", " / ".join(list(filter(None, lines))[-3:]))
         why = last_lines or ended_with(process.returncode)
         raise MediaFailed(f"ffmpeg failed at {task}: {why}")
 

@@ -20,7 +20,7 @@ import av
 from av.container import InputContainer
 
 from videomoments_dagster.base.failures import MediaFailed
-from videomoments_dagster.base.files import replaced_whole
+from videomoments_dagster.base.files import replaced_whole, spoken_name
 from videomoments_dagster.media.container import (
     UNREADABLE,
     MediaFile,
@@ -120,17 +120,17 @@ def make_thumbnail(
     if not 0 <= start_time <= end_time or samples < 1:
         raise ValueError(f"no frames can be taken from {start_time} s to {end_time} s")
     if facts.video is None:
-        raise MediaFailed(f"'{media.name}' has no picture, so there is no thumbnail of it")
+        raise MediaFailed(f"{spoken_name(media)} has no picture, so there is no thumbnail of it")
     deadline = time.monotonic() + timeout_seconds
     stretch = _Stretch(media, facts, facts.video, start_time, end_time, samples, deadline)
     candidates = _look_at(stretch)
     if not candidates:
         if stretch.late():
             raise MediaFailed(
-                f"No frame of '{media.name}' was decoded within {timeout_seconds:g} s"
+                f"No frame of {spoken_name(media)} was decoded within {timeout_seconds:g} s"
             )
         raise MediaFailed(
-            f"No frame of '{media.name}' from {start_time:.1f} s to {end_time:.1f} s decodes",
+            f"No frame of {spoken_name(media)} from {start_time:.1f} s to {end_time:.1f} s decodes",
             remedy="Play that part of the file to see whether it is damaged",
         )
     chosen = candidates[best_frame([candidate.luma for candidate in candidates])]
@@ -347,6 +347,6 @@ class FrameSamples:
                 )
         except UNREADABLE as error:
             raise MediaFailed(
-                f"no frames of {path.name} can be decoded: {error}",
+                f"no frames of {spoken_name(path)} can be decoded",
                 remedy="Materialise 'video' for this partition again",
             ) from error

@@ -37,8 +37,12 @@ from videomoments_dagster.media.facts import AudioStream, MediaFacts, SubtitleSt
 from videomoments_dagster.media.ffmpeg import most_pixels
 from videomoments_dagster.media.frame_access import REORDERING_FRAMES
 from videomoments_dagster.media.sniffing import (
+    is_encrypted_mp4,
     is_fragmented_mp4,
+    mp4_codecs,
+    mp4_seconds,
     what_it_is_instead,
+    where_data_is,
     why_incomplete,
 )
 
@@ -49,6 +53,8 @@ _NOT_A_PICTURE_STREAM = Disposition.attached_pic | Disposition.timed_thumbnails
 _SAMPLED_FROM_SECONDS = 2.0
 _PACKETS_TRIED = 600
 _FRAMES_FOR_START = 4
+_EXAGGERATED = 1.5
+_UNKNOWN = "unknown codec"
 _ESTIMATING_DEMUXERS = frozenset({"mp3", "aac", "ac3", "amr"})
 """Demuxers that guess the time after a seek from the bit rate."""
 
@@ -69,18 +75,21 @@ class _Reading:
         opened: Opens it from its start.
         packets: Opens it to read its packets only; with what is known of it by then.
         first_frame: Decodes the beginning of a stream; None when nothing there decodes.
+        sound_needed: Whether pictures alone will not do where nothing here knows the sound's codec.
     """
 
     opened: Callable[[], AbstractContextManager[InputContainer]]
     packets: Callable[[MediaFacts], AbstractContextManager[InputContainer]]
     first_frame: Callable[[InputContainer, Any], _First | None]
+    sound_needed: bool = True
 
 
-def probe(path: Path) -> MediaFacts:
+def probe(path: Path, *, sound_needed: bool = True) -> MediaFacts:
     """Find out what a media file holds.
 
     Args:
         path: A local file.
+        sound_needed: Whether pictures alone will not do where nothing here knows the sound's codec.
 
     Returns:
         Its streams, and its duration as presented, measured from the data.
@@ -95,9 +104,10 @@ def probe(path: Path) -> MediaFacts:
         raise _rejected(path, f"is {instead}, not a video or audio file")
     incomplete = why_incomplete(path)
     try:
-        found = _facts_from_outside(path, facts, incomplete) or _facts_from_outside(
-            path, replace(facts, ignore_edit_list=True), incomplete
+        looked = partial(
+            _facts_from_outside, path, incomplete=incomplete, sound_needed=sound_needed
         )
+        found = looked(facts) or looked(replace(facts, ignore_edit_list=True))
         if found is not None and not _decodes_inside(path, found):
             raise _rejected(path, "is corrupt: only its beginning can be decoded")
     except _ScanTooLong:
@@ -163,14 +173,20 @@ def _rejected(path: Path, reason: str) -> SourceRejected:
     return SourceRejected(f"'{path}' {reason}", remedy=remedy)
 
 
-def _facts_from_outside(path: Path, facts: MediaFacts, incomplete: str | None) -> MediaFacts | None:
+def _facts_from_outside(
+    path: Path, facts: MediaFacts, *, incomplete: str | None, sound_needed: bool
+) -> MediaFacts | None:
     """Probe with or without the edit list; None when the edit list contradicts the data."""
     opened = partial(open_media, path, facts if facts.ignore_edit_list else None)
     with opened() as container:
+        _reject_absent_data(path, container)
         _reject_truncated(path, container, incomplete)
         _reject_too_large(path, container)
-        facts = replace(facts, container=container.format.name)
-    return _facts(path, facts, _Reading(opened, partial(open_packets, path), _first_decoded))
+        # FFmpeg does not tell what an MP4's header says, where it knows better.
+        claimed = mp4_seconds(path) if container.format.name == MP4 else None
+        facts = replace(facts, container=container.format.name, claimed_seconds=claimed)
+    packets = partial(open_packets, path)
+    return _facts(path, facts, _Reading(opened, packets, _first_decoded, sound_needed))
 
 
 def _facts(path: Path, facts: MediaFacts, reading: _Reading) -> MediaFacts | None:
@@ -186,18 +202,46 @@ def _facts(path: Path, facts: MediaFacts, reading: _Reading) -> MediaFacts | Non
             claimed_end = ((container.start_time or 0) + container.duration) / float(av.time_base)
         pictures, sounds = (_candidates(container, kind) for kind in ("video", "audio"))
     video = _choose(path, reading, pictures, _video_stream, kind="pictures")
-    audio = _choose(path, reading, sounds, _audio_stream, kind="sound")
+    audio = _choose(
+        path,
+        reading,
+        sounds,
+        _audio_stream,
+        kind="sound",
+        may_be_unknown=video is not None and not reading.sound_needed,
+    )
     if video is None and audio is None:
         raise _rejected(path, "holds neither moving pictures nor sound")
-    facts = replace(facts, video=video, audio=audio, subtitles=subtitles)
+    facts = replace(
+        facts,
+        video=video,
+        audio=audio,
+        subtitles=subtitles,
+        has_unknown_sound=audio is None and _UNKNOWN in sounds.values(),
+    )
     duration = _measured_end(path, facts, claimed_end, reading) - facts.origin_seconds
-    if not facts.ignore_edit_list and facts.container == MP4:
-        promised = (claimed_end or 0.0) - facts.origin_seconds
-        if duration <= 0.5 * promised or duration <= 0:
-            return None
+    promised = (claimed_end or 0.0) - facts.origin_seconds
+    contradicted = duration <= 0.5 * promised or duration <= 0
+    if contradicted and not facts.ignore_edit_list and facts.container == MP4:
+        return None
     if duration <= 0:
         raise _rejected(path, "is corrupt: none of its frames lasts any time")
-    return replace(facts, duration_seconds=duration)
+    promised = max(promised, facts.claimed_seconds or 0.0)
+    exaggerates = promised > _EXAGGERATED * duration + _SAMPLED_FROM_SECONDS
+    claimed = promised if exaggerates else None
+    return replace(facts, duration_seconds=duration, claimed_seconds=claimed)
+
+
+def _reject_absent_data(path: Path, container: InputContainer) -> None:
+    if container.format.name == MP4:
+        elsewhere = where_data_is(path)
+        if elsewhere is not None:
+            raise _rejected(path, f"cannot be played: {elsewhere}")
+    keys = any("enc_key_id" in stream.metadata for stream in container.streams)
+    if keys or (container.format.name == MP4 and is_encrypted_mp4(path)):
+        raise SourceRejected(
+            f"'{path}' is encrypted", remedy="Give a copy of it without copy protection"
+        )
 
 
 def _reject_truncated(path: Path, container: InputContainer, incomplete: str | None) -> None:
@@ -250,8 +294,18 @@ def _choose(
     described: Callable[[Any, _First], _Stream],
     *,
     kind: str,
+    may_be_unknown: bool = False,
 ) -> _Stream | None:
-    """Take the first stream that decodes; for sound, the default one before others."""
+    """Take the first stream that decodes; for sound, the default one before others.
+
+    Args:
+        path: The file.
+        reading: How it is looked at.
+        candidates: Indexes of streams, and their codecs.
+        described: Makes what is known of a stream of its beginning.
+        kind: What they are, as messages name it.
+        may_be_unknown: Whether they may all be in codecs that nothing here knows.
+    """
     for index in candidates:
         with reading.opened() as container:
             stream = container.streams[index]
@@ -260,14 +314,35 @@ def _choose(
                 return described(stream, found)
     for index, codec in candidates.items():
         with reading.opened() as container:
-            if any(packet.size > 0 for packet in container.demux(container.streams[index])):
-                raise _rejected(path, f"is corrupt: its {kind} ({codec}) cannot be decoded")
+            stream = container.streams[index]
+            if any(packet.size > 0 for packet in container.demux(stream)):
+                if stream.codec_context:
+                    raise _rejected(path, f"is corrupt: its {kind} ({codec}) cannot be decoded")
+                if not may_be_unknown:
+                    raise _unsupported(path, kind, index)
     return None
+
+
+def _unsupported(path: Path, kind: str, index: int) -> SourceRejected:
+    """The refusal of a stream whose codec nothing here knows."""
+    names = mp4_codecs(path)
+    called = f" ({names[index].strip()})" if index < len(names) and names[index].isascii() else ""
+    verb, remedy = "are", "Convert it to H.264 or another common codec"
+    if kind == "sound":
+        verb, remedy = (
+            "is",
+            ("Convert its sound to AAC; or add it with --captions FILE, and its clips are silent"),
+        )
+    return SourceRejected(
+        f"'{path}' cannot be used as it is: its {kind} {verb} in a codec that is not supported"
+        f"{called}",
+        remedy=remedy,
+    )
 
 
 def _codec(stream: Any) -> str:
     context = stream.codec_context
-    return str(context.codec.canonical_name) if context else "unknown codec"
+    return str(context.codec.canonical_name) if context else _UNKNOWN
 
 
 def _video_stream(stream: Any, first: _First) -> VideoStream:

@@ -7,11 +7,20 @@ prove nothing; they are often wrong in files that are whole.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from videomoments_dagster.media.boxes import BoxPlace, file_reader, walk
+from videomoments_dagster.media.boxes import (
+    HEADER_BYTES,
+    BoxPlace,
+    Reader,
+    file_reader,
+    walk,
+)
 
 _MP4_OPENINGS = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", b"pnot", b"styp"})
+_ENCRYPTED = frozenset({"encv", "enca", "enct", "encs", "drmi", "drms", "drmt", "p608"})
+_TABLES = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 _EBML_MAGIC = b"\x1a\x45\xdf\xa3"
 _SEGMENT_ID = b"\x18\x53\x80\x67"
 _RIFF_UNKNOWN_FROM = 0x7FFF_F000
@@ -114,6 +123,82 @@ def why_incomplete(path: Path) -> str | None:
         if size + _RIFF_SLACK_BYTES < promised + 8 < _RIFF_UNKNOWN_FROM + 8:
             missing = promised + 8 - size
     return f"{missing} bytes at its end are missing" if missing > 0 else None
+
+
+def mp4_codecs(path: Path) -> list[str]:
+    """What an MP4 calls the codecs of its tracks, such as "avc1", in their order; empty for others.
+
+    Args:
+        path: A readable, non-empty file.
+    """
+    with path.open("rb") as file:
+        found = _within(file_reader(file), path.stat().st_size, *_TABLES, b"stsd")
+        # Behind a version, a count, and the size of the first entry.
+        return [read(12, 4).decode("latin-1") for read, _ in found]
+
+
+def mp4_seconds(path: Path) -> float | None:
+    """How long the header of an MP4 says that it is; None where it does not say.
+
+    Args:
+        path: A readable, non-empty file.
+    """
+    with path.open("rb") as file:
+        for read, _ in _within(file_reader(file), path.stat().st_size, b"moov", b"mvhd"):
+            is_wide = read(0, 1) == b"\1"
+            at, width = (20, 8) if is_wide else (12, 4)
+            ticks_per_second = int.from_bytes(read(at, 4), "big")
+            duration = read(at + 4, width)
+            if ticks_per_second and duration != b"\xff" * width:
+                return int.from_bytes(duration, "big") / ticks_per_second
+    return None
+
+
+def is_encrypted_mp4(path: Path) -> bool:
+    """Tell whether a track of an MP4 is encrypted, by common encryption or Apple's."""
+    return not _ENCRYPTED.isdisjoint(mp4_codecs(path))
+
+
+def where_data_is(path: Path) -> str | None:
+    """Say where the data of an MP4 is, if it is not in the file.
+
+    Args:
+        path: A readable, non-empty MP4 that is not cut off.
+
+    Returns:
+        The end of a sentence about the file; None where the data is there.
+    """
+    with path.open("rb") as file:
+        kinds = {
+            entry.kind
+            for read, size in _within(
+                file_reader(file), path.stat().st_size, *_TABLES[:-1], b"dinf", b"dref"
+            )
+            # Behind a version and a count.
+            for entry in walk(_behind(read, 8), size - 8)
+            # Its lowest bit says that the data is in this file.
+            if not int.from_bytes(read(8 + entry.start + HEADER_BYTES, 4), "big") & 1
+        }
+    has_data = not {b"mdat", b"moof"}.isdisjoint(box.kind for box in _boxes(path))
+    # Files with data of their own say `url ` to other files too, and nobody minds.
+    if kinds - {b"url "} or (kinds and not has_data):
+        return "its pictures and sound lie in another file, which it only refers to"
+    return None if has_data else "it holds an index and no data (no mdat box)"
+
+
+def _within(read: Reader, size: int, *kinds: bytes) -> Iterator[tuple[Reader, int]]:
+    """The insides of all boxes at the end of a path of kinds."""
+    if not kinds:
+        yield read, size
+        return
+    for box in walk(read, size):
+        if box.kind == kinds[0]:
+            inside = _behind(read, box.start + HEADER_BYTES)
+            yield from _within(inside, box.length - HEADER_BYTES, *kinds[1:])
+
+
+def _behind(read: Reader, start: int) -> Reader:
+    return lambda at, length: read(start + at, length)
 
 
 def is_fragmented_mp4(path: Path) -> bool:

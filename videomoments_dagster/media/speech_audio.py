@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videomoments_dagster.base.failures import MediaFailed
-from videomoments_dagster.base.files import part_path, removed_afterwards
+from videomoments_dagster.base.files import part_path, removed_afterwards, spoken_name
 from videomoments_dagster.media.container import UNREADABLE, open_media
 from videomoments_dagster.media.facts import AudioStream, MediaFacts
 from videomoments_dagster.media.ffmpeg import IN_STEP, input_options, run_ffmpeg, safe_input
@@ -81,10 +81,10 @@ def _decode(
         map_metadata=-1,
         bitexact=None,
     )
-    run_ffmpeg(stream, timeout_seconds=timeout_seconds, task=f"decoding '{media.name}'")
+    run_ffmpeg(stream, timeout_seconds=timeout_seconds, task=f"decoding {spoken_name(media)}")
     if speech_samples(to).size == 0:
         raise MediaFailed(
-            f"The {audio.codec} sound of '{media.name}' could not be decoded",
+            f"The {audio.codec} sound of {spoken_name(media)} could not be decoded",
             remedy="Play the file to see whether its sound is damaged, and re-encode it or "
             "transcribe it from captions",
         )

@@ -346,3 +346,8 @@ class Source:
     captions: str | None = None
     transcription_engine: str | None = None
     profile: str | None = None
+
+    @property
+    def has_captions(self) -> bool:
+        """Whether its words come from captions, so that its sound need not be understood."""
+        return self.captions is not None or self.transcription_engine == "captions"

@@ -87,7 +87,8 @@ def add_source(
         with database.read() as session:
             is_known = source_at(session, location=where) is not None
         if not is_known:
-            probe(path)
+            with_captions = captions is not None or transcription_engine == "captions"
+            probe(path, sound_needed=not with_captions)
     if captions is not None:
         captions = normalise_location(captions, cwd=working_directory)
         _require_storable(captions)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from videomoments_dagster.base.failures import SourceUnavailable
+from videomoments_dagster.base.failures import SourceUnavailable, VideoMomentsError
 from videomoments_dagster.base.files import blocks_of, content_hash
 from videomoments_dagster.sources.google_transfer import download_object
 from videomoments_dagster.sources.limits import FetchLimits, Progress
@@ -18,6 +19,7 @@ from videomoments_dagster.sources.locations import (
     file_name_of,
     kind_of,
     local_path_of,
+    redact,
     safe_extension,
     title_of,
 )
@@ -94,6 +96,22 @@ def fetch_source(
             )
             found = content_hash(path)
     return LocalSource(path, location, found, path.stat().st_size, title)
+
+
+@contextmanager
+def named_as_given(path: Path | None, location: str | None) -> Iterator[None]:
+    """Say in failures what a source is called, where they name the file that it was fetched to.
+
+    Args:
+        path: The file; None where there is none.
+        location: The source, as it was given.
+    """
+    try:
+        yield
+    except VideoMomentsError as error:
+        if path is not None and location is not None:
+            error.reason = error.reason.replace(str(path), redact(location))
+        raise
 
 
 def _hash_of_local(path: Path, progress: Progress) -> str:

@@ -134,7 +134,9 @@ def local_path_of(location: str, *, cwd: Path) -> Path:
     try:
         return (cwd / Path(path).expanduser()).resolve()
     except (OSError, RuntimeError) as error:
-        raise SourceRejected(f"the source {location} cannot be found: {error}") from error
+        # `RuntimeError` of a user's home that nobody knows says so; links in a circle say little.
+        why = getattr(error, "strerror", None) or str(error).partition(" from ")[0]
+        raise SourceRejected(f"the source {location} cannot be found: {why}") from error
 
 
 def checked_local_file(path: Path) -> os.stat_result:

@@ -81,7 +81,10 @@ def test_a_duration_that_the_header_exaggerates_is_measured(media_samples, tmp_p
         at = data.find(b"elst", at + 1)
     exaggerating = tmp_path / "exaggerating.mp4"
     exaggerating.write_bytes(data)
-    assert probe(exaggerating).duration_seconds == pytest.approx(12.0, abs=0.1)
+    facts = probe(exaggerating)
+    assert facts.duration_seconds == pytest.approx(12.0, abs=0.1)
+    assert facts.claimed_seconds == pytest.approx(4900, rel=0.01)
+    assert probe(media_samples.path("h264_gop2.mp4")).claimed_seconds is None
 
 
 @pytest.mark.parametrize(

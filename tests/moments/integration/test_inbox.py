@@ -321,10 +321,10 @@ def test_an_unforeseen_exception_is_its_files_failure_and_logged_with_its_traceb
 ) -> None:
     real = registration.probe
 
-    def failing(path: Path) -> object:
+    def failing(path: Path, **given: bool) -> object:
         if path.name == "odd.mp4":
             raise ZeroDivisionError("nobody thought of this")
-        return real(path)
+        return real(path, **given)
 
     monkeypatch.setattr(registration, "probe", failing)
     for name in ("aaa", "odd", "talk"):
@@ -340,7 +340,7 @@ def test_an_unforeseen_exception_is_its_files_failure_and_logged_with_its_traceb
 def test_a_file_that_cannot_be_read_just_now_waits_and_the_rest_goes_on(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(path: Path) -> object:
+    def failing(path: Path, **_: object) -> object:
         if path.name == "away.mp4":
             raise SourceUnavailable(f"the source {path} cannot be read just now")
         return None
@@ -350,7 +350,7 @@ def test_a_file_that_cannot_be_read_just_now_waits_and_the_rest_goes_on(
         inbox.drop(f"{name}.mp4")
     assert inbox.ticked() == ["talk"]
     assert "away.mp4 waits" in said(inbox.tick())
-    monkeypatch.setattr(registration, "probe", lambda _path: None)
+    monkeypatch.setattr(registration, "probe", lambda _path, **_: None)
     assert inbox.ticked() == ["away"]
 
 

@@ -40,7 +40,7 @@ from videomoments_dagster.moments.metadata.materialisations import transcript_me
 from videomoments_dagster.moments.records import Source, Video
 from videomoments_dagster.moments.storage.video_rows import CONTENT, TranscriptRows
 from videomoments_dagster.moments.system import MOMENTS
-from videomoments_dagster.sources.fetching import fetch_source
+from videomoments_dagster.sources.fetching import fetch_source, named_as_given
 from videomoments_dagster.sources.locations import SourceKind, kind_of, local_path_of
 from videomoments_dagster.speech.captions import RULES, CaptionsEngine, captions_beside
 from videomoments_dagster.speech.engine import TranscriptionRequest
@@ -118,7 +118,10 @@ def transcript(
     engine.check()
     check_models_before_work(context, registry, profiles, language_models)
     context.log.info("Transcribing with %s.", engine.service)
-    with progress_logged(context, "of the sound is transcribed") as progress:
+    with (
+        progress_logged(context, "of the sound is transcribed") as progress,
+        named_as_given(captions, source.captions if source else None),
+    ):
         result = engine.transcribe(
             TranscriptionRequest(
                 media=media.local_file(video.cloud_url),

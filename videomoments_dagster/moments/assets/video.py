@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from videomoments_dagster.base.failures import SourceRejected
+from videomoments_dagster.base.text import clock
 from videomoments_dagster.core.asset import (
     UNCHANGED,
     Made,
@@ -38,7 +39,7 @@ from videomoments_dagster.moments.metadata.materialisations import (
 from videomoments_dagster.moments.records import FetchedVideo, Source, Video
 from videomoments_dagster.moments.storage.video_rows import VideoRows
 from videomoments_dagster.moments.system import MOMENTS
-from videomoments_dagster.sources.fetching import fetch_source
+from videomoments_dagster.sources.fetching import fetch_source, named_as_given
 from videomoments_dagster.sources.locations import (
     SourceKind,
     kind_of,
@@ -107,7 +108,8 @@ def video(
     context.log.info("Reading %s.", redact(source.location))
     if is_local:
         # Hashing a large file that turns out to be no video would be time lost.
-        probe(local_path_of(source.location, cwd=Path.cwd()))
+        path = local_path_of(source.location, cwd=Path.cwd())
+        probe(path, sound_needed=not source.has_captions)
     with progress_logged(context, "of the source are read") as progress:
         fetched = fetch_source(
             source.location,
@@ -116,7 +118,11 @@ def video(
             progress=progress.of_bytes,
             limits=registry.fetch_limits(max_download_gib=config.max_source_gib),
         )
-    facts, title = probe(fetched.path), source.title or fetched.suggested_title
+    with named_as_given(fetched.path, source.location):
+        facts = probe(fetched.path, sound_needed=not source.has_captions)
+    for word in oddities(facts):
+        context.log.warning("%s.", word)
+    title = source.title or fetched.suggested_title
     result = FetchedVideo(
         identifier, source.location, fetched.path, fetched.content_hash, facts, title
     )
@@ -141,7 +147,24 @@ def _shown_facts(facts: MediaFacts) -> dict[str, Any]:
         "resolution": facts.video.resolution if facts.video else None,
         "video_codec": facts.video.codec if facts.video else None,
         "audio_codec": facts.audio.codec if facts.audio else None,
+        "notes": "; ".join(oddities(facts)) or None,
     }
+
+
+def oddities(facts: MediaFacts) -> list[str]:
+    """What is not as the file's header says, or is left aside, each in a sentence."""
+    words = []
+    if facts.claimed_seconds is not None:
+        words.append(
+            f"Its header says that it is {clock(facts.claimed_seconds)} long, and it holds "
+            f"{clock(facts.duration_seconds)}, which is what counts"
+        )
+    if facts.has_unknown_sound:
+        words.append(
+            "Its sound is in a codec that is not supported: the words come from its captions, and "
+            "its clips are silent"
+        )
+    return words
 
 
 def _source(identifier: str, config: VideoConfig, registered: Source | None) -> Source:
