@@ -25,6 +25,8 @@ from videomoments_dagster.moments.exports.json_document import Document, json_te
 # Wider than any line, so that nothing is wrapped for a reader who isn't a terminal.
 _UNBOUNDED_WIDTH = 1_000_000
 _RUNS_SHOWN = 5
+# As many as the UI shows.
+_SHORT_ID = 8
 _NUMERIC = {"time", "to", "duration", "seconds", "score", "moments", "clips"}
 
 STYLES = {
@@ -155,6 +157,7 @@ def print_history(runs: Sequence[Document]) -> None:
                 "seconds": "" if seconds is None else f"{seconds:.1f}",
                 "moments": run["total_moments_generated"],
                 "clips": run["total_clips_created"],
+                "run": (run["run_id"] or "")[:_SHORT_ID],
                 "why": run["error_message"],
             }
             for run in runs
@@ -162,6 +165,8 @@ def print_history(runs: Sequence[Document]) -> None:
         ),
         if_none="No runs.",
     )
+    if last := next((run["run_url"] for run in runs if run["run_url"]), None):
+        line(f"The last one in the UI: {last}")
 
 
 def print_table(rows: Iterable[Mapping[str, object]], *, if_none: str = "") -> None:

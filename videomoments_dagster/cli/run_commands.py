@@ -19,11 +19,16 @@ from videomoments_dagster.cli.context import (
     json_option,
     profile_option,
 )
+from videomoments_dagster.cli.dagster_instance import opened_instance
 from videomoments_dagster.cli.running import RunReporter, run_job
 from videomoments_dagster.cli.video_commands import show_document
 from videomoments_dagster.core.resources import TranscriptionResource
 from videomoments_dagster.moments import definitions  # noqa: F401 - jobs register themselves
-from videomoments_dagster.moments.history.recording import record_all, run_history
+from videomoments_dagster.moments.history.recording import (
+    record_all,
+    run_history,
+    with_run_ids,
+)
 from videomoments_dagster.moments.registration import add_source, registered
 from videomoments_dagster.moments.system import MOMENTS
 
@@ -209,6 +214,8 @@ def history(
         checked_identifier(name)
     with context.database.read() as session:
         runs = run_history(session, video=name, **options)
+    with opened_instance(context.settings) as instance:
+        runs = with_run_ids(runs, instance, ui_url=context.settings.ui_url)
     (printing.print_json if as_json else printing.print_history)(runs)
 
 
@@ -234,7 +241,7 @@ def demo(context: CommandContext) -> None:
         add_source(context.instance, database, str(talk), working_directory=talk.parent, **options)
         status = _run(context, _DEMO, job="full")
     printing.print_video(show_document(database, _DEMO))
-    click.echo("Open the UI with `make dev`, then go to http://127.0.0.1:3000/assets")
+    click.echo(f"Open the UI with `make dev`, then go to {context.settings.ui_url}/assets")
     sys.exit(status)
 
 

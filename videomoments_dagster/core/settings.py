@@ -134,6 +134,9 @@ class Settings(DatabaseSettings):
     """Seconds for which a bucket, or a source's server, that does not answer is waited for, all
     attempts together."""
 
+    ui_url: str = "http://127.0.0.1:3000"
+    """Where people open the UI, for links to it."""
+
     allowed_networks: str = ""
     """Networks that URLs may lead to although they are not public, such as `10.0.0.0/8,::1/128`."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from dagster._core.test_utils import create_run_for_test
 from pipeline import Pipeline
 
 from videomoments_dagster.base.failures import IdentifierRejected, ResultMissing, VideoBusy
+from videomoments_dagster.cli import run_commands
 from videomoments_dagster.cli.main import main
 from videomoments_dagster.cli.video_commands import deletable, delete_video
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
@@ -178,6 +181,21 @@ def test_history_is_the_newest_first_and_can_be_narrowed(
         assert run_history(session, status="failed", limit=10) == []
         assert len(run_history(session, limit=1)) == 1
     assert runs[0]["started_at"].endswith("Z")
+
+
+def test_history_names_the_runs_and_where_the_ui_shows_them(
+    pipeline: Pipeline, talk: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDEOMOMENTS_UI_URL", "https://ui.example.org/")
+    monkeypatch.setattr(run_commands, "opened_instance", lambda _: nullcontext(pipeline.instance))
+    run_id = pipeline.run(talk).run_id
+    address = f"https://ui.example.org/runs/{run_id}"
+
+    shown = CliRunner().invoke(main, ["history"], terminal_width=200).stdout
+    assert run_id[:8] in shown
+    assert address in shown
+    [run] = json.loads(CliRunner().invoke(main, ["history", "--json"]).stdout)
+    assert (run["run_id"], run["run_url"]) == (run_id, address)
 
 
 def test_the_table_can_be_written_anew_from_the_runs(pipeline: Pipeline, talk: str) -> None:

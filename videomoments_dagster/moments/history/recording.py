@@ -277,3 +277,23 @@ def run_history(
         }
         for row in session.execute(wanted).mappings()
     ]
+
+
+def with_run_ids(
+    runs: Sequence[dict[str, Any]], instance: DagsterInstance, *, ui_url: str
+) -> list[dict[str, Any]]:
+    """Rows of the history with Dagster's id of each run, and where the UI shows it.
+
+    Args:
+        runs: What `run_history` gave.
+        instance: Dagster's instance. Of a run that it has forgotten, both are None.
+        ui_url: Address of the UI.
+    """
+    wanted = RunsFilter(tags={PIPELINE_TAG: [run["identifier"] for run in runs]})
+    known = instance.get_runs(wanted) if runs else []
+    ids = {run.tags[PIPELINE_TAG]: run.run_id for run in known}
+    return [
+        {**run, "run_id": run_id, "run_url": run_id and f"{ui_url.rstrip('/')}/runs/{run_id}"}
+        for run in runs
+        for run_id in [ids.get(run["identifier"])]
+    ]
