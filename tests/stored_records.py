@@ -59,6 +59,7 @@ FACTS = MediaFacts(
     audio=AudioStream(index=1, codec="aac", sample_rate=48000, channels=2, start_seconds=0.0213),
     subtitles=(SubtitleStream(index=2, codec="mov_text", language="de"),),
     ignore_edit_list=True,
+    silent_streams=(1,),
 )
 
 TRANSCRIPT = Transcript(

@@ -40,7 +40,7 @@ class VideoStream:
 
 @dataclass(frozen=True, slots=True)
 class AudioStream:
-    """The sound stream that is worked on (the default one, else the first).
+    """The sound stream that is worked on (the default one, else the first; see `media.tracks`).
 
     Attributes:
         index: Index of the stream in its container.
@@ -65,11 +65,15 @@ class SubtitleStream:
         index: Index of the stream in its container.
         codec: ffmpeg's codec name, such as "mov_text", "subrip" or "webvtt".
         language: ISO 639 code as tagged, or None.
+        is_default: Whether players show it by themselves.
+        is_forced: Whether it holds only what must be read, such as signs.
     """
 
     index: int
     codec: str
     language: str | None
+    is_default: bool = False
+    is_forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class MediaFacts:
         audio: The sound stream, or None.
         subtitles: Text subtitle streams in container order.
         claimed_seconds: What the header says the duration is, where that is far too much.
+        silent_streams: Indexes of sound streams that were passed over, since all is silent in them.
         has_unknown_sound: Whether there is sound that is left aside, in a codec that nothing here
             knows.
         ignore_edit_list: Whether the container's edit list contradicts its data and every reader
@@ -100,6 +105,7 @@ class MediaFacts:
     ignore_edit_list: bool = False
     claimed_seconds: float | None = None
     has_unknown_sound: bool = False
+    silent_streams: tuple[int, ...] = ()
 
     @property
     def streams(self) -> tuple[VideoStream | AudioStream, ...]:

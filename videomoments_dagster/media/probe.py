@@ -33,7 +33,7 @@ from videomoments_dagster.media.container import (
     picture_sizes,
     time_of,
 )
-from videomoments_dagster.media.facts import AudioStream, MediaFacts, SubtitleStream, VideoStream
+from videomoments_dagster.media.facts import AudioStream, MediaFacts, VideoStream
 from videomoments_dagster.media.ffmpeg import most_pixels
 from videomoments_dagster.media.frame_access import REORDERING_FRAMES
 from videomoments_dagster.media.sniffing import (
@@ -45,6 +45,7 @@ from videomoments_dagster.media.sniffing import (
     where_data_is,
     why_incomplete,
 )
+from videomoments_dagster.media.tracks import is_silent, sound_order, subtitle_stream
 
 _TEXT_SUBTITLES = frozenset(
     {"mov_text", "subrip", "srt", "webvtt", "ass", "ssa", "text", "ttml", "subviewer", "microdvd"}
@@ -193,7 +194,7 @@ def _facts(path: Path, facts: MediaFacts, reading: _Reading) -> MediaFacts | Non
     """Measure what a file of a known container holds; None when its edit list contradicts it."""
     with reading.opened() as container:
         subtitles = tuple(
-            SubtitleStream(index=stream.index, codec=_codec(stream), language=stream.language)
+            subtitle_stream(stream, codec=_codec(stream))
             for stream in container.streams
             if stream.type == "subtitle" and _codec(stream) in _TEXT_SUBTITLES
         )
@@ -210,6 +211,7 @@ def _facts(path: Path, facts: MediaFacts, reading: _Reading) -> MediaFacts | Non
         kind="sound",
         may_be_unknown=video is not None and not reading.sound_needed,
     )
+    audio, silent = _sounding(path, reading, sounds, audio)
     if video is None and audio is None:
         raise _rejected(path, "holds neither moving pictures nor sound")
     facts = replace(
@@ -218,6 +220,7 @@ def _facts(path: Path, facts: MediaFacts, reading: _Reading) -> MediaFacts | Non
         audio=audio,
         subtitles=subtitles,
         has_unknown_sound=audio is None and _UNKNOWN in sounds.values(),
+        silent_streams=silent,
     )
     duration = _measured_end(path, facts, claimed_end, reading) - facts.origin_seconds
     promised = (claimed_end or 0.0) - facts.origin_seconds
@@ -283,8 +286,36 @@ def _candidates(container: InputContainer, kind: str) -> dict[int, str]:
         if stream.type == kind and not stream.disposition & _NOT_A_PICTURE_STREAM
     ]
     if kind == "audio":
-        candidates.sort(key=lambda s: (not s.disposition & Disposition.default, s.index))
+        candidates.sort(key=sound_order)
     return {stream.index: _codec(stream) for stream in candidates}
+
+
+def _sounding(
+    path: Path, reading: _Reading, candidates: dict[int, str], first: AudioStream | None
+) -> tuple[AudioStream | None, tuple[int, ...]]:
+    """The first sound stream with anything to hear in it, and those passed over for it.
+
+    A screen recorder writes a track for each source; that of the computer may be silent, and that
+    of the microphone come second.
+    """
+    if first is None or len(candidates) == 1:
+        return first, ()
+    silent: list[int] = []
+    for index, codec in candidates.items():
+        stream: AudioStream | None = first
+        if index != first.index:
+            try:
+                stream = _choose(path, reading, {index: codec}, _audio_stream, kind="sound")
+            except SourceRejected:
+                # Of a track that nobody asked for, it is no matter that it does not decode.
+                continue
+        if stream is None:
+            continue
+        with reading.opened() as container:
+            if not is_silent(container, stream):
+                return stream, tuple(silent)
+        silent.append(index)
+    return first, ()
 
 
 def _choose(

@@ -17,6 +17,7 @@ from videomoments_dagster.base.failures import EngineUnavailable, MediaFailed, S
 from videomoments_dagster.base.files import removed_afterwards
 from videomoments_dagster.media.facts import MediaFacts, SubtitleStream
 from videomoments_dagster.media.ffmpeg import input_options, run_ffmpeg, safe_input
+from videomoments_dagster.media.tracks import fullest_subtitles
 from videomoments_dagster.speech.caption_files import (
     LARGEST_BYTES,
     Captions,
@@ -86,7 +87,7 @@ class CaptionsEngine:
             stream = _stream_for(request.facts, wanted)
             captions = _read_stream(request, stream)
             language = stream.language or wanted
-            notes.append(f"From the {stream.codec} subtitle stream {stream.index} of the file")
+            notes.append(_chosen(stream, request.facts))
         notes += captions.notes
         duration = request.facts.duration_seconds
         inside = _inside(captions, duration=duration)
@@ -186,8 +187,19 @@ def _stream_for(facts: MediaFacts, wanted: str | None) -> SubtitleStream:
             "transcription engine",
         )
     code = two_letter(wanted)
-    same = (stream for stream in facts.subtitles if code and two_letter(stream.language) == code)
-    return next(same, facts.subtitles[0])
+    same = [one for one in facts.subtitles if code and two_letter(one.language) == code]
+    return fullest_subtitles(same or facts.subtitles)
+
+
+def _chosen(stream: SubtitleStream, facts: MediaFacts) -> str:
+    """Which stream was read, and which others there are."""
+    others = [
+        f"{one.index} ({', '.join(filter(None, (one.language, 'forced' * one.is_forced)))})"
+        for one in facts.subtitles
+        if one != stream
+    ]
+    also = f"; there are also {', '.join(others)}".replace(" ()", "") if others else ""
+    return f"From the {stream.codec} subtitle stream {stream.index} of the file{also}"
 
 
 def _read_stream(request: TranscriptionRequest, stream: SubtitleStream) -> Captions:

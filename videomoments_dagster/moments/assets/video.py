@@ -164,6 +164,9 @@ def oddities(facts: MediaFacts) -> list[str]:
             "Its sound is in a codec that is not supported: the words come from its captions, and "
             "its clips are silent"
         )
+    if facts.silent_streams and facts.audio is not None:
+        silent = " and ".join(map(str, facts.silent_streams))
+        words.append(f"Its sound is stream {facts.audio.index}: all is silent in stream {silent}")
     return words
 
 

@@ -60,6 +60,7 @@ def _facts(document: dict[str, Any]) -> MediaFacts:
         "video": video and VideoStream(**video),
         "audio": audio and AudioStream(**audio),
         "subtitles": tuple(SubtitleStream(**one) for one in document.get("subtitles", ())),
+        "silent_streams": tuple(document.get("silent_streams", ())),
     }
     return MediaFacts(**{**document, **rebuilt})
 
