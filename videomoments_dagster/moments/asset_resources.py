@@ -20,7 +20,7 @@ from videomoments_dagster.moments.profiles import DEFAULT_PROFILE, load_profiles
 from videomoments_dagster.moments.records import GenerationConfig, SelectedConfigs, Source
 from videomoments_dagster.moments.registration import registered_source
 from videomoments_dagster.moments.storage.moment_rows import is_stored
-from videomoments_dagster.sources.limits import FetchLimits, networks_in
+from videomoments_dagster.sources.limits import FetchLimits, inbox_of, networks_in
 
 _GIB = 1024**3
 
@@ -96,6 +96,10 @@ class SourceRegistryResource(dg.ConfigurableResource[Any]):
     """Networks that URLs may lead to although they are not public, separated by commas."""
     no_answer_seconds: float = 180.0
     """How long a server that does not answer is waited for, over all attempts."""
+    inbox: str = ""
+    """The inbox, which links may have been put into since a file of it was registered."""
+    inbox_links: str = ""
+    """Folders that links in it may lead into, separated by colons."""
 
     def fetch_limits(self, *, max_download_gib: float | None = None) -> FetchLimits:
         """The bounds on fetching a registered source.
@@ -106,6 +110,7 @@ class SourceRegistryResource(dg.ConfigurableResource[Any]):
         return FetchLimits(
             max_bytes=int((max_download_gib or self.max_download_gib) * _GIB),
             retry_seconds=self.no_answer_seconds,
+            inbox=inbox_of(self.inbox, self.inbox_links),
             allowed_networks=networks_in(self.allowed_networks),
         )
 

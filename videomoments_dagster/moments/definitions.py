@@ -110,6 +110,8 @@ def moments_resources(settings: Settings, shared: Mapping[str, Any]) -> dict[str
             max_download_gib=settings.max_source_gib,
             allowed_networks=settings.allowed_networks,
             no_answer_seconds=settings.no_answer_seconds,
+            inbox=settings.inbox_root,
+            inbox_links=settings.inbox_links,
         ),
         "profiles": ProfilesResource(path=str(settings.profiles or "")),
         "clip_settings": ClipSettingsResource(

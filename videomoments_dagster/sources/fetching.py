@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from videomoments_dagster.base.failures import SourceUnavailable, VideoMomentsError
+from videomoments_dagster.base.failures import SourceRejected, SourceUnavailable, VideoMomentsError
 from videomoments_dagster.base.files import blocks_of, content_hash
 from videomoments_dagster.sources.google_transfer import download_object
 from videomoments_dagster.sources.limits import FetchLimits, Progress
@@ -75,7 +75,7 @@ def fetch_source(
     path = scratch / f"source-{digest[:16]}{safe_extension(name)}"
     match kind_of(location):
         case SourceKind.LOCAL:
-            path = local_path_of(location, cwd=Path.cwd())
+            path = checked_local_path(location, limits)
             found, title = _hash_of_local(path, report), title_of(path.name)
         case SourceKind.WEB:
             # requests takes 0.1 s, which files and buckets need not wait for.
@@ -96,6 +96,22 @@ def fetch_source(
             )
             found = content_hash(path)
     return LocalSource(path, location, found, path.stat().st_size, title)
+
+
+def checked_local_path(location: str, limits: FetchLimits) -> Path:
+    """The path of a local source, all links followed.
+
+    Raises:
+        SourceRejected: It loops through links, or lies in the inbox and leads out of it.
+    """
+    path = local_path_of(location, cwd=Path.cwd())
+    if limits.inbox is not None and limits.inbox.is_left_by(Path(location)):
+        raise SourceRejected(
+            f"the source {location} is a link that leads out of the inbox",
+            remedy="Put the file itself there, or name the folder that it leads to in "
+            "VIDEOMOMENTS_INBOX_LINKS",
+        )
+    return path
 
 
 @contextmanager

@@ -7,6 +7,7 @@ Python. They follow IANA's registries of special-purpose addresses.
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -19,6 +20,7 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
+from pathlib import Path
 from typing import Any
 
 Network = IPv4Network | IPv6Network
@@ -98,12 +100,49 @@ class TransferLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Inbox:
+    """A folder that others than its owner may write to, so that links in it prove nothing.
+
+    Attributes:
+        root: The folder.
+        links: Folders that links in it may lead into.
+    """
+
+    root: Path
+    links: tuple[Path, ...] = ()
+
+    def holds(self, path: Path) -> bool:
+        """Whether a file, all links followed, lies where the inbox may lead."""
+        folders = (folder.resolve() for folder in (self.root, *self.links))
+        return any(path.is_relative_to(folder) for folder in folders)
+
+    def is_left_by(self, location: Path) -> bool:
+        """Whether an absolute path in the inbox leads out of it by a link."""
+        inside = any(location.is_relative_to(root) for root in (self.root, self.root.resolve()))
+        return inside and not self.holds(location.resolve())
+
+
+def inbox_of(root: str, links: str) -> Inbox | None:
+    """The inbox that settings name; None where it is no folder.
+
+    Args:
+        root: A folder, or `gs://bucket/prefix`.
+        links: Folders that links may lead into, separated as in `PATH`.
+    """
+    if not root or "://" in root:
+        return None
+    folders = (Path(folder).expanduser() for folder in links.split(os.pathsep) if folder)
+    return Inbox(Path(root), tuple(folders))
+
+
+@dataclass(frozen=True, slots=True)
 class FetchLimits(TransferLimits):
     """Bounds on fetching one source.
 
     Attributes:
         attempts: Failures in a row, without at least 1 MiB between them, before giving up.
         max_bytes: Largest download. Local files are not copied and have no limit.
+        inbox: Folder whose files may not lead out of it.
         allowed_networks: Networks that may be fetched from although they are not public. What
             this covers for pages is said in `web_page`; Google's client connects by itself, and to
             Google only.
@@ -112,6 +151,7 @@ class FetchLimits(TransferLimits):
     read_seconds: float = 30.0
     attempts: int = 5
     max_bytes: int = 100 * 1024**3
+    inbox: Inbox | None = None
     allowed_networks: Networks = ()
 
 

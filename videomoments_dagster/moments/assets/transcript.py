@@ -40,7 +40,7 @@ from videomoments_dagster.moments.metadata.materialisations import transcript_me
 from videomoments_dagster.moments.records import Source, Video
 from videomoments_dagster.moments.storage.video_rows import CONTENT, TranscriptRows
 from videomoments_dagster.moments.system import MOMENTS
-from videomoments_dagster.sources.fetching import fetch_source, named_as_given
+from videomoments_dagster.sources.fetching import checked_local_path, fetch_source, named_as_given
 from videomoments_dagster.sources.locations import SourceKind, kind_of, local_path_of
 from videomoments_dagster.speech.captions import RULES, CaptionsEngine, captions_beside
 from videomoments_dagster.speech.engine import TranscriptionRequest
@@ -190,5 +190,6 @@ def _caption_file(
         return fetched.path, None
     location = video.source_url or ""
     if location and kind_of(location) is SourceKind.LOCAL:
-        return captions_beside(local_path_of(location, cwd=Path.cwd())), None
+        beside = captions_beside(local_path_of(location, cwd=Path.cwd()))
+        return beside and checked_local_path(str(beside), registry.fetch_limits()), None
     return None, None

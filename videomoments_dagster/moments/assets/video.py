@@ -39,11 +39,10 @@ from videomoments_dagster.moments.metadata.materialisations import (
 from videomoments_dagster.moments.records import FetchedVideo, Source, Video
 from videomoments_dagster.moments.storage.video_rows import VideoRows
 from videomoments_dagster.moments.system import MOMENTS
-from videomoments_dagster.sources.fetching import fetch_source, named_as_given
+from videomoments_dagster.sources.fetching import checked_local_path, fetch_source, named_as_given
 from videomoments_dagster.sources.locations import (
     SourceKind,
     kind_of,
-    local_path_of,
     normalise_location,
     redact,
     source_fingerprint,
@@ -106,9 +105,10 @@ def video(
         return UNCHANGED
     check_models_before_work(context, registry, profiles, language_models)
     context.log.info("Reading %s.", redact(source.location))
+    limits = registry.fetch_limits(max_download_gib=config.max_source_gib)
     if is_local:
         # Hashing a large file that turns out to be no video would be time lost.
-        path = local_path_of(source.location, cwd=Path.cwd())
+        path = checked_local_path(source.location, limits)
         probe(path, sound_needed=not source.has_captions)
     with progress_logged(context, "of the source are read") as progress:
         fetched = fetch_source(
@@ -116,7 +116,7 @@ def video(
             scratch=scratch.subfolder("source"),
             gcs_client=object_store.client,
             progress=progress.of_bytes,
-            limits=registry.fetch_limits(max_download_gib=config.max_source_gib),
+            limits=limits,
         )
     with named_as_given(fetched.path, source.location):
         facts = probe(fetched.path, sound_needed=not source.has_captions)

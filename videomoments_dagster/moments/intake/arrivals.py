@@ -15,7 +15,7 @@ import json
 import os
 import stat
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -33,7 +33,7 @@ from videomoments_dagster.sources.google_transfer import (
     is_google_answer,
     within,
 )
-from videomoments_dagster.sources.limits import TransferLimits
+from videomoments_dagster.sources.limits import Inbox, TransferLimits
 from videomoments_dagster.sources.locations import (
     MEDIA_SUFFIXES,
     SourceKind,
@@ -120,24 +120,22 @@ def _spellings(name: str) -> tuple[str, str]:
     return unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)
 
 
-def list_folder(
-    root: Path, *, now: float, settle_seconds: float, links: Sequence[Path] = ()
-) -> list[Arrival]:
+def list_folder(inbox: Inbox, *, now: float, settle_seconds: float) -> list[Arrival]:
     """List the media files in a folder and below it that are whole, in the order of their paths.
 
     Symbolic links to folders are not followed, and those to files only where they stay in the
-    folder or lead into one of `links`. A file is left for later while it, or the caption file
+    inbox or lead where it allows. A file is left for later while it, or the caption file
     beside it, was written to within the last `settle_seconds`, or is empty.
 
     Args:
-        root: The folder.
+        inbox: The folder.
         now: Seconds since 1970, by the clock that files are stamped with.
         settle_seconds: A file that nobody has written to for this long is taken to be whole.
-        links: Folders that links may lead into.
 
     Raises:
         SourceUnavailable: The folder cannot be listed. That is not the same as an empty one.
     """
+    root = inbox.root
     arrivals: list[Arrival] = []
 
     def note_unlisted(error: OSError) -> None:
@@ -161,7 +159,6 @@ def list_folder(
                 continue
             if stat.S_ISREG(status.st_mode):
                 found[path.relative_to(root).as_posix()] = status
-    allowed = [folder.resolve() for folder in (root, *links)]
     for relative in filter(is_media_name, sorted(found)):
         status, captions = found[relative], captions_beside(relative, found)
         names = [relative, captions] if captions else [relative]
@@ -172,7 +169,7 @@ def list_folder(
             outside = [
                 name
                 for name, path in zip(names, (media, *beside), strict=True)
-                if not any(path.is_relative_to(folder) for folder in allowed)
+                if not inbox.holds(path)
             ]
             arrivals.append(
                 Arrival(

@@ -7,7 +7,6 @@ wanted until it has been seen. So a crash anywhere in between loses no arrival a
 import filecmp
 import hashlib
 import logging
-import os
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -41,6 +40,7 @@ from videomoments_dagster.moments.intake.arrivals import (
     read_manifest,
 )
 from videomoments_dagster.moments.registration import add_source
+from videomoments_dagster.sources.limits import inbox_of
 from videomoments_dagster.sources.locations import (
     SourceKind,
     kind_of,
@@ -154,11 +154,8 @@ class InboxResource(dg.ConfigurableResource[Any]):
         root, client = Path(self.root), self.object_store.client
         if self.root.lower().startswith("gs://"):
             found += list_bucket(self.root, client=client)
-        elif self.required or root.is_dir():
-            links = [Path(folder) for folder in self.links.split(os.pathsep) if folder]
-            found += list_folder(
-                root, now=time.time(), settle_seconds=self.settle_seconds, links=links
-            )
+        elif (inbox := inbox_of(self.root, self.links)) and (self.required or root.is_dir()):
+            found += list_folder(inbox, now=time.time(), settle_seconds=self.settle_seconds)
         if self.manifest:
             # Who may write to a bucket may not read the files of this machine for that.
             folder = None if "://" in self.manifest else Path(self.manifest).parent
