@@ -108,7 +108,7 @@ def download_page(
     with scratch_errors(to_stem):
         work = Path(tempfile.mkdtemp(prefix=PART_PREFIX, dir=to_stem.parent))
     try:
-        done = _run(_command(work, limits), location, limits=limits, progress=progress)
+        done = _run(_command(work, limits), location, work=work, limits=limits, progress=progress)
         found = Path(str(done.get("filepath") or ""))
         if not found.is_file() or found.stat().st_size == 0:
             raise SourceRejected(f"the page {shown} gave no video")
@@ -141,14 +141,13 @@ def _command(work: Path, limits: FetchLimits) -> list[str]:
 
 
 def _run(
-    command: list[str], location: str, *, limits: FetchLimits, progress: Progress
+    command: list[str], location: str, *, work: Path, limits: FetchLimits, progress: Progress
 ) -> dict[str, object]:
-    """Run yt-dlp, and give what it says of the file."""
+    """Run yt-dlp in its folder, and give what it says of the file."""
     done: dict[str, object] | None = None
     with tempfile.TemporaryFile() as addresses, tempfile.TemporaryFile() as complaints:
         addresses.write(location.removeprefix(YTDLP_PREFIX).encode(errors="replace"))
         addresses.seek(0)
-        started = time.monotonic()
         with subprocess.Popen(
             command,
             stdin=addresses,
@@ -160,11 +159,10 @@ def _run(
             env={**os.environ, "PYTHONIOENCODING": "utf-8"},
             start_new_session=True,
         ) as process:
-            timer = threading.Timer(limits.total_seconds, _kill, [process])
-            timer.daemon = True
-            timer.start()
+            watch = _Watch(process, work, limits)
             try:
                 for line in process.stdout or ():
+                    watch.heard()
                     match line.split():
                         case [first, *_] if first == _DONE:
                             done = json.loads(line.removeprefix(_DONE))
@@ -172,11 +170,10 @@ def _run(
                             progress(int(received), int(total) if total.isdigit() else None)
                 status = process.wait()
             finally:
-                timer.cancel()
-                timer.join()
+                watch.end()
                 _kill(process)
-        if time.monotonic() - started >= limits.total_seconds:
-            raise _failure(location, f"timed out after {limits.total_seconds:g} seconds")
+        if watch.why:
+            raise _failure(location, f"timed out{watch.why}")
         complaints.seek(0)
         # The last complaint; one about a download goes on in the next line.
         said = complaints.read().decode(errors="replace")
@@ -184,6 +181,55 @@ def _run(
         _, *errors = re.split(r"^ERROR:", said, flags=re.MULTILINE)
         raise _failure(location, folded(errors[-1]) if errors else ended_with(status))
     return done
+
+
+class _Watch:
+    """Ends a process that takes too long, or that nothing comes of: no line, and no byte.
+
+    yt-dlp's own time limit is for each read, which a server that drips never reaches.
+    """
+
+    def __init__(self, process: subprocess.Popen[str], work: Path, limits: FetchLimits) -> None:
+        self.why = ""
+        self._process, self._work, self._limits = process, work, limits
+        self._heard_at = time.monotonic()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="yt-dlp-watch", daemon=True)
+        self._thread.start()
+
+    def heard(self) -> None:
+        """Take note that something came."""
+        self._heard_at = time.monotonic()
+
+    def end(self) -> None:
+        """Look no more."""
+        self._ended.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        begun, size = time.monotonic(), 0
+        while not self._ended.wait(0.5):
+            now_there = _size_of(self._work)
+            if now_there != size:
+                size = now_there
+                self.heard()
+            now, limits = time.monotonic(), self._limits
+            if now - begun >= limits.total_seconds:
+                self.why = f" after {limits.total_seconds:g} seconds"
+            elif now - self._heard_at >= limits.retry_seconds:
+                self.why = f": nothing came for {limits.retry_seconds:g} seconds"
+            if self.why:
+                _kill(self._process)
+                return
+
+
+def _size_of(folder: Path) -> int:
+    """Bytes of the files in a folder; they come and go meanwhile."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            total += path.stat().st_size
+    return total
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

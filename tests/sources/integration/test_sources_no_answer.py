@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import socket
 import threading
 import time
@@ -171,4 +172,17 @@ def test_a_source_that_never_answers_is_told_of_soon_and_given_up_in_time(
             assert e.value.__context__ is None
         assert time.monotonic() - begun < 3 * GIVEN_UP_SECONDS
     assert said[0].startswith("127.0.0.1 has given no usable answer for ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(importlib.util.find_spec("yt_dlp") is None, reason="yt-dlp is not installed")
+def test_a_page_that_drips_is_given_up(tmp_path: Path) -> None:
+    limits = FetchLimits(retry_seconds=4.0, allowed_networks=networks_in("127.0.0.0/8"))
+    with server(HEADERS) as url:
+        begun = time.monotonic()
+        with pytest.raises(SourceUnavailable, match="timed out: nothing came for 4 seconds"):
+            fetch_source(
+                f"ytdlp:{url}/talk", scratch=tmp_path, gcs_client=lambda: None, limits=limits
+            )
+        assert time.monotonic() - begun < 20
     assert list(tmp_path.iterdir()) == []
