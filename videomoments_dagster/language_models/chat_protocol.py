@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -281,6 +282,8 @@ def nobody_answers(model: LanguageModel, error: BaseException) -> Problem:
     while cause := root.__cause__ or root.__context__:
         root = cause
     why = one_line(root) or one_line(error)
+    if isinstance(root, OSError) and (root.errno or 0) > 0:
+        why = os.strerror(root.errno or 0).lower()
     return Problem(
         f"nobody answers at {model.base_url}, where the model '{model.name}' should be"
         + (f" ({why})" if why else ""),

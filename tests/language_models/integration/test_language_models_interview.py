@@ -653,8 +653,9 @@ def test_a_server_that_answers_is_reachable_whatever_it_says_about_models() -> N
 
 
 def test_nobody_answering_is_found_out_before_any_work() -> None:
-    with pytest.raises(LanguageModelRefused, match="nobody answers at"):
-        check_reachable(a_model(), key=None)
+    with pytest.raises(LanguageModelRefused, match="nobody answers at") as caught:
+        check_reachable(a_model(base_url=closed_address()), key=None)
+    assert "(connection refused)" in str(caught.value)
 
 
 def test_a_server_that_drips_its_first_line_is_found_out_before_any_work(
