@@ -11,7 +11,7 @@ import pytest
 from gcs_emulator import BUCKET, GoogleStorage
 from pipeline import Pipeline, talk_captions
 
-from videomoments_dagster.core import resources
+from videomoments_dagster.core import media_files, resources
 from videomoments_dagster.core.objects.google_cloud import GoogleCloudStore
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
 
@@ -35,7 +35,7 @@ def fetched(
 
     monkeypatch.setattr(GoogleCloudStore, "fetch", fetch)
     monkeypatch.setattr(GoogleCloudStore, "read_range", read_range)
-    monkeypatch.setattr(resources, "_WORTH_IT_BYTES", 1_000_000)
+    monkeypatch.setattr(media_files, "_WORTH_IT_BYTES", 1_000_000)
     monkeypatch.setenv("VIDEOMOMENTS_OBJECT_STORE", f"gs://{BUCKET}/films")
     resources.google_client.cache_clear()
     resources._store.cache_clear()
@@ -91,7 +91,7 @@ def test_clips_of_a_large_video_are_the_same_as_from_the_whole_and_cost_few_byte
     assert film.stat().st_size not in fetched["whole"]
     assert clips() == first
 
-    monkeypatch.setattr(resources, "_WORTH_IT_BYTES", 10**12)
+    monkeypatch.setattr(media_files, "_WORTH_IT_BYTES", 10**12)
     cut_anew(pipeline, bucket)
     assert pipeline.run(video, "clips_only").row.status == "completed"
     assert film.stat().st_size in fetched["whole"]
@@ -121,7 +121,7 @@ def test_a_clip_that_cannot_be_cut_from_ranges_is_cut_from_the_whole(
     cut_anew(pipeline, gcs_client.bucket(BUCKET))
     fetched["whole"].clear()
     # As if the index had lied about where the frames are.
-    monkeypatch.setattr(resources, "stretch_ranges", lambda _path, _facts, _stretches: [])
+    monkeypatch.setattr(media_files, "stretch_ranges", lambda _path, _facts, _stretches: [])
     assert pipeline.run(video, "clips_only").row.status == "completed", pipeline.last.failures
     assert film.stat().st_size in fetched["whole"]
     assert any("from the whole video" in said for said in pipeline.last.said)
