@@ -315,7 +315,8 @@ class Postmaster:
                 return
             if "locale" not in done.stderr:
                 break
-        raise self._failed("could not be initialised", done.stderr)
+        said = done.stderr.strip() or f"initdb ended with status {done.returncode}"
+        raise self._failed("could not be initialised", said)
 
     def _clear_remains(self) -> None:
         """Take away what a killed server left behind and what would keep a new one from starting.
