@@ -24,8 +24,8 @@ _INLINE_STAMP = re.compile(rf"<{STAMP}>")
 _GROUPS_OF_STAMP = 5
 _times = attrgetter("start", "end")
 
-_FOLLOWS_SECONDS = 0.1
-_HELD_SECONDS = 1.0
+# Programs leave a gap where somebody pauses.
+_FOLLOWS_SECONDS = 1.0
 _ROLLING_SHARE = 0.2
 _KARAOKE_SHARE = 0.5
 _SHORTEST_KARAOKE = 3
@@ -147,11 +147,13 @@ def _label_of(line: str) -> re.Match[str] | None:
         return None
     label = _LABEL.match(line)
     words = label[1].strip("() ").split() if label else []
-    if not words or len(words) > _MOST_WORDS_OF_NAME or words[0][0].islower():
+    if not words or len(words) > _MOST_WORDS_OF_NAME:
+        return None
+    if len(words) > 1 and words[0][0].islower():
         return None
     for word in words:
         named = _NAME.fullmatch(word.strip("()"))
-        if not named or (word[0].islower() and len(word) > _LONGEST_PARTICLE):
+        if not named or (len(words) > 1 and word[0].islower() and len(word) > _LONGEST_PARTICLE):
             return None
     return label
 
@@ -168,7 +170,10 @@ def _speakers(found: Sequence[set[str]], *, capitals: bool) -> set[str]:
     share = sum(not recurring.isdisjoint(labels) for labels in found) / max(len(found), 1)
     if share >= _MOST_CUES_LABELLED:
         # Where everybody is named, so is who speaks only once.
-        return set(counts)
+        return recurring | {label for label in counts if not label[0].islower()}
+    # A user's name, only where nearly every cue has one.
+    recurring = {label for label in recurring if not label[0].islower()}
+    share = sum(not recurring.isdisjoint(labels) for labels in found) / max(len(found), 1)
     several = len(recurring) > 1 and share >= _SOME_CUES_LABELLED
     if several or share >= _MANY_CUES_LABELLED:
         return recurring
@@ -193,15 +198,15 @@ def _grown(cues: list[CaptionCue]) -> list[CaptionCue]:
         if run >= _SHORTEST_KARAOKE and _is_word_by_word(texts[at - 1], cues[at - run : at]):
             repeating += run - 1
         run = 1
-        growing += at < len(cues) and _grows(cues, texts, at)
+        growing += _grows(cues, texts, at)
     karaoke = repeating >= max(_KARAOKE_SHARE * len(cues), 1)
     if not karaoke and growing < max(_FEWEST_GROWING, _ROLLING_SHARE * len(cues)):
         return cues
     groups: list[list[int]] = []
     for at in range(len(cues)):
         last = groups[-1] if groups else []
-        held = last and _is_held(cues, texts, at) and (karaoke or len(last) > 1)
-        if held or (last and _grows(cues, texts, at)):
+        goes_on = karaoke or len(last) > 1 or _grows(cues, texts, at + 1)
+        if last and (_grows(cues, texts, at) or (goes_on and _is_held(cues, texts, at))):
             last.append(at)
         else:
             groups.append([at])
@@ -223,11 +228,13 @@ def _is_word_by_word(text: str, cues: Sequence[CaptionCue]) -> bool:
 def _is_held(cues: Sequence[CaptionCue], texts: Sequence[str], at: int) -> bool:
     """Whether a cue shows just what the one before it showed."""
     gap = cues[at].start - cues[at - 1].end
-    return texts[at] == texts[at - 1] != "" and gap <= _HELD_SECONDS
+    return texts[at] == texts[at - 1] != "" and gap <= _FOLLOWS_SECONDS
 
 
 def _grows(cues: Sequence[CaptionCue], texts: Sequence[str], at: int) -> bool:
     """Whether a cue goes on with the last line of the one before it."""
+    if at == len(cues):
+        return False
     before, text = texts[at - 1], texts[at]
     if not (before and len(text) > len(before) and text.startswith(before)):
         return False

@@ -51,6 +51,13 @@ class TestRepeatedText:
             ("are", 3.429, 4),
         ]
 
+    def test_pauses_change_nothing(self):
+        grown = [(0, 0.5, "So"), (0.5, 0.5, "So"), (1, 2, "So here"), (2.7, 4, "So here we are")]
+        assert texts(srt(*grown, (9, 10, "So"))) == ["So here we are", "So"]
+        rows = ["one\ntwo\nthree", "two\nthree\nfour", "three\nfour\nfive"]
+        data = srt(*((at * 2, at * 2 + 1.5, text) for at, text in enumerate(rows)))
+        assert " ".join(texts(data)) == "one two three four five"
+
     def test_a_line_that_grows_by_letters_keeps_its_words_whole(self):
         data = srt((1, 2, "th"), (2, 3, "the b"), (3, 4, "the bees"), (4, 5, "the bees keep"))
         assert texts(data) == ["the bees keep"]
@@ -191,6 +198,11 @@ class TestSpeakers:
         said = [("Ann O'Neil", "So,"), ("Ann O'Neil", "shall we?"), ("Bob", "Yes.")]
         data = srt(*((at, at + 1, name + colon + line) for at, (name, line) in enumerate(said)))
         assert texts(data) == ["So,", "shall we?", "Yes."]
+
+    def test_names_of_users_need_no_capital(self):
+        said = ["ann_b: Well.", "cy: so: no.", "ann_b: See.", "cy: Yes."]
+        data = srt(*((at, at + 1, line) for at, line in enumerate(said)))
+        assert texts(data) == ["Well.", "so: no.", "See.", "Yes."]
 
     def test_names_where_the_speaker_changes_are_no_speech(self):
         turns = ["Ann: Well.", "It is cold.", "It is late.", "Dr. Bob (Host): Yes.", "Indeed."]
