@@ -21,6 +21,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from videomoments_dagster.base.failures import SourceRejected
+from videomoments_dagster.media.clock_jumps import clock_jump
 from videomoments_dagster.media.container import (
     MP4,
     UNREADABLE,
@@ -109,6 +110,8 @@ def probe(path: Path, *, sound_needed: bool = True) -> MediaFacts:
             _facts_from_outside, path, incomplete=incomplete, sound_needed=sound_needed
         )
         found = looked(facts) or looked(replace(facts, ignore_edit_list=True))
+        if found is not None:
+            _reject_jumping_clock(path, found)
         if found is not None and not _decodes_inside(path, found):
             raise _rejected(path, "is corrupt: only its beginning can be decoded")
     except _ScanTooLong:
@@ -172,6 +175,16 @@ def _facts_before(path: Path) -> MediaFacts:
 def _rejected(path: Path, reason: str) -> SourceRejected:
     remedy = "Give a video or audio file that plays from start to end"
     return SourceRejected(f"'{path}' {reason}", remedy=remedy)
+
+
+def _reject_jumping_clock(path: Path, facts: MediaFacts) -> None:
+    jump = clock_jump(path, facts)
+    if jump is not None:
+        before, after = (seconds - facts.origin_seconds for seconds in jump)
+        raise SourceRejected(
+            f"'{path}' has a clock that jumps from {before:.1f} s to {after:.1f} s",
+            remedy=f"Close it with `ffmpeg -i '{path.name}' -c copy closed.mkv`, and give that",
+        )
 
 
 def _facts_from_outside(

@@ -13,7 +13,8 @@ from ffmpeg_readings import SOUND_RATE, beeps, made, pictures, ran, sound
 from media_samples import AAC, H264, picture
 from media_samples import beeps as beeps_of
 
-from videomoments_dagster.base.failures import MediaFailed
+from videomoments_dagster.base.failures import MediaFailed, SourceRejected
+from videomoments_dagster.media import clock_jumps
 from videomoments_dagster.media.clip_cutting import CutClip, cut_clip
 from videomoments_dagster.media.clip_plan import ClipRequest
 from videomoments_dagster.media.probe import probe
@@ -256,3 +257,21 @@ def test_a_transport_stream_is_cut_where_its_clock_wraps(plain, tmp_path, begins
     late = ["-c", "copy", "-output_ts_offset", str(begins)]
     source = made(tmp_path / "wraps.ts", "-i", str(plain), *late)
     check(cut(source, start=start, end=start + 2), plain)
+
+
+@pytest.mark.parametrize("offset", [0, 700, 40_000])
+@pytest.mark.parametrize("whole_bytes", [clock_jumps._READ_WHOLE_BYTES, 1000])
+def test_a_clock_that_jumps_is_refused_and_closed_by_the_remedy(
+    plain, tmp_path, monkeypatch, offset, whole_bytes
+):
+    monkeypatch.setattr(clock_jumps, "_READ_WHOLE_BYTES", whole_bytes)
+    copied = ["-i", str(plain), "-c", "copy", "-output_ts_offset"]
+    parts = [made(tmp_path / f"{at}.ts", *copied, str(at)) for at in (5, 5 + offset)]
+    source = tmp_path / "jumps.ts"
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with pytest.raises(
+        SourceRejected, match=r"jumps.ts' has a clock that jumps from [56]\.\d s to"
+    ):
+        probe(source)
+    closed = made(tmp_path / "closed.mkv", "-i", str(source), "-c", "copy")
+    assert probe(closed).duration_seconds == pytest.approx(2 * SECONDS, abs=0.3)
