@@ -43,7 +43,7 @@ from videomoments_dagster.moments.system import MOMENTS
 from videomoments_dagster.sources.fetching import checked_local_path, fetch_source, named_as_given
 from videomoments_dagster.sources.locations import SourceKind, kind_of, local_path_of
 from videomoments_dagster.speech.captions import RULES, CaptionsEngine, captions_beside
-from videomoments_dagster.speech.engine import TranscriptionRequest
+from videomoments_dagster.speech.engine import TranscriptionEngine, TranscriptionRequest
 from videomoments_dagster.speech.transcripts import Transcript
 
 _CAPTIONS = "stored_captions"
@@ -96,11 +96,7 @@ def transcript(
     model is missing and where to put it; no other engine is used in its place.
     """
     source = registry.source_of(video.identifier)
-    tagged = context.run.tags.get(TRANSCRIPTION_TAG)
-    engine = transcription.engine(
-        config.engine or tagged or (source.transcription_engine if source else None),
-        language=config.language or None,
-    )
+    engine = _engine(context, config, source, transcription)
     captions, gone, captions_version = None, None, None
     if engine.name == CaptionsEngine.name:
         captions, gone = _caption_file(video, source, registry, scratch, object_store)
@@ -138,6 +134,18 @@ def transcript(
         value=result,
         details={**_facts(result), _CAPTIONS: captions_version},
     )
+
+
+def _engine(
+    context: dg.AssetExecutionContext,
+    config: TranscriptConfig,
+    source: Source | None,
+    transcription: TranscriptionResource,
+) -> TranscriptionEngine:
+    """Run config decides, else the run's tag, what the video was registered with, the setting."""
+    tagged = context.run.tags.get(TRANSCRIPTION_TAG)
+    name = config.engine or tagged or (source.transcription_engine if source else None)
+    return transcription.engine(name, language=config.language or None)
 
 
 def _facts(transcript: Transcript) -> dict[str, Any]:

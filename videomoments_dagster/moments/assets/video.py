@@ -39,7 +39,13 @@ from videomoments_dagster.moments.metadata.materialisations import (
 from videomoments_dagster.moments.records import FetchedVideo, Source, Video
 from videomoments_dagster.moments.storage.video_rows import VideoRows
 from videomoments_dagster.moments.system import MOMENTS
-from videomoments_dagster.sources.fetching import checked_local_path, fetch_source, named_as_given
+from videomoments_dagster.sources.fetching import (
+    LocalSource,
+    checked_local_path,
+    fetch_source,
+    named_as_given,
+)
+from videomoments_dagster.sources.limits import FetchLimits
 from videomoments_dagster.sources.locations import (
     SourceKind,
     kind_of,
@@ -104,24 +110,8 @@ def video(
     ):
         return UNCHANGED
     check_models_before_work(context, registry, profiles, language_models)
-    context.log.info("Reading %s.", redact(source.location))
     limits = registry.fetch_limits(max_download_gib=config.max_source_gib)
-    if is_local:
-        # Hashing a large file that turns out to be no video would be time lost.
-        path = checked_local_path(source.location, limits)
-        probe(path, sound_needed=not source.has_captions)
-    with progress_logged(context, "of the source are read") as progress:
-        fetched = fetch_source(
-            source.location,
-            scratch=scratch.subfolder("source"),
-            gcs_client=object_store.client,
-            progress=progress.of_bytes,
-            limits=limits,
-        )
-    with named_as_given(fetched.path, source.location):
-        facts = probe(fetched.path, sound_needed=not source.has_captions)
-    for word in oddities(facts):
-        context.log.warning("%s.", word)
+    fetched, facts = _read(context, source, limits, object_store, scratch)
     title = source.title or fetched.suggested_title
     result = FetchedVideo(
         identifier, source.location, fetched.path, fetched.content_hash, facts, title
@@ -138,6 +128,34 @@ def video(
             PICTURES: frame_pictures(fetched.path, facts, folder=scratch.subfolder("source")),
         },
     )
+
+
+def _read(
+    context: dg.AssetExecutionContext,
+    source: Source,
+    limits: FetchLimits,
+    object_store: ObjectStoreResource,
+    scratch: ScratchResource,
+) -> tuple[LocalSource, MediaFacts]:
+    """Fetch the source, and find out what it holds."""
+    context.log.info("Reading %s.", redact(source.location))
+    if kind_of(source.location) is SourceKind.LOCAL:
+        # Hashing a large file that turns out to be no video would be time lost.
+        path = checked_local_path(source.location, limits)
+        probe(path, sound_needed=not source.has_captions)
+    with progress_logged(context, "of the source are read") as progress:
+        fetched = fetch_source(
+            source.location,
+            scratch=scratch.subfolder("source"),
+            gcs_client=object_store.client,
+            progress=progress.of_bytes,
+            limits=limits,
+        )
+    with named_as_given(fetched.path, source.location):
+        facts = probe(fetched.path, sound_needed=not source.has_captions)
+    for word in oddities(facts):
+        context.log.warning("%s.", word)
+    return fetched, facts
 
 
 def _shown_facts(facts: MediaFacts) -> dict[str, Any]:
