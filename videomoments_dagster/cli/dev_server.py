@@ -7,9 +7,11 @@ import re
 import signal
 import socket
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 
 import click
@@ -22,6 +24,7 @@ from videomoments_dagster.cli.dagster_instance import prepare_instance, write_wo
 from videomoments_dagster.cli.tied_process import TiedProcess, kill_marked
 from videomoments_dagster.core.configured_database import database_url
 from videomoments_dagster.core.settings import Settings
+from videomoments_dagster.webserver.guard import HOSTS_VARIABLE
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _START_SECONDS = 180.0
@@ -77,9 +80,12 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
             "DATABASE_URL": url,
             "DATABASE_SYNC_URL": url,
             "VIDEOMOMENTS_HOME": str(settings.home_folder),
+            # By the name that it listens to, people may reach it.
+            HOSTS_VARIABLE: ",".join(filter(None, (settings.ui_hosts, host))),
         }
         with _dagster_dev(environment, folder, host=host, port=port) as process:
             _wait_for_answer(process, f"{_address(host, port)}/server_info")
+            _require_guard(_address(host, port))
             click.echo(f"\nThe UI is at {_address(host, port)}/assets - Ctrl-C stops everything.")
             click.echo(f"Videos that are put into {settings.inbox_root} are taken in.\n")
             while True:
@@ -97,7 +103,13 @@ def _dagster_dev(
     # The warning names `dg dev`: the same function, in 28 packages more.
     ignored = "ignore:Function `dev_command` is superseded"
     process = TiedProcess(
-        *("dagster", "dev", f"--workspace={workspace}", f"--host={host}", f"--port={port}"),
+        *(
+            "videomoments_dagster.webserver.dev",
+            "dev",
+            f"--workspace={workspace}",
+            f"--host={host}",
+            f"--port={port}",
+        ),
         environment={**environment, "PYTHONWARNINGS": ignored},
         mark=str(folder),
         log=folder / "server.log",
@@ -116,13 +128,23 @@ def _dagster_dev(
 
 def _wait_for_answer(process: TiedProcess, url: str) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while not _answers(url):
+    while _status(url) != HTTPStatus.OK:
         _pause(process)
         if time.monotonic() > deadline:
             raise DevServerFailed(
                 f"the webserver did not answer within {_START_SECONDS:.0f} s",
                 remedy=f"See {process.log}",
             )
+
+
+def _require_guard(address: str) -> None:
+    """Make sure that the guard is there: an upgrade of Dagster might start a server without it."""
+    stranger = urllib.request.Request(f"{address}/server_info", headers={"Host": "a.invalid"})  # noqa: S310 - our own
+    if _status(stranger) != HTTPStatus.MISDIRECTED_REQUEST:
+        raise DevServerFailed(
+            "the webserver answers under any name, so any web page could use it",
+            remedy="Install the release of Dagster that pyproject.toml names",
+        )
 
 
 def _pause(process: TiedProcess) -> None:
@@ -138,12 +160,18 @@ def _pause(process: TiedProcess) -> None:
         )
 
 
-def _answers(url: str) -> bool:
+def _status(asked: str | urllib.request.Request) -> int | None:
+    """HTTP status of an answer; None where there is no answer."""
     # Not through a proxy that the environment may name.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with contextlib.suppress(OSError), opener.open(url, timeout=5) as response:
-        return bool(response.status == 200)  # noqa: PLR2004
-    return False
+    try:
+        with opener.open(asked, timeout=5) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as refused:
+        refused.close()
+        return refused.code
+    except OSError:
+        return None
 
 
 def _address(host: str, port: int) -> str:

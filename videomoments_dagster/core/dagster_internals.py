@@ -4,7 +4,7 @@ An upgrade of Dagster may break any of it: the tests of this module say what bro
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from dagster import (
     DagsterEvent,
@@ -63,3 +63,37 @@ def heartbeat(instance: DagsterInstance, daemon: str) -> float | None:
     """Give when a part of Dagster's daemon last showed itself, as seconds since 1970."""
     beat = instance.get_daemon_heartbeats().get(daemon)
     return None if beat is None else beat.timestamp
+
+
+def run_webserver(wrapped: Callable[[Any], Any]) -> None:
+    """Be `dagster-webserver`, with the command line of this process, and its ASGI app wrapped.
+
+    Whoever starts it makes sure that what it wraps it in is there.
+    """
+    from dagster_webserver import cli as command  # noqa: PLC0415 - the whole GraphQL schema
+
+    cli: Any = command
+    make = cli.create_app_from_workspace_process_context
+
+    def make_wrapped(*arguments: Any, **options: Any) -> Any:
+        return wrapped(make(*arguments, **options))
+
+    cli.create_app_from_workspace_process_context = make_wrapped
+    cli.main()
+
+
+def run_dev(webserver: str) -> None:
+    """Be `dagster`, whose `dev` starts another module in place of `dagster_webserver`."""
+    from dagster import _cli  # noqa: PLC0415 - all commands of Dagster
+    from dagster._cli import dev as command  # noqa: PLC0415
+
+    cli: Any = _cli
+    dev: Any = command
+    start = dev.open_ipc_subprocess
+
+    def start_ours(words: list[str], **options: Any) -> Any:
+        ours = [webserver if word == "dagster_webserver" else word for word in words]
+        return start(ours, **options)
+
+    dev.open_ipc_subprocess = start_ours
+    cli.main()

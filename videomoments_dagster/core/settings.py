@@ -140,6 +140,9 @@ class Settings(DatabaseSettings):
     allowed_networks: str = ""
     """Networks that URLs may lead to although they are not public, such as `10.0.0.0/8,::1/128`."""
 
+    ui_hosts: str = ""
+    """Names, beside this machine's own, under which people open the UI: `ui.example.org`."""
+
     @field_validator("backlog_cron", "housekeeping_cron")
     @classmethod
     def _is_cron(cls, value: str) -> str:

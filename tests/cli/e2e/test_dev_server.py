@@ -107,7 +107,7 @@ def test_after_kill_9_its_children_end_by_themselves_and_the_next_dev_works(
         words = {word for one in descendants for word in one.cmdline()}
         process.kill()
         process.wait(timeout=10)
-    assert {"code-server", "dagster_webserver", "dagster._daemon"} <= words
+    assert {"code-server", "videomoments_dagster.webserver", "dagster._daemon"} <= words
     assert len(children) >= 3
     deadline = time.monotonic() + 30
     while children & {one.pid for one in processes_of(dev_home)}:

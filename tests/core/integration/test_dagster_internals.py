@@ -1,7 +1,9 @@
 """What Dagster does not promise and we rely on. A failure here says what an upgrade broke."""
 
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -185,3 +187,51 @@ def test_all_three_storages_work_over_one_pool(empty_database_url: str) -> None:
     )
     assert storage.run_storage.get_runs_count() == 0
     storage.event_log_storage.dispose()
+
+
+def test_the_webserver_serves_the_app_that_it_is_wrapped_in(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from dagster_webserver import cli
+
+    served: list[object] = []
+    monkeypatch.setattr(cli, "create_app_from_workspace_process_context", lambda *_, **__: "app")
+    monkeypatch.setattr(cli.uvicorn, "run", lambda app, **_: served.append(app))
+    monkeypatch.setattr(sys, "argv", ["dagster-webserver", "--empty-workspace", "--port=1"])
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        dagster_internals.run_webserver(lambda app: f"guarded {app}")
+    assert ended.value.code == 0
+    assert served == ["guarded app"], (
+        "dagster_webserver.cli makes or serves its app in another way: the UI would be without "
+        "its guard, and any web page could use it"
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Function `dev_command` is superseded")
+def test_dev_starts_the_webserver_that_it_is_told_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from dagster._cli import dev
+
+    started: list[str] = []
+
+    def start(words: list[str], **_: object) -> None:
+        started.append(words[2])
+        if len(started) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(dev, "open_ipc_subprocess", start)
+    monkeypatch.setattr(
+        sys, "argv", ["dagster", "dev", "--empty-workspace", "--use-legacy-code-server-behavior"]
+    )
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    # It sets these itself.
+    for name in ("DAGSTER_IS_DEV_CLI", "DAGSTER_verbose"):
+        monkeypatch.setenv(name, "")
+    with pytest.raises(SystemExit):
+        dagster_internals.run_dev("our.webserver")
+    assert started == ["our.webserver", "dagster._daemon"], (
+        "`dagster dev` starts its webserver in another way: `videomoments dev` would end, since "
+        "its UI has no guard"
+    )

@@ -1,0 +1,1 @@
+"""Dagster's webserver behind a guard against other web pages."""

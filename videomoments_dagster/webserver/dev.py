@@ -1,0 +1,6 @@
+"""`python -m videomoments_dagster.webserver.dev`: what `dagster` is, with the guarded webserver."""
+
+from videomoments_dagster.core.dagster_internals import run_dev
+
+if __name__ == "__main__":
+    run_dev("videomoments_dagster.webserver")
