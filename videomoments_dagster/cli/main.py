@@ -10,7 +10,7 @@ from videomoments_dagster.base.failures import VideoMomentsError
 from videomoments_dagster.cli.context import CommandContext
 from videomoments_dagster.cli.export_commands import export, report
 from videomoments_dagster.cli.run_commands import backfill, demo, history, run
-from videomoments_dagster.cli.upkeep_commands import db, dev, doctor, gc
+from videomoments_dagster.cli.upkeep_commands import db, dev, doctor, gc, webserver
 from videomoments_dagster.cli.video_commands import add, delete, list_videos, search, show
 
 
@@ -33,7 +33,7 @@ class _Group(click.Group):
         *(add, list_videos, show, search, delete),
         *(run, backfill, history, demo),
         *(export, report),
-        *(db, gc, doctor, dev),
+        *(db, gc, doctor, dev, webserver),
     ],
     context_settings={"help_option_names": ["-h", "--help"]},
 )

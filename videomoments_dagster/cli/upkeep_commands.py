@@ -1,4 +1,4 @@
-"""The commands that look after an installation: `db`, `gc`, `doctor` and `dev`."""
+"""The commands that look after an installation: `db`, `gc`, `doctor`, `dev` and `webserver`."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ from videomoments_dagster.media.ffmpeg import ffmpeg_executable, ffmpeg_says
 from videomoments_dagster.moments.finding.extractive import EXTRACTIVE_MODEL
 from videomoments_dagster.moments.profiles import DEFAULT_PROFILE, load_profiles
 from videomoments_dagster.speech.engines import ENGINE_NAMES
+from videomoments_dagster.webserver.guard import WEBSERVER
 
 Level = Literal["ok", "optional", "problem"]
 
@@ -133,6 +134,22 @@ def doctor(context: CommandContext, *, as_json: bool) -> None:
 def dev(context: CommandContext, host: str, port: int) -> None:
     """Start the UI: database, migrations, webserver and daemon. Ctrl-C stops all of it."""
     serve(context.settings, host=host, port=port)
+
+
+@click.command()
+@click.option("--workspace", required=True, type=click.Path(exists=True), help="workspace.yaml.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=3000, show_default=True, help="Port to listen on.")
+@click.pass_obj
+def webserver(context: CommandContext, workspace: str, host: str, port: int) -> None:
+    """Serve the UI alone, guarded against other web pages; for installations with services."""
+    _ = context.settings  # Refused ones are to end in a sentence.
+    options = (f"--workspace={workspace}", f"--host={host}", f"--port={port}")
+    # In place of this process, so that signals reach it.
+    os.execv(  # noqa: S606 - no shell is meant
+        sys.executable,
+        [sys.executable, "-m", WEBSERVER, *options, "--dagster-log-level=warning"],
+    )
 
 
 @dataclass(frozen=True, slots=True)

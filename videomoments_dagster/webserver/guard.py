@@ -20,6 +20,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+WEBSERVER = "videomoments_dagster.webserver"
+"""Module that is Dagster's webserver behind the guard."""
+
 HOSTS_VARIABLE = "VIDEOMOMENTS_UI_HOSTS"
 
 # What a browser says of a request of our own pages, and of an address that a person typed.

@@ -194,6 +194,17 @@ def test_services_wait_for_services_that_can_say_that_they_are_ready() -> None:
             assert source in COMPOSE["volumes"] or source.startswith((".", "$")), volume
 
 
+def test_the_webserver_that_is_deployed_is_the_guarded_one() -> None:
+    places = [place for place in commands() if "webserver" in place and "health" not in place]
+    assert len(places) == 2
+    for place in places:
+        found = parsed(commands()[place])
+        assert (found.info_name, found.parent and found.parent.info_name) == (
+            "webserver",
+            "videomoments",
+        ), place
+
+
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
 def test_units_come_back_by_themselves_and_give_nothing_away(path: Path) -> None:
     service = unit(path)["Service"]
