@@ -12,12 +12,12 @@ import os
 import pwd
 import re
 import stat
+import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from db.errors import EmbeddedServerFailed
 
@@ -29,6 +29,15 @@ SOCKET_NAME = ".s.PGSQL.5432"
 _PLAIN_PATH = re.compile(r"^/[A-Za-z0-9_./-]+$")
 
 _ROOT = 0
+
+_BECOME = """
+import os, sys
+user, group, *command = sys.argv[1:]
+os.setgroups([])
+os.setgid(int(group))
+os.setuid(int(user))
+os.execv(command[0], command)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +56,17 @@ class ServerUser:
     gid: int
     is_caller: bool
 
-    def subprocess_options(self) -> dict[str, Any]:
-        """Give what `subprocess.run` needs to run a program as this user."""
+    def command(self, *command: str | Path) -> list[str]:
+        """A command that runs as this user, for whoever may become it.
+
+        Another Python changes the identity: `subprocess` itself, told a user, forks in a way that
+        runs the handlers of libraries, and in a process with gRPC's threads, such as Dagster's code
+        server, its child crashed every other time.
+        """
+        program = [str(part) for part in command]
         if self.is_caller:
-            return {}
-        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+            return program
+        return [sys.executable, "-I", "-S", "-c", _BECOME, str(self.uid), str(self.gid), *program]
 
     def reaches(self, path: Path) -> bool:
         """Whether this user may pass through every folder down to and including `path`."""

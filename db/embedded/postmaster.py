@@ -375,7 +375,7 @@ class Postmaster:
         state, user = self.placement.state, self.placement.user
         try:
             return subprocess.run(
-                [self._binaries().folder / program, *arguments],
+                user.command(self._binaries().folder / program, *arguments),
                 cwd=state,
                 env={
                     "PATH": "/usr/bin:/bin",
@@ -392,7 +392,6 @@ class Postmaster:
                 check=False,
                 timeout=timeout_seconds,
                 umask=0o077,
-                **user.subprocess_options(),
             )
         except (OSError, subprocess.SubprocessError) as error:
             raise self._failed(f"failed at {program}", str(error)) from error

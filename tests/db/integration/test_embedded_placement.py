@@ -80,13 +80,12 @@ def test_the_package_copied_out_runs_and_is_copied_once(
     new_embedded_home.mkdir()
     copy = postmaster.copied_out(packaged, new_embedded_home)
     done = subprocess.run(
-        [copy.folder / "initdb", "--version"],
+        place(new_embedded_home).user.command(copy.folder / "initdb", "--version"),
         timeout=20,
         check=True,
         cwd="/",
         env={},
         capture_output=True,
-        **place(new_embedded_home).user.subprocess_options(),
     )
     assert f") {packaged.major}".encode() in done.stdout
     made = (copy.folder / "postgres").stat().st_ino

@@ -1,5 +1,6 @@
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -137,7 +138,9 @@ def test_a_recorded_number_that_is_not_the_server_does_not_keep_it_from_starting
         recorded = pid_file.read_text().splitlines()
         owner = pid_file.stat()
     # Of the server's own user: PostgreSQL takes such a process for itself.
-    other = subprocess.Popen([program, "60"], **place(embedded_home).user.subprocess_options())
+    path = shutil.which(program)
+    assert path is not None
+    other = subprocess.Popen(place(embedded_home).user.command(path, "60"))
     try:
         if program == "true":
             while psutil.Process(other.pid).status() != psutil.STATUS_ZOMBIE:
