@@ -149,6 +149,34 @@ class RunClaim:
 
 
 @contextmanager
+def run_announced(database: Database, run_id: str) -> Iterator[None]:
+    """Say that a run lives for the length of the block, from before there is a record of it.
+
+    Its claim says so too, but only once it has begun: a process that was killed before that would
+    leave a record that nobody could tell from one that is about to begin.
+
+    Raises:
+        DatabaseProblem: The database cannot be worked with.
+    """
+    engine = new_engine(
+        database.url, pool_size=1, max_overflow=0, application_name=f"{_NAME}{run_id}"
+    ).execution_options(isolation_level="AUTOCOMMIT")
+    try:
+        with translated_errors(database.url):
+            connection = engine.connect()
+            _lock(connection, _run_key(run_id), shared=True)
+        try:
+            yield
+        finally:
+            with suppress(SQLAlchemyError):
+                # As in `RunClaim`; where the server went away, so did the lock.
+                connection.invalidate()
+                connection.close()
+    finally:
+        engine.dispose()
+
+
+@contextmanager
 def partition_to_oneself(database: Database, *, system: str, partition: str) -> Iterator[bool]:
     """Keep runs from a partition for the length of the block; False if one has it already.
 

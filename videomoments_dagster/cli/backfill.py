@@ -26,7 +26,7 @@ from videomoments_dagster.cli.dagster_instance import write_workspace
 from videomoments_dagster.cli.running import Reporter, row_of, run_job, took
 from videomoments_dagster.core.dagster_internals import heartbeat
 from videomoments_dagster.core.run_tags import CODE_LOCATION, PROFILE_TAG
-from videomoments_dagster.core.runs import PARTITION_TAG
+from videomoments_dagster.core.runs import BACKFILL_GOES_ON, BACKFILL_TAG, PARTITION_TAG
 from videomoments_dagster.moments.backlog import (
     registered_videos,
     unfinished_assets,
@@ -39,8 +39,6 @@ _HEARTBEAT_SECONDS = 90.0
 _SUBMIT_SECONDS = 300.0
 _LOOK_SECONDS = 2.0
 
-# Dagster's statuses of a backfill that is not over.
-_GOES_ON = {"REQUESTED", "CANCELING", "FAILING"}
 _WAITING = {DagsterRunStatus.NOT_STARTED, DagsterRunStatus.QUEUED}
 
 
@@ -267,7 +265,7 @@ def followed(
     instance: DagsterInstance, backfills: Sequence[str], plan: Plan, *, reporter: BackfillReporter
 ) -> Summary:
     """Wait until the daemon is done with the backfills of a plan, and sum up."""
-    of_backfill = RunsFilter(tags={"dagster/backfill": list(backfills)})
+    of_backfill = RunsFilter(tags={BACKFILL_TAG: list(backfills)})
     last: Count | None = None
     while True:
         found = [instance.get_backfill(one) for one in backfills]
@@ -285,7 +283,7 @@ def followed(
         if count != last:
             reporter.counted(count)
             last = count
-        goes_on = any(one is not None and one.status.name in _GOES_ON for one in found)
+        goes_on = any(one is not None and one.status.name in BACKFILL_GOES_ON for one in found)
         if not goes_on or len(over) == len(plan.videos):
             rows = {video: row_of(instance, record) for video, record in over.items()}
             return _summary(rows, left=tuple(one for one in plan.videos if one not in over))

@@ -20,7 +20,7 @@ from videomoments_dagster.cli.context import (
     profile_option,
 )
 from videomoments_dagster.cli.dagster_instance import opened_instance
-from videomoments_dagster.cli.running import RunReporter, run_job
+from videomoments_dagster.cli.running import RunReporter, heal_runs, run_job
 from videomoments_dagster.cli.video_commands import show_document
 from videomoments_dagster.core.resources import TranscriptionResource
 from videomoments_dagster.moments import definitions  # noqa: F401 - jobs register themselves
@@ -116,6 +116,7 @@ def backfill(
       videomoments backfill --only all --job moments_only --profile shorts
     """
     instance, database = context.instance, context.database
+    heal_runs(instance, database)
     plan = backfills.planned(instance, database, job=job, profile=profile, only=only)
     through_daemon = not here and backfills.daemon_is_there(instance)
     _print_plan(plan, through_daemon=through_daemon, in_full=dry_run)
@@ -203,6 +204,7 @@ def history(
       videomoments history --status failed
       videomoments history rebuild
     """
+    heal_runs(context.instance, context.database)
     if identifier == "rebuild" and video is None:
         recorded = record_all(context.instance, context.database)
         click.echo(f"{recorded.runs} rows of pipeline_history are up to date.")

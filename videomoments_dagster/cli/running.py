@@ -12,6 +12,7 @@ from typing import Any
 import click
 from dagster import DagsterEvent, DagsterEventType, DagsterInstance, EventLogEntry, RunRecord
 
+from db.run_claims import run_announced
 from db.session import Database
 from videomoments_dagster.base.failures import DatabaseProblem
 from videomoments_dagster.base.progress import is_progress
@@ -154,8 +155,7 @@ def run_job(
     chosen = MOMENTS.jobs[job]
     forced = {"ops": {name: {"config": {"force": True}} for name in sorted(chosen.assets)}}
     tags = {PROFILE_TAG: profile, TRANSCRIPTION_TAG: transcription_engine}
-    for dead in close_abandoned_runs(instance, database):
-        record_run(instance, database, dead)
+    heal_runs(instance, database)
     run_id = str(uuid.uuid4())
 
     def record(events: Sequence[DagsterEvent]) -> int:
@@ -163,7 +163,7 @@ def run_job(
 
     follow_run(instance, run_id, _Follower(reporter, record))
     # As after Ctrl-C, ffmpeg is stopped, scratch removed and the row closed.
-    with interrupted_by(signal.SIGTERM):
+    with run_announced(database, run_id), interrupted_by(signal.SIGTERM):
         definition.execute_in_process(
             instance=instance,
             partition_key=video,
@@ -185,6 +185,18 @@ def run_job(
     if row is None:
         raise RuntimeError(f"Dagster has no record of the run {run_id} that just ended")
     return RunOutcome(run_id=run_id, row=row)
+
+
+def heal_runs(instance: DagsterInstance, database: Database) -> tuple[str, ...]:
+    """Fail runs whose process is gone, record that, and give their ids; said for each.
+
+    For commands that a run in flight keeps from their work: no daemon is needed.
+    """
+    dead = close_abandoned_runs(instance, database)
+    for run_id in dead:
+        record_run(instance, database, run_id)
+        click.echo(f"The run {run_id} is failed: its process is gone.", err=True)
+    return dead
 
 
 def row_of(

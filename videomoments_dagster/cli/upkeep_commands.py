@@ -37,6 +37,7 @@ from videomoments_dagster.cli import printing
 from videomoments_dagster.cli.context import CommandContext, json_option
 from videomoments_dagster.cli.dagster_instance import dagster_database_url
 from videomoments_dagster.cli.dev_server import serve
+from videomoments_dagster.cli.running import heal_runs
 from videomoments_dagster.core.configured_database import database_url, open_database
 from videomoments_dagster.core.resources import ObjectStoreResource, TranscriptionResource
 from videomoments_dagster.core.runs import run_in_flight
@@ -53,6 +54,8 @@ Level = Literal["ok", "optional", "problem"]
 _LOOK_SECONDS = 15.0
 # Making and starting an embedded server is work, not waiting.
 _EMBEDDED_SECONDS = 120.0
+
+_NEEDED_FOR_RUNS = ("database", "migrations", "dagster storage")
 
 _OLDEST_POSTGRES = 150_000
 _ROOMY_BYTES = 5 * 1024**3
@@ -94,6 +97,7 @@ def gc(context: CommandContext, *, dry_run: bool) -> None:
     that is waiting or under way.
     """
     instance, garbage = context.instance, context.resources["garbage"]
+    heal_runs(instance, context.database)
     found = garbage.found()
     size = printing.mebibytes(found.size_bytes)
     click.echo(
@@ -117,12 +121,17 @@ def gc(context: CommandContext, *, dry_run: bool) -> None:
 @json_option
 @click.pass_obj
 def doctor(context: CommandContext, *, as_json: bool) -> None:
-    """Check what this installation needs: each thing is `ok`, or what to do about it."""
+    """Check what this installation needs: each thing is `ok`, or what to do about it.
+
+    Runs whose process is gone are failed, so that they stand in nobody's way.
+    """
     settings = context.settings
     # With the resources all definitions are loaded, which a wrong schedule, say, keeps from it.
     findings = _Look("definitions", lambda: f"{len(context.resources)} resources").findings()
     if findings[0].level == "ok":
         findings += diagnose(settings, context.resources)
+        if not any(one.level == "problem" for one in findings if one.name in _NEEDED_FOR_RUNS):
+            findings += _Look("runs", lambda: _runs(context)).findings()
     print_findings(findings, as_json=as_json)
     sys.exit(any(finding.level == "problem" for finding in findings))
 
@@ -398,6 +407,13 @@ def _model(settings: Settings, name: str) -> str:
 
     chat_client.check_reachable(model, key=key_of(model, os.environ))
     return f"{model.model} at {model.base_url} answers"
+
+
+def _runs(context: CommandContext) -> str:
+    dead = heal_runs(context.instance, context.database)
+    if not dead:
+        return "each that is under way has its process"
+    return f"{len(dead)} had lost their process, and are failed now: run those videos again"
 
 
 def _scratch(settings: Settings) -> list[Finding]:

@@ -1,8 +1,8 @@
 """Runs of partitions: whose they are, which are in flight, and those whose process is gone.
 
 Dagster fails a run whose process died if its code server saw it die. After a power cut, or where a
-run was a process of the command line, nobody did: the record says STARTED for ever, and keeps its
-place in the queue.
+run was a process of the command line, nobody did: the record says STARTED for ever, or NOT_STARTED
+where the process got no further, and keeps its place in the queue.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunRecord, RunsFilter
 
 from db.run_claims import living_runs
 from db.session import Database
@@ -21,6 +21,10 @@ from videomoments_dagster.core.run_tags import CODE_LOCATION
 from videomoments_dagster.core.systems import RegisteredAsset, System, all_systems, find_registered
 
 PARTITION_TAG = "dagster/partition"
+BACKFILL_TAG = "dagster/backfill"
+
+BACKFILL_GOES_ON = {"REQUESTED", "CANCELING", "FAILING"}
+"""Dagster's statuses of a backfill that is not over."""
 
 IN_FLIGHT = [
     DagsterRunStatus.NOT_STARTED,
@@ -68,6 +72,12 @@ PATIENCE_SECONDS = 90.0
 
 MESSAGE = "The process of this run is gone: it was killed, or its machine went down."
 
+LAUNCH_SECONDS = 600.0
+"""How long a daemon may take over one step of a launch: Dagster itself gives up after 180."""
+
+# A run in the queue is the queue's: it begins when there is a daemon again.
+_MAY_BE_DEAD = [status for status in IN_FLIGHT if status is not DagsterRunStatus.QUEUED]
+
 _ONE_LOOK_SECONDS = 4.0
 """Longer than a living run takes to be seen again after the database was away."""
 
@@ -88,7 +98,7 @@ class Watch:
 def watch_runs(
     instance: DagsterInstance, database: Database, *, silent_since: Mapping[str, float], now: float
 ) -> Watch:
-    """Look at all runs of partitions that are under way, and fail those that are long dead.
+    """Look at all runs of partitions that somebody should be at, and fail those that are long dead.
 
     Args:
         instance: Dagster's instance.
@@ -96,7 +106,7 @@ def watch_runs(
         silent_since: What the look before found.
         now: Seconds since 1970.
     """
-    silent = _silent(instance, database)
+    silent = _silent(instance, database, now=now)
     since = {run.run_id: silent_since.get(run.run_id, now) for run in silent}
     dead = [run for run in silent if now - since[run.run_id] >= PATIENCE_SECONDS]
     closed = _fail(instance, dead)
@@ -112,26 +122,43 @@ def close_abandoned_runs(instance: DagsterInstance, database: Database) -> tuple
     Returns:
         Ids of the runs that were failed.
     """
-    silent = {run.run_id for run in _silent(instance, database)}
+    silent = {run.run_id for run in _silent(instance, database, now=time.time())}
     if not silent:
         return ()
     time.sleep(_ONE_LOOK_SECONDS)
-    return _fail(instance, [run for run in _silent(instance, database) if run.run_id in silent])
+    still = _silent(instance, database, now=time.time())
+    return _fail(instance, [run for run in still if run.run_id in silent])
 
 
-def _silent(instance: DagsterInstance, database: Database) -> list[DagsterRun]:
-    """Runs of partitions through our assets that are under way, and whose process seems gone."""
-    records = instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.STARTED]))
+def _silent(instance: DagsterInstance, database: Database, *, now: float) -> list[DagsterRun]:
+    """Runs of our partitions that a process should be at, and none seems to be."""
+    records = instance.get_run_records(RunsFilter(statuses=_MAY_BE_DEAD))
     runs = [
-        run
-        for run in (record.dagster_run for record in records)
+        record.dagster_run
+        for record in records
         # Another project's job may be called the same. Those of the command line have no location.
-        if PARTITION_TAG in run.tags
-        and assets_of(run)
-        and code_location_of(run) in (None, CODE_LOCATION)
+        if PARTITION_TAG in record.dagster_run.tags
+        and systems_of(record.dagster_run)
+        and code_location_of(record.dagster_run) in (None, CODE_LOCATION)
+        and not _is_being_launched(instance, record, now=now)
     ]
     living = living_runs(database, [run.run_id for run in runs])
     return [run for run in runs if run.run_id not in living]
+
+
+def _is_being_launched(instance: DagsterInstance, record: RunRecord, *, now: float) -> bool:
+    """Whether a daemon or webserver may be at a run that has no process of its own yet, or no more.
+
+    A process of the command line says so itself, before there is a record of its run.
+    """
+    run = record.dagster_run
+    if code_location_of(run) is None or run.status is DagsterRunStatus.STARTED:
+        return False
+    backfill = instance.get_backfill(run.tags[BACKFILL_TAG]) if BACKFILL_TAG in run.tags else None
+    is_submitting = backfill is not None and backfill.status.name in BACKFILL_GOES_ON
+    if run.status is DagsterRunStatus.NOT_STARTED and is_submitting:
+        return True
+    return now - record.update_timestamp.timestamp() < LAUNCH_SECONDS
 
 
 def _fail(instance: DagsterInstance, runs: Sequence[DagsterRun]) -> tuple[str, ...]:

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
 from dagster import DagsterRun, DagsterRunStatus
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.remote_origin import (
     RegisteredCodeLocationOrigin,
     RemoteJobOrigin,
@@ -19,9 +21,15 @@ from imitated_runs import Imitated
 from sqlalchemy import func, select, text
 
 from db.errors import DatabaseBusy
-from db.run_claims import RunClaim, living_runs, partition_to_oneself
+from db.run_claims import RunClaim, living_runs, partition_to_oneself, run_announced
 from db.session import Database
-from videomoments_dagster.core.runs import MESSAGE, close_abandoned_runs, watch_runs
+from videomoments_dagster.core.partition import Partition
+from videomoments_dagster.core.runs import (
+    MESSAGE,
+    close_abandoned_runs,
+    run_in_flight,
+    watch_runs,
+)
 
 TALK = {"system": "moments", "partition": "talk"}
 
@@ -179,12 +187,101 @@ def test_a_run_that_lives_is_never_failed(imitated: Imitated) -> None:
     claim.release()
 
 
-def test_runs_that_are_none_of_ours_or_have_not_begun_are_left_alone(imitated: Imitated) -> None:
+@pytest.mark.parametrize(
+    ("status", "job"),
+    [
+        (DagsterRunStatus.NOT_STARTED, "full"),
+        (DagsterRunStatus.STARTED, "clips_only"),
+        (DagsterRunStatus.STARTED, "check_stored_results"),
+    ],
+)
+def test_a_run_of_the_command_line_is_dead_in_whatever_state_its_process_left_it(
+    imitated: Imitated, status: DagsterRunStatus, job: str
+) -> None:
     database = imitated.storage.database
-    waiting = imitated.pretend("talk", DagsterRunStatus.NOT_STARTED)
+    dead = imitated.pretend("talk", status, job)
+    living = imitated.pretend("other", status, job)
+    with run_announced(database, living.run_id):
+        assert close_abandoned_runs(imitated.instance, database) == (dead.run_id,)
+    assert run_in_flight(imitated.instance, Partition("moments", "talk")) is None
+    assert run_in_flight(imitated.instance, Partition("moments", "other")) == living.run_id
+
+
+LAUNCHED = RemoteJobOrigin(
+    repository_origin=RemoteRepositoryOrigin(
+        code_location_origin=RegisteredCodeLocationOrigin("videomoments"),
+        repository_name="__repository__",
+    ),
+    job_name="full",
+)
+
+
+def launched(imitated: Imitated, status: DagsterRunStatus, **tags: str) -> str:
+    """A run that somebody asked Dagster's daemon for."""
+    return imitated.instance.add_run(
+        DagsterRun(
+            job_name="full",
+            run_id=str(uuid.uuid4()),
+            status=status,
+            tags={"dagster/partition": "talk", **tags},
+            remote_job_origin=LAUNCHED,
+        )
+    ).run_id
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds", "is_dead"),
+    [
+        (DagsterRunStatus.NOT_STARTED, 500, False),
+        (DagsterRunStatus.NOT_STARTED, 700, True),
+        (DagsterRunStatus.QUEUED, 100_000, False),
+        (DagsterRunStatus.STARTING, 500, False),
+        (DagsterRunStatus.STARTING, 700, True),
+        (DagsterRunStatus.CANCELING, 500, False),
+        (DagsterRunStatus.CANCELING, 700, True),
+    ],
+)
+def test_what_the_daemon_is_about_to_launch_is_dead_only_after_long_and_in_the_queue_never(
+    imitated: Imitated, status: DagsterRunStatus, seconds: float, *, is_dead: bool
+) -> None:
+    run_id = launched(imitated, status)
+    now = time.time() + seconds
+    seen = watch_runs(
+        imitated.instance, imitated.storage.database, silent_since={run_id: 0.0}, now=now
+    )
+    assert seen.closed == ((run_id,) if is_dead else ())
+    assert close_abandoned_runs(imitated.instance, imitated.storage.database) == ()
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_run_of_a_backfill_that_is_being_submitted_is_spared_however_long_that_takes(
+    imitated: Imitated, *, goes_on: bool
+) -> None:
+    status = BulkActionStatus.REQUESTED if goes_on else BulkActionStatus.CANCELED
+    imitated.instance.add_backfill(
+        PartitionBackfill(
+            backfill_id="many",
+            status=status,
+            from_failure=False,
+            tags={},
+            backfill_timestamp=time.time(),
+        )
+    )
+    run_id = launched(imitated, DagsterRunStatus.NOT_STARTED, **{"dagster/backfill": "many"})
+    seen = watch_runs(
+        imitated.instance,
+        imitated.storage.database,
+        silent_since={run_id: 0.0},
+        now=time.time() + 100_000,
+    )
+    assert seen.closed == (() if goes_on else (run_id,))
+
+
+def test_runs_that_are_none_of_ours_or_are_over_are_left_alone(imitated: Imitated) -> None:
+    database = imitated.storage.database
     done = imitated.pretend("talk", DagsterRunStatus.SUCCESS)
     foreign = imitated.pretend("talk", DagsterRunStatus.STARTED, job="somebody_elses")
-    since = dict.fromkeys((waiting.run_id, done.run_id, foreign.run_id), 0.0)
+    since = dict.fromkeys((done.run_id, foreign.run_id), 0.0)
     seen = watch_runs(imitated.instance, database, silent_since=since, now=10_000)
     assert (dict(seen.silent_since), seen.closed) == ({}, ())
 
