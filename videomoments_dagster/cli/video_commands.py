@@ -26,6 +26,7 @@ from videomoments_dagster.cli.context import (
     json_option,
     profile_option,
 )
+from videomoments_dagster.cli.running import heal_runs
 from videomoments_dagster.core.objects.store import ObjectStore
 from videomoments_dagster.core.runs import run_in_flight
 from videomoments_dagster.moments.exports.json_document import (
@@ -33,6 +34,7 @@ from videomoments_dagster.moments.exports.json_document import (
     listed_document,
     video_document,
 )
+from videomoments_dagster.moments.history.recording import forget_runs
 from videomoments_dagster.moments.reading import read_video, read_videos
 from videomoments_dagster.moments.registration import add_source, remove_video
 from videomoments_dagster.moments.search import search_transcripts
@@ -144,8 +146,11 @@ def search(context: CommandContext, text: str, limit: int, *, as_json: bool) -> 
 def delete(context: CommandContext, identifier: str, *, yes: bool) -> None:
     """Delete the video IDENTIFIER: rows, objects, and its partition. Other videos keep theirs.
 
-    Refused while a run of it is waiting or under way. A local source stays where it is.
+    Refused while a run of it is waiting or under way. A local source stays where it is. Dagster
+    keeps its records of the video's runs; they are marked, and do not come back into the history
+    when the same source is added again.
     """
+    heal_runs(context.instance, context.database)
     found = deletable(context.instance, context.store, identifier)
     objects = f"{len(found.objects)} objects ({printing.mebibytes(found.size_bytes)})"
     if not yes:
@@ -261,6 +266,7 @@ def delete_video(
             raise _absent(found.identifier)
         for url in found.objects:
             store.delete(url)
+        forget_runs(instance, found.identifier)
         if found.is_partition:
             instance.delete_dynamic_partition(VIDEO_PARTITIONS, found.identifier)
 

@@ -12,6 +12,9 @@ TRANSCRIPTION_TAG = "videomoments/transcription"
 PIPELINE_TAG = "videomoments/pipeline"
 """Identifier of the run's row in `pipeline_history`."""
 
+FORGOTTEN_TAG = "videomoments/partition_deleted"
+"""On runs of a partition that was deleted since: they are no history of another of its name."""
+
 CONFIG_TAG = "videomoments/config"
 """`config_hash` of the generation config that the run used."""
 

@@ -111,6 +111,35 @@ def test_a_deleted_video_can_be_added_again(
     assert pipeline.objects() == {}
     again = pipeline.add_copy(talk, talk_video)
     assert pipeline.run(again).row.status == "completed"
+    # Dagster still has the old run; the history of the new video has its own alone.
+    assert len(pipeline.instance.get_runs()) == 2
+    record_all(pipeline.instance, pipeline.database)
+    assert pipeline.rows("SELECT status FROM pipeline_history") == [("completed",)]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["delete", "talk", "--yes"], ["gc"], ["backfill", "--dry-run"], ["history"], ["doctor"]],
+)
+def test_a_run_that_was_killed_before_it_began_is_closed_by_the_next_command(
+    pipeline: Pipeline, talk: str, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    dead = create_run_for_test(
+        pipeline.instance,
+        job_name="full",
+        status=DagsterRunStatus.NOT_STARTED,
+        tags={"dagster/partition": talk},
+    )
+    monkeypatch.setattr(
+        "videomoments_dagster.cli.context.opened_instance", lambda _: nullcontext(pipeline.instance)
+    )
+    done = CliRunner().invoke(main, arguments)
+    assert f"The run {dead.run_id} is failed: its process is gone." in done.output
+    closed = pipeline.instance.get_run_by_id(dead.run_id)
+    assert closed is not None
+    assert closed.status is DagsterRunStatus.FAILURE
+    if arguments[0] == "delete":
+        assert f"Deleted '{talk}'" in done.output
 
 
 def test_what_an_interrupted_deletion_left_is_deleted_by_the_next(

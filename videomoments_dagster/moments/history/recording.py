@@ -20,8 +20,8 @@ from db.session import Database
 from videomoments_dagster.base.failures import DatabaseProblem
 from videomoments_dagster.core.dagster_internals import add_run_tags
 from videomoments_dagster.core.run_facts import RunFacts, run_facts
-from videomoments_dagster.core.run_tags import CONFIG_TAG, PIPELINE_TAG
-from videomoments_dagster.core.runs import PARTITION_TAG
+from videomoments_dagster.core.run_tags import CONFIG_TAG, FORGOTTEN_TAG, PIPELINE_TAG
+from videomoments_dagster.core.runs import PARTITION_TAG, systems_of
 from videomoments_dagster.moments.history.history_row import (
     WAITING_STATUSES,
     config_hash_of,
@@ -147,6 +147,23 @@ def record_all(instance: DagsterInstance, database: Database) -> Recorded:
     return Recorded(runs=runs, failures=failures)
 
 
+def forget_runs(instance: DagsterInstance, video: str) -> int:
+    """Mark the runs of a video that is deleted, so that they get no row again; how many.
+
+    Dagster keeps its records of them. A video that is added again under the name has a history of
+    its own, also after `history rebuild`.
+    """
+    cursor, marked = None, 0
+    of_video = RunsFilter(tags={PARTITION_TAG: video})
+    while page := instance.get_runs(of_video, limit=RUNS_PER_PAGE, cursor=cursor):
+        for run in page:
+            if MOMENTS in systems_of(run) and FORGOTTEN_TAG not in run.tags:
+                add_run_tags(instance, run.run_id, {FORGOTTEN_TAG: "true"})
+                marked += 1
+        cursor = page[-1].run_id
+    return marked
+
+
 def _others_of_video(instance: DagsterInstance, record: RunRecord) -> list[RunRecord]:
     """The newest other runs of the same video, which had to wait for its first row.
 
@@ -168,6 +185,8 @@ def _record(
     """Whether it is the first row of its video; None where the run gets no row yet."""
     if record.dagster_run.status.name in WAITING_STATUSES:
         # Thousands of these wait while a backfill runs; their events need not be read.
+        return None
+    if FORGOTTEN_TAG in record.dagster_run.tags:
         return None
     facts = run_facts(instance, record, MOMENTS, events=events)
     if facts is None:
