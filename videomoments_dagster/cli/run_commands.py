@@ -19,7 +19,6 @@ from videomoments_dagster.cli.context import (
     json_option,
     profile_option,
 )
-from videomoments_dagster.cli.dagster_instance import opened_instance
 from videomoments_dagster.cli.running import RunReporter, heal_runs, run_job
 from videomoments_dagster.cli.video_commands import show_document
 from videomoments_dagster.core.resources import TranscriptionResource
@@ -216,8 +215,7 @@ def history(
         checked_identifier(name)
     with context.database.read() as session:
         runs = run_history(session, video=name, **options)
-    with opened_instance(context.settings) as instance:
-        runs = with_run_ids(runs, instance, ui_url=context.settings.ui_url)
+    runs = with_run_ids(runs, context.instance, ui_url=context.settings.ui_url)
     (printing.print_json if as_json else printing.print_history)(runs)
 
 

@@ -14,7 +14,6 @@ from dagster._core.test_utils import create_run_for_test
 from pipeline import Pipeline
 
 from videomoments_dagster.base.failures import IdentifierRejected, ResultMissing, VideoBusy
-from videomoments_dagster.cli import run_commands
 from videomoments_dagster.cli.main import main
 from videomoments_dagster.cli.video_commands import deletable, delete_video
 from videomoments_dagster.core.objects.local_folder import LocalFolderStore
@@ -216,7 +215,9 @@ def test_history_names_the_runs_and_where_the_ui_shows_them(
     pipeline: Pipeline, talk: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VIDEOMOMENTS_UI_URL", "https://ui.example.org/")
-    monkeypatch.setattr(run_commands, "opened_instance", lambda _: nullcontext(pipeline.instance))
+    monkeypatch.setattr(
+        "videomoments_dagster.cli.context.opened_instance", lambda _: nullcontext(pipeline.instance)
+    )
     run_id = pipeline.run(talk).run_id
     address = f"https://ui.example.org/runs/{run_id}"
 
