@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +17,7 @@ from pathlib import Path
 import pytest
 from broken_installation import ASSETS, Broken
 from dagster import DagsterInstance
-from installation import wait_for
+from installation import PROJECT, wait_for
 
 from db.embedded.placement import place as placement_of
 from db.embedded.postmaster import Postmaster
@@ -200,3 +202,38 @@ def registered_copies(broken: Broken, names: list[str]) -> None:
                 captions=str(captions),
                 working_directory=broken.place.home,
             )
+
+
+# Kills the process when the record of its run is there, and nothing has begun.
+KILLED_BEFORE_THE_START = """
+import os, signal
+from dagster import DagsterInstance
+create = DagsterInstance.create_run_for_job
+
+def create_and_die(*given, **named):
+    create(*given, **named)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+DagsterInstance.create_run_for_job = create_and_die
+from videomoments_dagster.cli.main import main
+main()
+"""
+
+
+def test_a_run_that_is_killed_before_it_begins_keeps_nobody_from_deleting_the_video(
+    broken: Broken,
+) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_BEFORE_THE_START, "run", broken.video],
+        env=broken.place.environment,
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stdout + killed.stderr
+    deleted = broken.place.ran("delete", broken.video, "--yes")
+    assert deleted.returncode == 0, deleted.stdout
+    assert "is failed: its process is gone" in deleted.stdout
+    assert broken.rows("SELECT 1 FROM pipeline.sources") == []
