@@ -76,6 +76,12 @@ def sound(path: Path, *, start: float = 0.0) -> np.ndarray:
     return placed
 
 
+def starts(path: Path) -> float:
+    """Container time in seconds of the first picture or sound, whichever is earlier."""
+    every = _frames(path, "-map", "0:v:0", "-fps_mode", "passthrough", "-enc_time_base", "demux")
+    return min(every + _frames(path, "-map", "0:a:0"))[0]
+
+
 def beeps(path: Path, *, start: float = 0.0) -> list[float]:
     """Seconds from a container time on at which half a second of silence ends."""
     loud = np.flatnonzero(np.abs(sound(path, start=start)) > LOUD)

@@ -80,10 +80,12 @@ def stretch_ranges(
         NoIndex: Its index names no frames.
     """
     origin = facts.origin_seconds
-    # Opening a file decodes its beginning, to learn what the header does not say.
+    # Opening a file decodes its beginning, to learn what the header does not say; and before the
+    # first picture, that one is shown.
+    beginnings = [(one.start_seconds, one.start_seconds) for one in facts.streams]
+    inside = [(origin + start, origin + end) for start, end in stretches]
     wanted = [
-        (origin + start - _AROUND_SECONDS, origin + end + _AROUND_SECONDS)
-        for start, end in ((0.0, 0.0), *stretches)
+        (start - _AROUND_SECONDS, end + _AROUND_SECONDS) for start, end in beginnings + inside
     ]
     found: list[ByteRange] = []
     try:

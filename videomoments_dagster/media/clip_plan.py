@@ -106,8 +106,8 @@ class ClipPlan:
         start_time: Presented time in the source at which the clip starts, seconds.
         end_time: Presented time in the source at which it ends, seconds.
         first: The frame that the source shows at `start_time`; None for a source without a
-            picture.
-        pictures: Presented times of the source's pictures, from the first one until `end_time`.
+            picture. It may begin only later, and is held from `start_time` then.
+        pictures: Presented times of the source's pictures, from `first` until `end_time`.
         sound_from: Presented time to seek to for its sound; None where the source has none there.
         cancelled: Set to stop ffmpeg.
     """
@@ -172,7 +172,7 @@ def plan_clip(
     try:
         first = (frame_by_packets(source, start) if copied else None) or frame_at(source, start)
         if first is not None:
-            pictures = tuple(presented_times(source, start=first.time, end=end))
+            pictures = tuple(presented_times(source, start=first.time, end=end)) or (first.time,)
             sought = min(first.time, first.decoded_from, start)
             heard_from = None
             if source.facts.audio is not None:

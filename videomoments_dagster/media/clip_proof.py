@@ -103,7 +103,7 @@ def _begins_with_the_same_packets(wanted: Decoded, clip: MediaFile) -> bool:
             presented = None if hidden else float(packet.pts * stream.time_base)
     if presented is None or tuple(given) != wanted:
         return False
-    return abs(presented - clip.facts.origin_seconds) <= TIME_TOLERANCE_SECONDS
+    return abs(presented - video.start_seconds) <= TIME_TOLERANCE_SECONDS
 
 
 def _prove_first_frame(plan: ClipPlan, clip: MediaFile, *, copied: bool) -> None:
@@ -134,6 +134,8 @@ def _prove_pictures(plan: ClipPlan, clip: MediaFile, *, begins_at: float, copied
     """Every picture of the stretch is there, at its time, and none after it."""
     shown = presented_times(clip, start=0.0, end=plan.duration * 2 + 60)
     wanted = [max(0.0, time - begins_at) for time in plan.pictures]
+    if wanted and not copied:
+        wanted[0] = 0.0  # also where it begins only later
     numbers = f"it shows {len(shown)} frames where the source shows {len(wanted)}"
     if copied and len(shown) != len(wanted):
         raise ProofFailed(numbers)

@@ -55,8 +55,8 @@ def copy_clip(plan: ClipPlan, *, raw: Path, destination: Path) -> float:
         destination: File to write the finished clip to.
 
     Returns:
-        Presented time in the source of the clip's first frame: the clip starts at the frame
-        that is shown at the wanted time, so up to one frame before it.
+        Presented time in the source of the clip's time 0: the clip starts at the frame that is
+        shown at the wanted time, so up to one frame before it.
 
     Raises:
         CopyImpossible: It cannot be done for this clip.
@@ -69,9 +69,9 @@ def copy_clip(plan: ClipPlan, *, raw: Path, destination: Path) -> float:
         raise CopyImpossible("the source has no sound there")
     start = seek_to = plan.start_time
     if plan.first is not None:
-        start = plan.first.time
+        start = min(plan.first.time, plan.start_time)
         seek_to = min(start, plan.first.decoded_from)
-        if plan.start_time - start > plan.frame_seconds * 1.01 + 0.001:
+        if abs(plan.start_time - plan.first.time) > plan.frame_seconds * 1.01 + 0.001:
             raise CopyImpossible("the frame shown at its start is held longer than a frame lasts")
     origin = plan.facts.origin_seconds
     # A packet that starts between two microseconds must not fall before the seek.
@@ -227,7 +227,7 @@ def _encode(plan: ClipPlan, raw: Path) -> None:
         seek_to = min(seek_to, plan.sound_from)
     source = _input(
         plan,
-        plan.facts.origin_seconds + seek_to if seek_to > 0 else None,
+        plan.facts.origin_seconds + seek_to if seek_to > plan.facts.pictures_start else None,
         threads=threads,
         noaccurate_seek=None,  # the filters drop what lies before
     )
@@ -249,7 +249,7 @@ def _encode(plan: ClipPlan, raw: Path) -> None:
             "video_track_timescale": _CLOCK,
             "flags:v": "+bitexact",
         }
-        held = plan.end_time - plan.pictures[-1] if plan.pictures else plan.duration
+        held = min(plan.end_time - plan.pictures[-1], plan.duration)
         if held > 1.5 * plan.frame_seconds:
             # The last picture is held, which takes a last picture that is also stored last.
             options["bf"] = 0

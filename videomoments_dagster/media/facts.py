@@ -1,6 +1,9 @@
 """What probing finds in a media file.
 
-Times are seconds on the *presented timeline* of the file: the first frame that a player shows is 0.
+Times are seconds on the *presented timeline* of the file. Its 0 is what players show as 0: the
+first picture or the first sound that is presented, whichever comes earlier. Where sound comes
+earlier, the first picture is held from 0 on. Chromium's `currentTime` and ffmpeg's own
+`start_time` agree on that for MP4 with and without edit lists, Matroska, FLV and transport streams.
 """
 
 from __future__ import annotations
@@ -87,6 +90,7 @@ class MediaFacts:
         size_bytes: Size of the file.
         video: The picture stream, or None for audio only (cover art does not count).
         audio: The sound stream, or None.
+        origin_seconds: Container time in seconds that is 0 on the presented timeline.
         subtitles: Text subtitle streams in container order.
         claimed_seconds: What the header says the duration is, where that is far too much.
         silent_streams: Indexes of sound streams that were passed over, since all is silent in them.
@@ -101,6 +105,7 @@ class MediaFacts:
     size_bytes: int
     video: VideoStream | None
     audio: AudioStream | None
+    origin_seconds: float = 0.0
     subtitles: tuple[SubtitleStream, ...] = ()
     ignore_edit_list: bool = False
     claimed_seconds: float | None = None
@@ -113,6 +118,11 @@ class MediaFacts:
         return tuple(stream for stream in (self.video, self.audio) if stream is not None)
 
     @property
-    def origin_seconds(self) -> float:
-        """Container time in seconds that is 0 on the presented timeline."""
-        return self.streams[0].start_seconds if self.streams else 0.0
+    def earliest_seconds(self) -> float:
+        """Container time in seconds of the first picture or sound, whichever is earlier."""
+        return min((one.start_seconds for one in self.streams), default=0.0)
+
+    @property
+    def pictures_start(self) -> float:
+        """Presented time in seconds of the first picture; 0 without any."""
+        return self.video.start_seconds - self.origin_seconds if self.video else 0.0

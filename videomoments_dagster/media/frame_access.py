@@ -80,6 +80,8 @@ class DecodedFrame(ShownFrame):
 def frame_at(media: MediaFile, seconds: float) -> DecodedFrame | None:
     """Decode the frame that is shown at a presented time: the last that appears by then.
 
+    Before the first picture, that is the one.
+
     Args:
         media: The media file.
         seconds: Presented time.
@@ -90,6 +92,7 @@ def frame_at(media: MediaFile, seconds: float) -> DecodedFrame | None:
     video = media.facts.video
     if video is None:
         return None
+    seconds = max(seconds, media.facts.pictures_start)
     for from_time in (*(max(0.0, seconds - step) for step in _SEEK_STEPS_SECONDS), 0.0):
         found = _decode_towards(media, video, seconds, from_time)
         if found is not None or from_time == 0.0:
@@ -105,10 +108,11 @@ def _decode_towards(
     time = -1.0
     with media.decoding(video.codec) as container:
         stream: Any = container.streams[video.index]
-        if from_time > 0 and not seek_near(container, stream, video.start_seconds + from_time):
+        origin = media.facts.origin_seconds
+        if from_time > 0 and not seek_near(container, stream, origin + from_time):
             from_time = 0.0
-        given = _GivenPackets(stream, video)
-        for appears, frame in _decode_on(container, given, seconds):
+        given = _GivenPackets(stream, origin)
+        for appears, frame in _decode_on(container, given, seconds, codec=video.codec):
             if appears > latest:
                 following = frame
                 break
@@ -135,11 +139,13 @@ def frame_by_packets(media: MediaFile, seconds: float) -> ShownFrame | None:
     video = media.facts.video
     if video is None or video.codec not in NAL_CODECS:
         return None
+    seconds = max(seconds, media.facts.pictures_start)
     latest = seconds + TIME_TOLERANCE_SECONDS
+    origin = media.facts.origin_seconds
     with media.decoding(video.codec) as container:
         stream: Any = container.streams[video.index]
-        seek_near(container, stream, video.start_seconds + seconds)
-        given = _GivenPackets(stream, video)
+        seek_near(container, stream, origin + seconds)
+        given = _GivenPackets(stream, origin)
         shown: float | None = None
         keyframe: bytes | None = None
         later = 0
@@ -153,7 +159,7 @@ def frame_by_packets(media: MediaFile, seconds: float) -> ShownFrame | None:
                 if not refreshes_decoder(keyframe, codec=video.codec, setup=given.setup):
                     return None
             given.note(packet)
-            time = packet.pts * given.tick - video.start_seconds
+            time = packet.pts * given.tick - origin
             later += time > latest
             if later > REORDERING_FRAMES:
                 break
@@ -180,16 +186,16 @@ def _is_whole_picture(stream: Any, packet: bytes) -> bool:
 class _GivenPackets:
     """Notes what the decoder of a stream is given."""
 
-    def __init__(self, stream: Any, video: VideoStream) -> None:
+    def __init__(self, stream: Any, origin: float) -> None:
         self.stream = stream
-        self.video = video
+        self.origin = origin
         self.tick = float(stream.time_base)
         self.setup = setup_of(stream)
         self._noted: list[tuple[float, bytes]] = []
 
     def note(self, packet: Any) -> None:
         time = math.inf if packet.pts is None else packet.pts * self.tick
-        self._noted.append((time - self.video.start_seconds, digest(packet)))
+        self._noted.append((time - self.origin, digest(packet)))
 
     def up_to(self, seconds: float) -> Decoded:
         """All until the one that is presented then; nothing if there is none."""
@@ -210,19 +216,19 @@ def setup_of(stream: Any) -> bytes:
 
 
 def _decode_on(
-    container: InputContainer, given: _GivenPackets, seconds: float
+    container: InputContainer, given: _GivenPackets, seconds: float, *, codec: str
 ) -> Iterator[tuple[float, Any]]:
     """Decode on, passing over frames that nothing refers to until near the wanted time.
 
     Gives each frame with the presented time at which it appears.
     """
-    stream, video = given.stream, given.video
-    skippable = video.codec in NAL_CODECS
+    stream, origin = given.stream, given.origin
+    skippable = codec in NAL_CODECS
     # How long before its time a frame may have to be decoded for one that is shown then.
     reordering = _LONGEST_REORDERING_SECONDS
     if skippable and stream.average_rate:
         reordering = min(float(REORDERING_FRAMES / stream.average_rate), reordering)
-    near = video.start_seconds + seconds - reordering
+    near = origin + seconds - reordering
     for packet in container.demux(stream):
         if skippable:
             stamp = packet.dts if packet.dts is not None else packet.pts
@@ -232,7 +238,7 @@ def _decode_on(
             given.note(packet)
         for frame in frames_of(packet):
             if frame.pts is not None and not is_stray(frame, stream.time_base):
-                yield float(frame.pts * stream.time_base) - video.start_seconds, frame
+                yield float(frame.pts * stream.time_base) - origin, frame
 
 
 def presented_times(media: MediaFile, *, start: float, end: float) -> list[float]:
@@ -249,7 +255,7 @@ def presented_times(media: MediaFile, *, start: float, end: float) -> list[float
     video = media.facts.video
     if video is None:
         return []
-    origin = video.start_seconds
+    origin = media.facts.origin_seconds
     found: list[float] = []
     after_the_end = 0
     with media.packets() as container:

@@ -122,6 +122,9 @@ def make_thumbnail(
     if facts.video is None:
         raise MediaFailed(f"{spoken_name(media)} has no picture, so there is no thumbnail of it")
     deadline = time.monotonic() + timeout_seconds
+    # The first picture is also shown before its own time.
+    start_time = max(start_time, facts.pictures_start)
+    end_time = max(end_time, start_time + 2 * TIME_TOLERANCE_SECONDS)
     stretch = _Stretch(media, facts, facts.video, start_time, end_time, samples, deadline)
     candidates = _look_at(stretch)
     if not candidates:
@@ -246,7 +249,7 @@ def _decoded_through(
     origin = stretch.facts.origin_seconds
     if stretch.video.codec in NAL_CODECS:
         stream.codec_context.skip_frame = skip
-    if stretch.start > 0:
+    if stretch.start > stretch.facts.pictures_start:
         seek_near(container, stream, origin + stretch.start)
     part = (stretch.end - stretch.start) / stretch.samples
     due = stretch.start

@@ -36,7 +36,7 @@ from videomoments_dagster.media.container import (
 )
 from videomoments_dagster.media.facts import AudioStream, MediaFacts, VideoStream
 from videomoments_dagster.media.ffmpeg import most_pixels
-from videomoments_dagster.media.frame_access import REORDERING_FRAMES
+from videomoments_dagster.media.frame_access import NAL_CODECS, REORDERING_FRAMES
 from videomoments_dagster.media.sniffing import (
     is_encrypted_mp4,
     is_fragmented_mp4,
@@ -235,6 +235,7 @@ def _facts(path: Path, facts: MediaFacts, reading: _Reading) -> MediaFacts | Non
         has_unknown_sound=audio is None and _UNKNOWN in sounds.values(),
         silent_streams=silent,
     )
+    facts = replace(facts, origin_seconds=facts.earliest_seconds)
     duration = _measured_end(path, facts, claimed_end, reading) - facts.origin_seconds
     promised = (claimed_end or 0.0) - facts.origin_seconds
     contradicted = duration <= 0.5 * promised or duration <= 0
@@ -479,14 +480,25 @@ def _first_decoded(container: InputContainer, stream: Any) -> _First | None:
     pictures = stream.type == "video"
     if pictures:
         decode_with(container, threads=2)
+    decoding_starts: float | None = None
     for packet in islice(container.demux(stream), _PACKETS_TRIED):
+        if decoding_starts is None and packet.dts is not None:
+            decoding_starts = float(packet.dts * packet.time_base)
         if pictures:
             # What an edit list hides is decoded only as far as something refers to it.
             stream.codec_context.skip_frame = "NONREF" if packet.is_discard else "DEFAULT"
         found += [(time_of(frame, stream), frame) for frame in frames_of(packet)]
         if len(found) >= _FRAMES_FOR_START:
             break
-    return min(found, key=lambda item: item[0]) if found else None
+    first = min(found, key=lambda item: item[0]) if found else None
+    if first and decoding_starts is not None and _tells_only_decoding(container, stream):
+        # FFmpeg guesses times of showing there; the first picture is shown when the first is read.
+        return decoding_starts, first[1]
+    return first
+
+
+def _tells_only_decoding(container: InputContainer, stream: Any) -> bool:
+    return container.format.name == "avi" and _codec(stream) in NAL_CODECS
 
 
 def _first_by_packets(container: InputContainer, stream: Any) -> _First | None:

@@ -57,10 +57,7 @@ def restamp(media: MediaFile, *, start: float, end: float, to: Path) -> float:
     video = media.facts.video
     if video is None:
         raise ValueError("there are no pictures to give times to")
-    with media.packets() as container:
-        first = next(one for one in container.demux(container.streams[video.index]) if one.size)
-        begins = float((first.dts or 0) * first.time_base)
-    origin = min(media.facts.origin_seconds, begins)
+    origin = media.facts.origin_seconds
     rate = min(video.frame_rate or _SLOWEST_FRAME_RATE, _SLOWEST_FRAME_RATE)
     earliest = origin + start - REORDERING_FRAMES / rate
     for earlier in (*_EARLIER_SECONDS, None):

@@ -24,9 +24,8 @@ def extract_speech_audio(
 ) -> Path | None:
     """Write the sound as 16 kHz mono 16-bit WAV whose first sample is presented time 0.
 
-    Sound that starts after the first frame is preceded by silence; sound that starts before it
-    loses that part; gaps in the sound are filled with silence. So sample `n` is heard at
-    `n / 16000` seconds.
+    Sound that starts after the first picture is preceded by silence; gaps in the sound are filled
+    with silence. So sample `n` is heard at `n / 16000` seconds.
 
     Args:
         media: Readable local file.
@@ -58,7 +57,7 @@ def _decode(
 ) -> None:
     source = ffmpeg.input(
         safe_input(media),
-        # Without it, ffmpeg moves the earliest stream to 0, which need not be the picture.
+        # Without it, ffmpeg moves the earliest stream to 0, which need be neither of those used.
         copyts=None,
         **input_options(facts),
     )

@@ -81,9 +81,19 @@ def moment_identifier(
     )[:16]
 
 
+def video_content(video: Video | FetchedVideo) -> str:
+    """What is seen and heard, and when: the hash of the bytes.
+
+    With the time of the first picture where sound comes earlier: what was made of such a video
+    while its first picture was 0 is out of step with it.
+    """
+    start = video.facts.pictures_start
+    return digest([video.content_hash, start]) if start > 0 else video.content_hash
+
+
 def video_version(video: Video | FetchedVideo) -> str:
-    """Over the bytes, the title and where they came from."""
-    return digest([video.content_hash, video.title, video.source_url])
+    """Over the content, the title and where the bytes came from."""
+    return digest([video_content(video), video.title, video.source_url])
 
 
 def transcript_version(transcript: Transcript) -> str:

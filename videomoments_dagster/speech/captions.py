@@ -205,15 +205,13 @@ def _chosen(stream: SubtitleStream, facts: MediaFacts) -> str:
 def _read_stream(request: TranscriptionRequest, stream: SubtitleStream) -> Captions:
     """Extract a stream; its times are those of the presented timeline."""
     facts = request.facts
-    shown = facts.video or facts.audio
-    start = shown.start_seconds if shown else 0.0
     extracted = request.scratch / f"subtitles-{stream.index}.srt"
     source = ffmpeg.input(safe_input(request.media), copyts=None, **input_options(facts))
     output = ffmpeg.output(
         source[str(stream.index)],
         safe_input(extracted),
         format="srt",
-        output_ts_offset=f"{_SHIFT_SECONDS - start:.6f}",
+        output_ts_offset=f"{_SHIFT_SECONDS - facts.origin_seconds:.6f}",
     )
     with removed_afterwards(extracted):
         run_ffmpeg(

@@ -32,11 +32,12 @@ def test_rotation_is_applied_to_the_resolution(media_samples):
     assert facts.video.rotation == 270
 
 
-def test_the_presented_timeline_starts_at_the_first_frame(media_samples):
+def test_the_presented_timeline_starts_with_sound_that_is_earlier(media_samples):
     facts = probe(media_samples.path("delayed_start.mp4"))
     assert facts.video.start_seconds == pytest.approx(0.52, abs=0.002)
     assert facts.audio.start_seconds == pytest.approx(0.0, abs=0.002)
-    assert facts.duration_seconds == pytest.approx(12.0 - 0.52, abs=0.05)
+    assert facts.origin_seconds == facts.audio.start_seconds
+    assert facts.duration_seconds == pytest.approx(12.0, abs=0.05)
 
 
 @pytest.mark.parametrize("name", ["sound.m4a", "sound.mp3", "sound.flac", "with_cover.mp3"])

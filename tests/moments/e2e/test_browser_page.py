@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from chromium import MISSING, chromium_executable
+from ffmpeg_readings import made
 from pipeline import SENTENCES, TALK_SECONDS, new_pipeline, talk_captions
 from postgres import fresh_database
 
 from videomoments_dagster.cli.main import main
+from videomoments_dagster.media.probe import probe
+from videomoments_dagster.moments.page.page import PageContents, page_html
+from videomoments_dagster.moments.page.page_addresses import relative_address
+from videomoments_dagster.moments.records import Video
+from videomoments_dagster.moments.stored_videos import StoredVideo
+from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -214,3 +221,40 @@ def test_nothing_on_the_page_keeps_people_from_using_it(written: WrittenPage, pa
     assert serious == []
     # Nothing is wider than the screen.
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def test_a_line_of_a_file_that_starts_late_plays_where_it_is_said(
+    page: Page, talk_video: Path, tmp_path: Path
+) -> None:
+    from playwright.sync_api import expect
+
+    late = ["-itsoffset", "3", "-i", str(talk_video), "-itsoffset", "2", "-i", str(talk_video)]
+    copied = ["-map", "0:v", "-map", "1:a", "-c", "copy", "-copyts"]
+    video = made(tmp_path / "late.mkv", *late, *copied, "-avoid_negative_ts", "disabled")
+    facts = probe(video)
+    assert facts.origin_seconds == pytest.approx(2.0, abs=0.03)
+    transcript = Transcript(
+        full_text="First. Second. Third.",
+        words=(Word("First.", 1.0, 2.0), Word("Second.", 20.0, 21.0), Word("Third.", 22.5, 23.0)),
+        segments=(
+            Segment("First.", 1.0, 2.0),
+            Segment("Second.", 20.0, 21.0),
+            Segment("Third.", 22.5, 23.0),
+        ),
+        language="en",
+        transcription_service="captions",
+        processing_time_seconds=1.0,
+    )
+    stored = StoredVideo(
+        video=Video("late", None, video.as_uri(), "0" * 64, facts, HOSTILE_TITLE),
+        transcript=transcript,
+    )
+    written = tmp_path / "late.html"
+    written.write_text(
+        page_html(PageContents(stored, video_address=relative_address([video.name])))
+    )
+    page.goto(written.as_uri())
+    lines = page.get_by_role("region", name="Transcript").get_by_role("listitem")
+    page.get_by_role("button", name="0:20", exact=True).click()
+    wait_for_player(page, start=20 + facts.origin_seconds - 0.05, end=22.4 + facts.origin_seconds)
+    expect(current(lines)).to_contain_text("Second.")

@@ -322,7 +322,7 @@ class TestCaptions:
         request = request_for(media, tmp_path)
         transcript = self.engine.transcribe(request)
         assert_reliable(transcript, request)
-        shift = request.facts.video.start_seconds
+        shift = request.facts.origin_seconds
         assert shift == pytest.approx(0.8 if late else 0.0, abs=0.02)
         assert transcript.segments[0].start == pytest.approx(1.0 - shift, abs=0.002)
         assert transcript.full_text.startswith("Good morning everybody. Now we begin.")

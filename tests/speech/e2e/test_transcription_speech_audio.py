@@ -48,11 +48,12 @@ def test_sound_that_starts_late_is_preceded_by_silence(tmp_path, name):
     assert beep_starts(media)[:4] == expected(1.5, 4)
 
 
-@pytest.mark.parametrize("name", ["early.mkv", "early.ts"])
-def test_sound_before_the_first_frame_is_left_out(tmp_path, name):
+# A transport stream does not tell that its sound begins with 21 ms of the encoder's own.
+@pytest.mark.parametrize(("name", "first"), [("early.mkv", 1.0), ("early.ts", 1.021)])
+def test_sound_before_the_first_picture_is_heard(tmp_path, name, first):
     media = tmp_path / name
     ffmpeg(*EARLY_SOUND, media)
-    assert beep_starts(media)[:3] == expected(0.4, 3)
+    assert [at for at in beep_starts(media) if at > 0.5][:3] == expected(first, 3)
 
 
 def test_an_edit_list_is_followed(tmp_path):

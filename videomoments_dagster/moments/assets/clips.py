@@ -29,6 +29,7 @@ from videomoments_dagster.moments.checks import (
     every_moment_has_a_clip,
     stored_clips,
 )
+from videomoments_dagster.moments.identity import video_content
 from videomoments_dagster.moments.metadata.materialisations import clips_metadata, failures_table
 from videomoments_dagster.moments.page.page_store import page_beside_clips
 from videomoments_dagster.moments.records import (
@@ -150,7 +151,7 @@ def _wanted(moment: Moment, video: Video, settings: ClipSettings) -> _WantedClip
     made_from = fingerprint(
         code_version=CODE_VERSION,
         inputs={
-            "video": video.content_hash,
+            "video": video_content(video),
             "start_time": window.start_time,
             "end_time": window.end_time,
         },

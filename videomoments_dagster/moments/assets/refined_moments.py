@@ -13,6 +13,7 @@ from videomoments_dagster.moments.checks import (
 )
 from videomoments_dagster.moments.engine_work import EngineConfig, EngineWork
 from videomoments_dagster.moments.finding.outcomes import Boundaries, Refined
+from videomoments_dagster.moments.identity import video_content
 from videomoments_dagster.moments.metadata.materialisations import moments_metadata
 from videomoments_dagster.moments.records import Moments, SelectedConfigs, Video
 from videomoments_dagster.moments.soundness import require_places, require_word_times
@@ -70,7 +71,7 @@ def refined_moments(
     inputs = {
         "moments": [root.identifier for root in moments.moments],
         "titles": [root.title for root in moments.moments],
-        "video": video.content_hash,
+        "video": video_content(video),
     }
     settings = {"max_shift_seconds": max_shift}
     if work.is_done(CODE_VERSION, video, transcript, inputs=inputs, settings=settings):

@@ -36,6 +36,7 @@ from videomoments_dagster.moments.checks import (
     stored_transcript,
     word_times_are_in_order,
 )
+from videomoments_dagster.moments.identity import video_content
 from videomoments_dagster.moments.metadata.materialisations import transcript_metadata
 from videomoments_dagster.moments.records import Source, Video
 from videomoments_dagster.moments.storage.video_rows import CONTENT, TranscriptRows
@@ -107,7 +108,7 @@ def transcript(
     if gone is not None and captions_version == _NO_FILE:
         raise gone
     if previous.is_made_from(
-        inputs={"video": video.content_hash, "captions": captions_version},
+        inputs={"video": video_content(video), "captions": captions_version},
         settings={"engine": engine.name, "service": engine.service, **engine.settings},
     ):
         return UNCHANGED

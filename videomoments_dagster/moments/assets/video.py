@@ -16,6 +16,7 @@ from videomoments_dagster.core.asset import (
     Unchanged,
     asset,
 )
+from videomoments_dagster.core.media_files import MediaResource
 from videomoments_dagster.core.progress_log import progress_logged
 from videomoments_dagster.core.resources import (
     LanguageModelsResource,
@@ -87,6 +88,7 @@ def video(
     previous: Previous[Video],
     registry: SourceRegistryResource,
     object_store: ObjectStoreResource,
+    media: MediaResource,
     scratch: ScratchResource,
     profiles: ProfilesResource,
     language_models: LanguageModelsResource,
@@ -105,13 +107,17 @@ def video(
     state = source_fingerprint(source.location) or (
         previous.details.get(_STATE) if previous.is_intact else None
     )
-    if previous.is_made_from(
-        inputs={"source": source.location, "state": state, "title": source.title}
-    ):
+    inputs = {"source": source.location, "state": state, "title": source.title}
+    kept = previous.value if previous.is_made_from(inputs=inputs) else None
+    if kept is not None and kept.facts.origin_seconds == kept.facts.earliest_seconds:
         return UNCHANGED
     check_models_before_work(context, registry, profiles, language_models)
     limits = registry.fetch_limits(max_download_gib=config.max_source_gib)
-    fetched, facts = _read(context, source, limits, object_store, scratch)
+    fetched, facts = (
+        _on_its_timeline(kept, media)
+        if kept is not None
+        else _read(context, source, limits, object_store, scratch)
+    )
     title = source.title or fetched.suggested_title
     result = FetchedVideo(
         identifier, source.location, fetched.path, fetched.content_hash, facts, title
@@ -128,6 +134,17 @@ def video(
             PICTURES: frame_pictures(fetched.path, facts, folder=scratch.subfolder("source")),
         },
     )
+
+
+def _on_its_timeline(kept: Video, media: MediaResource) -> tuple[LocalSource, MediaFacts]:
+    """What is stored, probed again: its first picture was taken for 0, and sound comes earlier.
+
+    The source may be gone by now.
+    """
+    path = media.local_file(kept.cloud_url)
+    facts = probe(path, sound_needed=not kept.facts.has_unknown_sound)
+    location = kept.source_url or ""
+    return LocalSource(path, location, kept.content_hash, facts.size_bytes, kept.title), facts
 
 
 def _read(

@@ -75,7 +75,9 @@
   let whole = player.dataset.whole === "yes";
   let clip = null;
   let broken = false;
-  const offset = () => (clip ? clip.start : 0);
+  // Browsers differ in where a file begins whose streams all start late: at 0, or at its own time.
+  let begins = 0;
+  const offset = () => (clip ? clip.start : -begins);
   const now = () => player.currentTime + offset();
 
   function addressOf(one) {
@@ -127,6 +129,7 @@
     show(time);
   }
   player.addEventListener("loadedmetadata", () => {
+    begins = clip ? 0 : Math.min(player.currentTime, Math.max(0, Number(player.dataset.origin)));
     if (wanted !== null) player.currentTime = Math.max(0, wanted - offset());
     wanted = null;
   });

@@ -29,7 +29,7 @@ from videomoments_dagster.core.text_columns import (
     storable,
 )
 from videomoments_dagster.media.facts import AudioStream, MediaFacts, SubtitleStream, VideoStream
-from videomoments_dagster.moments.identity import transcript_version, video_version
+from videomoments_dagster.moments.identity import transcript_version, video_content, video_version
 from videomoments_dagster.moments.object_keys import video_key
 from videomoments_dagster.moments.records import FetchedVideo, Source, Video
 from videomoments_dagster.moments.registration import register
@@ -62,7 +62,11 @@ def _facts(document: dict[str, Any]) -> MediaFacts:
         "subtitles": tuple(SubtitleStream(**one) for one in document.get("subtitles", ())),
         "silent_streams": tuple(document.get("silent_streams", ())),
     }
-    return MediaFacts(**{**document, **rebuilt})
+    facts = MediaFacts(**{**document, **rebuilt})
+    if "origin_seconds" in document or not facts.streams:
+        return facts
+    # From when the first picture was taken for 0, also where sound comes earlier.
+    return replace(facts, origin_seconds=facts.streams[0].start_seconds)
 
 
 class VideoRows(AssetStorage[FetchedVideo, Video]):
@@ -141,7 +145,7 @@ class VideoRows(AssetStorage[FetchedVideo, Video]):
         """The bytes, where they lie, and the length: of the title nothing else is made."""
         return {
             WHOLE: video_version(stored),
-            CONTENT: stored.content_hash,
+            CONTENT: video_content(stored),
             ADDRESS: digest(stored.cloud_url),
             DURATION: digest(stored.facts.duration_seconds),
         }
