@@ -21,8 +21,14 @@ from typing import Literal, Self
 import psycopg2
 import pytest
 
-from db.embedded import EmbeddedPostgres
-from db.embedded.placement import existing_state, place
+from db.embedded import (
+    Abandoned,
+    EmbeddedPostgres,
+    abandoned_databases,
+    existing_state,
+    remove_abandoned,
+)
+from db.embedded.placement import place
 from db.embedded.postmaster import Postmaster
 
 _USE = """
@@ -115,6 +121,25 @@ def embedded_home(_embedded_home_of_worker: Path) -> Path:
     """A home whose server was made by an earlier test and is stopped; spares initialising."""
     Postmaster(place(_embedded_home_of_worker), durable=False).stop()
     return _embedded_home_of_worker
+
+
+@pytest.fixture
+def closed_folder() -> Iterator[Path]:
+    """A folder that only root reaches; the databases of homes in it are gone after the test."""
+    closed = Path(tempfile.mkdtemp(prefix="vm-"))
+    try:
+        yield closed
+    finally:
+        for home in closed.iterdir():
+            discard(home)
+        shutil.rmtree(closed)
+        for left in abandoned_in(closed):
+            remove_abandoned(left.state)
+
+
+def abandoned_in(folder: Path) -> list[Abandoned]:
+    """Abandoned databases of homes in a folder; the machine may have others."""
+    return [one for one in abandoned_databases() if one.home and folder in one.home.parents]
 
 
 class OtherProcess:

@@ -20,7 +20,12 @@ from typing import Any
 import psycopg2
 import pytest
 from alembic.runtime.migration import MigrationContext
-from embedded_homes import _embedded_home_of_worker, embedded_home, new_embedded_home  # noqa: F401  fixtures
+from embedded_homes import (  # noqa: F401  fixtures
+    _embedded_home_of_worker,
+    closed_folder,
+    embedded_home,
+    new_embedded_home,
+)
 
 from db import schema_state
 from db.embedded import EmbeddedPostgres

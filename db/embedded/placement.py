@@ -1,16 +1,20 @@
 """Where the embedded server's files lie, and as whom it runs.
 
 PostgreSQL refuses to run as root. For root it runs as `postgres` or `nobody`, and that user must
-reach the data; where it cannot (a home under /root), the data lies elsewhere and the file
-`location` under the home says where. Folders that are not the project's own are never changed.
+reach the data; where it cannot (a home under /root), the data lies elsewhere. Its folder there gets
+a name made up once, which only the file `location` in the home knows: a home made anew has a new
+database. The file `home` in that folder says whose it is. Folders that are not the project's own
+are never changed.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import pwd
 import re
+import secrets
 import stat
 import sys
 import tempfile
@@ -105,12 +109,16 @@ class Placement:
 
 def existing_state(home: Path) -> Path | None:
     """Give the state folder of a home where one was made; nothing is made here."""
-    inside = home / "postgres"
+    state = _state_elsewhere(home) or home / "postgres"
+    return state if state.is_dir() else None
+
+
+def _state_elsewhere(home: Path) -> Path | None:
     try:
-        elsewhere = Path((inside / "location").read_text().strip())
+        named = os.fsdecode((home / "postgres" / "location").read_bytes())
     except OSError:
-        elsewhere = inside
-    return elsewhere if elsewhere.is_dir() else None
+        return None
+    return Path(named.removesuffix("\n"))
 
 
 def place(home: Path) -> Placement:
@@ -120,22 +128,78 @@ def place(home: Path) -> Placement:
         home: The project's folder for local state, absolute.
 
     Raises:
-        EmbeddedServerFailed: A folder cannot be made or belongs to somebody else.
+        EmbeddedServerFailed: A folder cannot be made or belongs to somebody else, the one outside
+            of the home is gone, or the home is a copy of another.
     """
-    inside = home.resolve() / "postgres"
+    home = home.resolve()
+    inside = home / "postgres"
     try:
         inside.mkdir(parents=True, exist_ok=True)
-        state = existing_state(inside.parent) or inside
+        state = _state_elsewhere(home) or inside
+        if not (state.is_absolute() and state.is_dir()):
+            raise EmbeddedServerFailed(
+                f"The embedded database of {home} was in {state}, which is gone",
+                remedy=f"Put that folder back, or remove {inside / 'location'} to begin with an"
+                " empty database",
+            )
         user = _server_user(state / "data")
         if state == inside and not user.is_caller and not (state / "data").exists():
             state = _state_within_reach(inside, user)
-        sockets = _socket_folder(state, user)
+        if state != inside:
+            _claim(state, home)
+        return placement_of(state)
     except OSError as error:
         raise EmbeddedServerFailed(
             f"The embedded database cannot use {inside}: {error.strerror or error}",
             remedy="Set VIDEOMOMENTS_HOME to a folder that you may write to, or set DATABASE_URL",
         ) from error
-    return Placement(state=state, sockets=sockets, user=user)
+
+
+def placement_of(state: Path) -> Placement:
+    """Give the placement of a server by the folder of all of it.
+
+    Raises:
+        EmbeddedServerFailed: Somebody else's folder is in the way, or the data is somebody else's.
+        OSError: The folder of the socket cannot be made.
+    """
+    user = _server_user(state / "data")
+    return Placement(state=state, sockets=_socket_folder(state, user), user=user)
+
+
+def folders_outside() -> tuple[Path, ...]:
+    """Where the folders of servers lie that are outside of their home, best first."""
+    return Path("/var/lib"), Path(tempfile.gettempdir())
+
+
+def recorded_home(state: Path) -> Path | None:
+    """Give the home of a database that lies outside of it; None where nobody has recorded it."""
+    try:
+        return Path(os.fsdecode((state / "home").read_bytes()))
+    except FileNotFoundError:
+        return None
+
+
+def _claim(state: Path, home: Path) -> None:
+    """Record whose a database outside of its home is, which a copy of that home must not use."""
+    recorded = recorded_home(state)
+    if recorded == home:
+        return
+    if recorded is not None and existing_state(recorded) == state and not recorded.samefile(home):
+        raise EmbeddedServerFailed(
+            f"The embedded database in {state} is that of {recorded}, and {home} is a copy",
+            remedy=f"Remove {home / 'postgres' / 'location'} to begin with an empty database there",
+        )
+    _write(state / "home", os.fsencode(home))
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file as a whole or not at all."""
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
 
 
 def _server_user(data: Path) -> ServerUser:
@@ -169,16 +233,20 @@ def _state_within_reach(inside: Path, user: ServerUser) -> Path:
     inside.chmod(0o755)
     if user.reaches(inside):
         return inside
-    name = f"videomoments-{_digest(inside)}"
-    for parent in (Path("/var/lib"), Path(tempfile.gettempdir())):
-        state = parent / name
-        if not (parent.is_dir() and os.access(parent, os.W_OK) and user.reaches(parent)):
-            continue
-        _own_folder(state, mode=0o755, owner=os.geteuid())
-        partial = inside / "location.partial"
-        partial.write_text(f"{state}\n")
-        partial.replace(inside / "location")
-        return state
+    # Two processes that make up a name at once would have two databases.
+    with (inside / "location.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = _state_elsewhere(inside.parent)
+        if made is not None:
+            return made
+        for parent in folders_outside():
+            state = parent / f"videomoments-{secrets.token_hex(8)}"
+            if not (parent.is_dir() and os.access(parent, os.W_OK) and user.reaches(parent)):
+                continue
+            _own_folder(state, mode=0o755, owner=os.geteuid())
+            _claim(state, inside.parent)
+            _write(inside / "location", os.fsencode(state) + b"\n")
+            return state
     raise EmbeddedServerFailed(
         f"PostgreSQL runs as '{user.name}' for root, and '{user.name}' cannot reach {inside}",
         remedy="Set VIDEOMOMENTS_HOME to a folder that others may pass through",

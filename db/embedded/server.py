@@ -225,7 +225,11 @@ class EmbeddedPostgres:
             # Somebody deleted the home; what is there now is another server.
             self._users.close()
             self._users = None
-        users = self._users or LockFile(server.placement.state / "users.lock")
+        path = server.placement.state / "users.lock"
+        if self._users is not None and self._users.path != path:
+            # The same, but the old one lies outside of the home and is there still.
+            self._leave()
+        users = self._users or LockFile(path)
         try:
             users.share()
             with closing(server.ensure_running()) as connection:

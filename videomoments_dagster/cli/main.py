@@ -8,9 +8,10 @@ import click
 
 from videomoments_dagster.base.failures import VideoMomentsError
 from videomoments_dagster.cli.context import CommandContext
+from videomoments_dagster.cli.database_commands import db
 from videomoments_dagster.cli.export_commands import export, report
 from videomoments_dagster.cli.run_commands import backfill, demo, history, run
-from videomoments_dagster.cli.upkeep_commands import db, dev, doctor, gc, webserver
+from videomoments_dagster.cli.upkeep_commands import dev, doctor, gc, webserver
 from videomoments_dagster.cli.video_commands import add, delete, list_videos, search, show
 
 

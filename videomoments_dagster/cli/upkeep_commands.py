@@ -1,4 +1,4 @@
-"""The commands that look after an installation: `db`, `gc`, `doctor`, `dev` and `webserver`."""
+"""The commands that look after an installation: `gc`, `doctor`, `dev` and `webserver`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from itertools import chain
+from pathlib import Path
 from typing import Any, Literal
 
 import click
 from sqlalchemy import text
 
+from db.embedded import abandoned_databases, existing_state
 from db.poolers import check_sessions_are_whole
-from db.schema_state import check_schema, upgrade
+from db.schema_state import check_schema
 from db.session import NAME_A_PRIMARY, Database
 from db.urls import described, normalised
 from videomoments_dagster.base.failures import (
@@ -62,31 +64,6 @@ _ROOMY_BYTES = 5 * 1024**3
 _TIGHT_BYTES = 512 * 1024**2
 
 
-@click.group()
-def db() -> None:
-    """The database: its schema and where it is."""
-
-
-@db.command(name="upgrade")
-@click.pass_obj
-def db_upgrade(context: CommandContext) -> None:
-    """Bring the schema of our database up to date."""
-    upgrade(database_url(context.settings))
-    click.echo("The schema is up to date.")
-
-
-@db.command(name="url")
-@click.pass_obj
-def db_url(context: CommandContext) -> None:
-    """Print the database's URL, for psql and the like.
-
-    The embedded server runs only while some `videomoments` process needs it, such as
-    `videomoments dev`.
-    """
-    url = database_url(context.settings)
-    click.echo(url.replace("postgresql+psycopg2://", "postgresql://", 1))
-
-
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @click.pass_obj
@@ -94,7 +71,8 @@ def gc(context: CommandContext, *, dry_run: bool) -> None:
     """Remove objects that no row refers to, and what killed writes left behind.
 
     Nothing that is younger than VIDEOMOMENTS_GC_GRACE_HOURS, and nothing of a video with a run
-    that is waiting or under way.
+    that is waiting or under way. Embedded databases whose home is gone are only named:
+    `videomoments db remove` removes one.
     """
     instance, garbage = context.instance, context.resources["garbage"]
     heal_runs(instance, context.database)
@@ -104,6 +82,8 @@ def gc(context: CommandContext, *, dry_run: bool) -> None:
         f"{found.count} of {found.looked_at} objects ({size}) have no row; "
         f"{found.too_young} more are too young to tell."
     )
+    for one in abandoned_databases():
+        click.echo(f"No home leads to the database {one.state}: {one.why}.")
     if dry_run:
         for stat in chain.from_iterable(found.objects.values()):
             click.echo(f"  {stat.url}")
@@ -311,7 +291,7 @@ def _database(settings: Settings) -> list[Finding]:
             remedy=NAME_A_PRIMARY,
         )
     check_sessions_are_whole(normalised(url))
-    where = f"embedded in {settings.home_folder}" if is_embedded else described(normalised(url))
+    where = _embedded_in(settings.home_folder) if is_embedded else described(normalised(url))
     level: Level = "problem" if number < _OLDEST_POSTGRES else "ok"
     remedy = "Use PostgreSQL 15 or later in DATABASE_URL" if level == "problem" else ""
     return [
@@ -319,6 +299,13 @@ def _database(settings: Settings) -> list[Finding]:
         *_Look("migrations", partial(_migrations, url, is_embedded=is_embedded)).findings(),
         *_Look("dagster storage", partial(_dagster_storage, settings)).findings(),
     ]
+
+
+def _embedded_in(home: Path) -> str:
+    state = existing_state(home)
+    if state is None or state.is_relative_to(home):
+        return f"embedded in {home}"
+    return f"embedded in {state}, for {home}: the server's user cannot reach into that"
 
 
 def _migrations(url: str, *, is_embedded: bool) -> str:
