@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
@@ -68,6 +69,7 @@ class Interview:
         kept: Where answers are kept.
         log: Where calls are recorded.
         said: Takes sentences about progress, from any thread.
+        clock: Gives seconds, for what is said about progress.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Interview:
         kept: KeptAnswers,
         log: RequestLog,
         said: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.model_name, self.identity = model.name, model.identity
         self.sees_images = model.sees_images
@@ -85,7 +88,7 @@ class Interview:
         self.model, self.key, self.kept, self.log = model, key, kept, log
         # What one question found out about the server, the others need not.
         self.form = RequestForm(model.structured_output.replace("auto", "json_schema"))
-        self._said = said
+        self._said, self._clock = said, clock
 
     def ask_all(self, questions: Sequence[Question[A, T]]) -> tuple[Outcome[T], ...]:
         """Ask all questions, several at once, and give the outcomes in their order.
@@ -109,7 +112,9 @@ class Interview:
         answered: dict[str, Outcome[T]] = {}
         if waiting:
             with (
-                Progress(self._said, _WHAT_IS_DONE[questions[0].purpose]) as progress,
+                Progress(
+                    self._said, _WHAT_IS_DONE[questions[0].purpose], clock=self._clock
+                ) as progress,
                 anyio.from_thread.start_blocking_portal() as portal,
             ):
                 answered = portal.call(self._ask_waiting, waiting, progress)

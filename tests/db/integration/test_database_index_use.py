@@ -106,21 +106,39 @@ TWINS = {
 """Documented twice over one column: the planner may take either."""
 
 
-_NOT_ALL_VISIBLE = """
-    SELECT count(*) FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace
-    WHERE n.nspname IN ('public', 'pipeline') AND relkind = 'r' AND relallvisible < relpages
+_TABLES = """
+    SELECT oid::regclass::text FROM pg_class
+    WHERE relkind = 'r' AND relnamespace IN ('public'::regnamespace, 'pipeline'::regnamespace)
 """
+_NOT_ALL_VISIBLE = f"{_TABLES} AND relallvisible < relpages"
+_SNAPSHOTS = """
+    SELECT backend_type || ': ' || query FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xmin IS NOT NULL
+"""
+_VACUUM_SECONDS = 240.0
+
+
+def leave_to_us(connection: Connection) -> None:
+    """Keep the autovacuum daemon from the tables, so that only `vacuum` looks at them."""
+    for table in connection.scalars(text(_TABLES)).all():
+        connection.execute(text(f"ALTER TABLE {table} SET (autovacuum_enabled = off)"))
 
 
 def vacuum(connection: Connection) -> None:
     """Vacuum until every page is known to be all visible, as index-only scans want it.
 
-    On a busy machine, an analyze by the autovacuum daemon holds an older snapshot meanwhile.
+    A snapshot from before the library was there keeps pages from it, and reading the whole table is
+    cheaper then. An analyze of system tables holds one, and on a busy machine for long.
     """
-    for _ in range(60):
+    deadline = time.monotonic() + _VACUUM_SECONDS
+    while True:
         connection.execute(text("VACUUM ANALYZE"))
-        if not connection.scalar(text(_NOT_ALL_VISIBLE)):
+        left = connection.scalars(text(_NOT_ALL_VISIBLE)).all()
+        if not left:
             return
+        if time.monotonic() > deadline:
+            holders = connection.scalars(text(_SNAPSHOTS)).all()
+            raise AssertionError(f"{left} are not all visible; snapshots are held by {holders}")
         time.sleep(0.5)
 
 
@@ -131,6 +149,7 @@ def library(postgres_server: str) -> Iterator[Connection]:
         schema_state.upgrade(url)
         engine = new_engine(url, pool_size=1)
         with engine.begin() as connection:
+            leave_to_us(connection)
             for statement in LIBRARY.split(";\n"):
                 if statement.strip():
                     connection.execute(text(statement))

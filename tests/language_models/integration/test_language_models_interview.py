@@ -11,10 +11,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import count
 from typing import Any
 
 import pytest
@@ -103,10 +104,13 @@ def ask(
     memory: Memory | None = None,
     key: str | None = None,
     said: list[str] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Outcome[int], ...]:
     memory = memory if memory is not None else Memory()
     told = said if said is not None else []
-    interview = Interview(model=model, key=key, kept=memory, log=memory, said=told.append)
+    interview = Interview(
+        model=model, key=key, kept=memory, log=memory, said=told.append, clock=clock
+    )
     return interview.ask_all(questions or (question(),))
 
 
@@ -116,21 +120,32 @@ def echo(body: Body) -> Reply:
 
 
 def test_answers_come_back_in_the_order_of_their_questions() -> None:
-    memory, said = Memory(), []
+    memory = Memory()
     with ChatServer(echo) as server:
         outcomes = ask(
             a_model(server, concurrency=8, price={"input": 2, "output": 10}),
             *(question(n) for n in range(20)),
             memory=memory,
-            said=said,
         )
     assert [outcome.value for outcome in outcomes] == [2 * n for n in range(20)]
     spent = outcomes[0].spent
     assert (spent.calls, spent.prompt_tokens, spent.completion_tokens) == (1, 1000, 100)
     assert spent.cost == pytest.approx(1000 * 2e-6 + 100 * 10e-6)
     assert len(memory.answers) == len(memory.records) == 20
-    # It was over before it was worth a word.
-    assert said == []
+
+
+def test_what_is_over_at_once_is_not_worth_a_word_and_what_takes_long_is_told() -> None:
+    quick: list[str] = []
+    slow: list[str] = []
+    questions = [question(n) for n in range(20)]
+    with ChatServer(echo) as server:
+        ask(a_model(server), *questions, said=quick, clock=lambda: 0.0)
+        # Two seconds between any two looks at it.
+        seconds = count(step=2)
+        ask(a_model(server), *questions, said=slow, clock=lambda: next(seconds))
+    assert quick == []
+    assert [int(sentence.split()[0]) for sentence in slow] == list(range(2, 21, 2))
+    assert slow[-1] == "20 of 20 windows are read by the model."
 
 
 def test_the_request_has_the_schema_and_the_sampling_that_were_asked_for() -> None:
