@@ -196,20 +196,35 @@ def _source(location: str | None) -> tuple[str, Address | None]:
 
 
 @cache
+def served_policy() -> str:
+    """The policy of a page that a webserver sends: of scripts, only that of this release runs.
+
+    What the page itself allows is no more than that, unless somebody else wrote it.
+    """
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src {_hashed('page.js')}; "
+        "img-src data: 'self'; media-src data: blob: 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'self'"
+    )
+
+
+@cache
 def _policy() -> str:
     """Allow our own style and script by their hashes, media, and nothing else at all.
 
     For a page at `file://`, browsers differ in what `'self'` is; `file:` means nothing elsewhere.
     """
-    style, script = (
-        base64.b64encode(hashlib.sha256(_resource(name).encode()).digest()).decode()
-        for name in _INLINE
-    )
+    style, script = map(_hashed, _INLINE)
     return (
-        f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
+        f"default-src 'none'; style-src {style}; script-src {script}; "
         "img-src data: 'self' file:; media-src data: blob: 'self' file:; base-uri 'none'; "
         "form-action 'none'"
     )
+
+
+def _hashed(name: str) -> str:
+    digest_of_file = hashlib.sha256(_resource(name).encode()).digest()
+    return f"'sha256-{base64.b64encode(digest_of_file).decode()}'"
 
 
 @cache
