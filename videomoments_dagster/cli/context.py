@@ -15,6 +15,8 @@ from dagster import DagsterInstance
 from db.session import Database
 from videomoments_dagster.cli.dagster_instance import opened_instance
 from videomoments_dagster.core.configured_database import ready_database
+from videomoments_dagster.core.objects.addresses import root_url_of
+from videomoments_dagster.core.objects.served import ServedObjects
 from videomoments_dagster.core.objects.store import ObjectStore
 from videomoments_dagster.core.settings import Settings, load_settings
 from videomoments_dagster.moments.profiles import load_profiles, profile_named
@@ -50,6 +52,11 @@ class CommandContext:
         """Where videos, clips and thumbnails are."""
         store: ObjectStore = self.resources["object_store"].store
         return store
+
+    @property
+    def served(self) -> ServedObjects:
+        """Where people open what is in the store, while the UI is there."""
+        return ServedObjects(root_url_of(self.settings.object_store_root), self.settings.ui_url)
 
     @property
     def database(self) -> Database:

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from videomoments_dagster.base.text import clock as whole_seconds
 from videomoments_dagster.base.text import printable
+from videomoments_dagster.core.objects.served import ServedObjects
 from videomoments_dagster.moments.exports.json_document import Document, json_text
 
 # Wider than any line, so that nothing is wrapped for a reader who isn't a terminal.
@@ -66,8 +67,13 @@ def print_list(videos: Sequence[Document], *, is_all: bool) -> None:
         line(f"There are more than these {len(videos)}: --limit shows more.")
 
 
-def print_video(document: Document) -> None:
-    """Print all that is stored of one video."""
+def print_video(document: Document, served: ServedObjects) -> None:
+    """Print all that is stored of one video.
+
+    Args:
+        document: What there is.
+        served: Where people open its files.
+    """
     title = document["title"]
     line((document["identifier"], "bold"), f"  {title}" if title else "")
     if document["source_url"]:
@@ -77,7 +83,7 @@ def print_video(document: Document) -> None:
         line("Registered, and not yet materialised.")
         line(f"Next: videomoments run {document['identifier']}")
         return
-    _print_facts(document)
+    _print_facts(document, served)
     if _title("moments", document["moments"]):
         print_table(
             {
@@ -93,15 +99,15 @@ def print_video(document: Document) -> None:
     if _title("clips", document["clips"]):
         for clip in document["clips"]:
             line(f"  {_span(clip)}  {_facts(clip['resolution'], _codecs(clip), _size(clip))}")
-            line(f"    {place(clip['cloud_url'])}")
+            _print_file(clip["cloud_url"], served)
     if _title("thumbnails", document["thumbnails"]):
         for thumbnail in document["thumbnails"]:
-            line(f"    {place(thumbnail['cloud_url'])}")
+            _print_file(thumbnail["cloud_url"], served)
     if document["history"]:
         _print_last_runs(document["history"])
 
 
-def _print_facts(document: Document) -> None:
+def _print_facts(document: Document, served: ServedObjects) -> None:
     rate, speech, config = (document[k] for k in ("frame_rate", "transcript", "generation_config"))
     facts = _facts(
         clock(document["duration_seconds"]),
@@ -111,6 +117,9 @@ def _print_facts(document: Document) -> None:
         _size(document),
     )
     line(f"  stored   {place(document['cloud_url'])}")
+    for name, of in (("open", "cloud_url"), ("page", "page_url")):
+        if opened := document[of] and served.address(document[of]):
+            line(f"  {name:<8} {opened}")
     line(f"  video    {facts}")
     said = speech and (
         f"{speech['number_of_words']} words in {speech['number_of_segments']} segments, "
@@ -119,6 +128,12 @@ def _print_facts(document: Document) -> None:
     line(f"  speech   {said or 'not transcribed yet'}")
     if config is not None:
         line(f"  profile  {config['profile']} ({config['model']})")
+
+
+def _print_file(url: str, served: ServedObjects) -> None:
+    """Print where a stored file is, and where a browser opens it."""
+    for found in filter(None, (place(url), served.address(url))):
+        line(f"    {found}")
 
 
 def _print_last_runs(history: Sequence[Document]) -> None:

@@ -240,7 +240,7 @@ def demo(context: CommandContext) -> None:
         options = {"identifier": _DEMO, "title": _DEMO_TITLE, "transcription_engine": engine}
         add_source(context.instance, database, str(talk), working_directory=talk.parent, **options)
         status = _run(context, _DEMO, job="full")
-    printing.print_video(show_document(database, _DEMO))
+    printing.print_video(show_document(database, _DEMO), context.served)
     click.echo(f"Open the UI with `make dev`, then go to {context.settings.ui_url}/assets")
     sys.exit(status)
 

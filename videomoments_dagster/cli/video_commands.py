@@ -116,10 +116,13 @@ def show(context: CommandContext, identifier: str, *, as_json: bool) -> None:
     """Show everything that is stored of the video IDENTIFIER.
 
     The video with its transcript in brief, moments, refined moments, clips, thumbnails and
-    history.
+    history. A browser opens its files and page while the UI is there.
     """
     document = show_document(context.database, identifier)
-    (printing.print_json if as_json else printing.print_video)(document)
+    if as_json:
+        printing.print_json(document)
+    else:
+        printing.print_video(document, context.served)
 
 
 @click.command()

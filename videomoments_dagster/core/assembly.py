@@ -78,6 +78,7 @@ def shared_resources(settings: Settings, systems: Sequence[System]) -> dict[str,
         root=settings.object_store_root,
         gcp_project=settings.gcp_project or "",
         wait_seconds=settings.no_answer_seconds,
+        ui_url=settings.ui_url,
     )
     scratch = ScratchResource(root=str(settings.scratch_folder))
     return {

@@ -57,6 +57,7 @@ StoredPiece = TypeVar("StoredPiece", bound=_Piece)
 
 _PREVIOUS = "previous"
 _RESULTS = "results"
+_SERVED = "served"
 
 
 class MaterialisationConfig(dg.Config):
@@ -194,8 +195,8 @@ def asset(
         storage: Its rows and objects; its `name` is the function's.
         code_version: Another one computes everything again.
         kinds: Dagster's badges.
-        metadata: From what is stored then, and inputs or `details` by name, to what the UI shows;
-            it reads no object.
+        metadata: From what is stored then, and inputs, `details` or `served` (where people open
+            objects) by name, to what the UI shows; it reads no object.
         checks: Checks of the value, in the asset's own step.
         stored_check: Check of what is stored, apart from any step.
         pool: Dagster's pool.
@@ -271,15 +272,16 @@ def asset(
                     f"{one}.{part}": registered(upstream[one]).storage.parts(values[one])[part]
                     for one, part in parts.items()
                 }
+                described_by = {**given, _SERVED: results.object_store.served}
                 if _PREVIOUS in wanted:
                     given[_PREVIOUS] = previous
                 elif previous.is_made_from(
                     inputs=_versions(values, upstream), settings=_settings(config)
                 ):
-                    return frame.result(context, UNCHANGED, previous, given)
+                    return frame.result(context, UNCHANGED, previous, described_by)
                 if "context" in wanted:
                     given["context"] = context
-                return frame.result(context, function(**given), previous, given)
+                return frame.result(context, function(**given), previous, described_by)
 
         frame = _Frame(storage, metadata, checks)
         # Dagster tells inputs, config and resources apart by these.

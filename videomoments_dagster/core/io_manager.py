@@ -52,6 +52,7 @@ class PartitionIOManager(dg.ConfigurableIOManager):
                 self.database.database,
                 self.object_store.store,
                 partition,
+                self.object_store.served,
                 lambda sentence: context.log.warning("%s", sentence),
             )
         context.add_output_metadata(dict(metadata))

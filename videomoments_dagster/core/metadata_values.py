@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 import dagster as dg
 
 from videomoments_dagster.base.text import folded
+from videomoments_dagster.core.objects.served import ServedObjects
 from videomoments_dagster.sources.locations import path_of_file_url
 
 MAX_ROWS = 50
@@ -78,9 +79,14 @@ def browsable(url: str) -> str | None:
     return url if parts.scheme in ("http", "https") else None
 
 
-def link(url: str) -> dg.UrlMetadataValue | dg.PathMetadataValue:
-    """A link to a stored file, or its path to copy where it is local."""
-    opened = browsable(url)
+def opened_at(url: str, served: ServedObjects) -> str | None:
+    """Where a page of the UI can lead for a stored file; None for a local one of another store."""
+    return served.path(url) or browsable(url)
+
+
+def link(url: str, served: ServedObjects) -> dg.UrlMetadataValue | dg.PathMetadataValue:
+    """A link to a stored file, or its path to copy where nothing leads there."""
+    opened = opened_at(url, served)
     if opened is not None:
         return dg.MetadataValue.url(opened)
     return dg.MetadataValue.path(local_path(url))

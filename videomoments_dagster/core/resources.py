@@ -29,6 +29,7 @@ from videomoments_dagster.core.model_calls import (
     remove_old_records,
 )
 from videomoments_dagster.core.objects.addresses import object_store_at
+from videomoments_dagster.core.objects.served import ServedObjects
 from videomoments_dagster.core.objects.store import ObjectStore
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.runs import PARTITION_TAG, systems_of
@@ -108,11 +109,18 @@ class ObjectStoreResource(dg.ConfigurableResource[Any]):
     gcp_project: str = ""
     wait_seconds: float = 180.0
     """How long a bucket that does not answer is waited for, over all attempts."""
+    ui_url: str = ""
+    """Where people open the UI, whose webserver has the files too."""
 
     @property
     def store(self) -> ObjectStore:
         """The store at `root`."""
         return _store(self.root, self.gcp_project, self.wait_seconds)
+
+    @property
+    def served(self) -> ServedObjects:
+        """Where people open the files."""
+        return ServedObjects(self.store.root_url, self.ui_url)
 
     def client(self) -> "Client":
         """A client of Google Cloud Storage, for sources at `gs://`."""

@@ -16,12 +16,13 @@ from sqlalchemy import SQLColumnExpression
 from db.session import Database
 from videomoments_dagster.base.identifiers import checked_identifier, is_identifier
 from videomoments_dagster.core.asset_checks import ResultCheck, StoredCheck
+from videomoments_dagster.core.objects.served import ServedObjects
 from videomoments_dagster.core.objects.store import ObjectStore
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.storage import AssetStorage
 
 AfterStoring = Callable[
-    [Database, ObjectStore, Partition, Callable[[str], None]], Mapping[str, Any]
+    [Database, ObjectStore, Partition, ServedObjects, Callable[[str], None]], Mapping[str, Any]
 ]
 """Called when a partition was stored or found unchanged, with what warns; gives metadata."""
 

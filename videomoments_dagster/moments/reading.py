@@ -114,6 +114,8 @@ _NOTES = text(
         FROM clips JOIN this ON this.id = clips.video_id
         JOIN moments ON moments.id = moment_id
         JOIN thumbnails ON clip_id = clips.id
+    UNION ALL SELECT 'page', cloud_url, updated_at, NULL
+        FROM pipeline.pages JOIN this ON this.id = video_id
     UNION ALL SELECT 'run', run.identifier, run.created_at, config_hash
         FROM pipeline_history AS run JOIN this ON this.id = video_id
         JOIN generation_configs AS config ON config.id = generation_config_id

@@ -74,7 +74,8 @@ class StoredVideo:
         runs: Its runs, newest first.
         notes: On the rows behind all this: by "source", "video", "transcript", "config" (with
             "generation" or "refinement"), "made" (with an asset), and "moment", "clip",
-            "thumbnail" or "run" with an identifier (of a clip or its thumbnail, the moment's).
+            "thumbnail" or "run" with an identifier (of a clip or its thumbnail, the moment's), and
+            "page" with its address.
     """
 
     video: Video
@@ -98,6 +99,11 @@ class StoredVideo:
     def refined_by_root(self) -> dict[str | None, Moment]:
         """Refined moments by the root that they refine."""
         return {one.parent_identifier: one for one in self.refined}
+
+    @property
+    def page_url(self) -> str | None:
+        """Where its stored page is; None where there is none."""
+        return next((name for kind, name in self.notes if kind == "page"), None)
 
     def note(self, kind: str, name: str | None = None) -> RowNote:
         """One of the notes; an empty one where there is none."""

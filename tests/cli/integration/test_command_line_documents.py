@@ -18,6 +18,7 @@ from db.session import Database
 from videomoments_dagster.base.failures import IdentifierRejected, ResultMissing
 from videomoments_dagster.cli import printing
 from videomoments_dagster.cli.video_commands import list_document, search_document, show_document
+from videomoments_dagster.core.objects.served import ServedObjects
 from videomoments_dagster.media.facts import AudioStream, MediaFacts, VideoStream
 from videomoments_dagster.moments.exports.json_document import json_text
 
@@ -29,6 +30,7 @@ FACTS = MediaFacts(
     video=VideoStream(0, "h264", 1280, 720, 0, 29.97, 0.0, 90000),
     audio=AudioStream(1, "aac", 48000, 2, 0.0),
 )
+SERVED = ServedObjects("file:///objects", "https://ui.example.org/dagster/")
 NASTY = "[red]not markup[/red] \x1b[31mnot colour\x07 \u202eturned\nnext line"
 
 
@@ -295,7 +297,7 @@ def test_show_escapes_what_comes_from_outside_and_cuts_nothing_off(
     long_title = "word " * 80
     store_video(database, "talk_b", title=f"{NASTY}{long_title}")
 
-    printing.print_video(show_document(database, "talk_b"))
+    printing.print_video(show_document(database, "talk_b"), SERVED)
     shown = capsys.readouterr().out
 
     assert "[red]not markup[/red]" in shown
@@ -304,6 +306,10 @@ def test_show_escapes_what_comes_from_outside_and_cuts_nothing_off(
     assert "/objects/videos/talk_b/a b.mp4" in shown
     assert "/objects/clips/0.mp4" in shown
     assert "file://" not in shown
+    # What a browser can open.
+    at = "https://ui.example.org/dagster/objects"
+    for name in ("videos/talk_b/a%20b.mp4", "clips/0.mp4", "own.jpg", "0.jpg"):
+        assert shown.split().count(f"{at}/{name}") == 1, name
     assert "1:02:05" in shown
     assert "Moment 1" in shown
 
@@ -314,7 +320,7 @@ def test_list_and_show_tell_that_a_video_is_only_registered(
     register_source(database, "later")
 
     printing.print_list(list_document(database), is_all=True)
-    printing.print_video(show_document(database, "later"))
+    printing.print_video(show_document(database, "later"), SERVED)
     shown = capsys.readouterr().out
 
     assert "not yet run" in shown

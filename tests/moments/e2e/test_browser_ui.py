@@ -137,6 +137,28 @@ def test_the_pictures_in_the_metadata_of_an_asset_are_shown(
     assert min(widths) >= 100
 
 
+@pytest.mark.parametrize(
+    ("asset", "name", "folder"),
+    [
+        ("video", re.compile("objects.videos."), "videos"),
+        ("clips", re.compile(r"^0:\d\d\.\d to "), "clips"),
+        ("clips", re.compile("objects.pages."), "pages"),
+        ("thumbnails", re.compile("^video$"), "thumbnails"),
+    ],
+    ids=["video", "clip", "page", "thumbnail"],
+)
+def test_a_link_in_the_metadata_of_an_asset_opens_the_file(
+    ui: RunningUi, page: Page, asset: str, name: re.Pattern[str], folder: str
+) -> None:
+    page.goto(f"{ui.address}/assets/{asset}")
+    page.get_by_role("tab", name="Events").click()
+    link = page.get_by_role("link", name=name).first
+    with page.context.expect_event("response", lambda got: "/objects/" in got.url) as awaited:
+        link.click()
+    assert awaited.value.ok
+    assert awaited.value.url.startswith(f"{ui.address}/objects/{folder}/talk/")
+
+
 def decoded_widths(where: Locator) -> list[int]:
     """Widths of Markdown's pictures once they are decoded; 0 for what cannot be."""
     return [

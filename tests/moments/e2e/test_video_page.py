@@ -29,10 +29,9 @@ def test_a_run_stores_a_page_and_the_command_writes_one_with_pictures(
     assert event is not None
     assert event.asset_materialization is not None
     told = event.asset_materialization.metadata["page"]
-    assert isinstance(told, dg.PathMetadataValue)
-    page = Path(told.path or "")
     [(url,)] = pipeline.rows("SELECT cloud_url FROM pipeline.pages")
-    assert page.as_uri() == url
+    page = Path(url.removeprefix("file://"))
+    assert told == dg.MetadataValue.url(f"/objects/pages/{talk}/{page.name}")
     titles = [title for (title,) in pipeline.rows("SELECT title FROM moments WHERE NOT is_refined")]
     content = page.read_text()
     assert all(title in content for title in titles)
@@ -42,6 +41,9 @@ def test_a_run_stores_a_page_and_the_command_writes_one_with_pictures(
     objects = pipeline.objects()
     assert pipeline.run(talk).row.status == "completed"
     assert pipeline.objects() == objects
+
+    shown = CliRunner().invoke(main, ["show", talk])
+    assert f"http://127.0.0.1:3000/objects/pages/{talk}/{page.name}" in shown.output.split()
 
     monkeypatch.chdir(tmp_path)
     shown = CliRunner().invoke(main, ["report", talk])

@@ -163,7 +163,8 @@ def test_a_page_that_cannot_be_made_is_told_and_the_clips_are_kept(
     context = _Context()
     storage.manager.handle_output(context, Unchanged())
     assert context.warned == []
-    assert context.get_logged_metadata()["page"] == dg.MetadataValue.path(str(before))
+    at = f"/objects/pages/talk/{before.name}"
+    assert context.get_logged_metadata()["page"] == dg.MetadataValue.url(at)
 
 
 def test_the_page_belongs_to_its_video(storage: Storage) -> None:

@@ -75,6 +75,15 @@ def object_store_at(
     )
 
 
+def root_url_of(root: str) -> str:
+    """The address of the store that a root means, as those of its objects begin with.
+
+    Raises:
+        SettingsRejected: The root is invalid.
+    """
+    return object_store_at(root, gcs_client=lambda: None).root_url
+
+
 def _rejected(root: str, reason: str) -> SettingsRejected:
     return SettingsRejected(
         f"the object storage root '{root}' {reason}",

@@ -88,6 +88,7 @@ def video_document(known: StoredVideo | RegisteredVideo) -> Document:
         "source": stored.source and _source(stored.source, stored.note("source").written_at),
         **{name: fact(stored.video) for name, fact in _FACTS.items()},
         "created_at": _written(stored, "video"),
+        "page_url": stored.page_url,
         "transcript": _transcript(stored),
         "generation_config": _configs(stored),
         "moments": [
@@ -132,7 +133,7 @@ def _registered(video: RegisteredVideo) -> Document:
         "identifier": video.identifier,
         "state": "registered",
         "source": source,
-        **dict.fromkeys((*_FACTS, "created_at", "transcript", "generation_config")),
+        **dict.fromkeys((*_FACTS, "created_at", "page_url", "transcript", "generation_config")),
         "source_url": source["location"],
         "title": source["title"],
         **{name: [] for name in ("moments", "refined_moments", "clips", "thumbnails", "history")},

@@ -21,8 +21,10 @@ from videomoments_dagster.core.metadata_values import (
     link,
     local_path,
     markdown_text,
+    opened_at,
     table,
 )
+from videomoments_dagster.core.objects.served import ServedObjects
 from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.frame_pictures import make_thumbnail
 from videomoments_dagster.media.stills import contact_sheet, small_picture
@@ -109,7 +111,9 @@ def frame_pictures(path: Path, facts: MediaFacts, *, folder: Path) -> dict[str, 
     return {size: b64encode(picture.content).decode() for size, picture in pictures.items()}
 
 
-def video_metadata(video: Video, details: Mapping[str, Any]) -> dict[str, Any]:
+def video_metadata(
+    video: Video, details: Mapping[str, Any], served: ServedObjects
+) -> dict[str, Any]:
     """The picture, the streams, and where the stored file is."""
     facts = video.facts
     words = f"A frame of the video, which is {clock(facts.duration_seconds)} long"
@@ -123,7 +127,8 @@ def video_metadata(video: Video, details: Mapping[str, Any]) -> dict[str, Any]:
     shown |= {
         "duration": clock(facts.duration_seconds),
         "size_mib": round(facts.size_bytes / 1024**2, 2),
-        "link": link(video.cloud_url),
+        "link": link(video.cloud_url, served),
+        "path": dg.MetadataValue.path(local_path(video.cloud_url)),
         "title": video.title or None,
         "width_pixels": picture and picture.width,
         "height_pixels": picture and picture.height,
@@ -288,19 +293,18 @@ def _block(text: str) -> str:
     return "\n".join([f"{fence}text", *lines, fence])
 
 
-def clips_metadata(clips: Clips, *, moments: Moments) -> dict[str, Any]:
+def clips_metadata(clips: Clips, *, moments: Moments, served: ServedObjects) -> dict[str, Any]:
     """Where each clip begins and ends, its padding, size and way of cutting, and its link.
 
     Args:
         clips: The clips.
         moments: The moments that they show, for their titles.
+        served: Where people open them.
     """
     if not clips.clips:
         return {}
     titles = {moment.identifier: moment.title for moment in moments.moments}
-    links = [f"- {_link(clip)}" for clip in clips.clips[:MAX_ROWS]]
-    if len(clips.clips) > MAX_ROWS:
-        links.append(f"- and {len(clips.clips) - MAX_ROWS} more")
+    links = [_link(clip, served) for clip in clips.clips[:MAX_ROWS]]
     methods = [clip.method for clip in clips.clips]
     ways = {"copy": "copied", "encode": "encoded"}
     return {
@@ -318,7 +322,9 @@ def clips_metadata(clips: Clips, *, moments: Moments) -> dict[str, Any]:
             },
             clips.clips,
         ),
-        "links": dg.MetadataValue.md("\n".join(links)),
+        "links": dg.MetadataValue.md(
+            "\n".join(f"- {one}" for one in _shortened(links, clips.clips))
+        ),
         "clips_seconds": round(sum(clip.end_time - clip.start_time for clip in clips.clips), 3),
         "clips_size_mib": round(sum(clip.file_size_kb or 0 for clip in clips.clips) / 1024, 2),
         **{counted: methods.count(method) for method, counted in ways.items()},
@@ -364,12 +370,28 @@ def remembered_sheet(
     }
 
 
-def thumbnails_metadata(thumbnails: Thumbnails, details: Mapping[str, Any]) -> dict[str, Any]:
-    """The contact sheet, and how much the pictures take."""
+def thumbnails_metadata(
+    thumbnails: Thumbnails, *, clips: Clips, details: Mapping[str, Any], served: ServedObjects
+) -> dict[str, Any]:
+    """The contact sheet, the pictures themselves, and how much they take.
+
+    Args:
+        thumbnails: The pictures.
+        clips: Whose they are, for where in the video each begins.
+        details: What is remembered of the result.
+        served: Where people open them.
+    """
     shown: dict[str, Any] = {}
     if details.get(SHEET):
         shown["contact_sheet"] = dg.MetadataValue.md(labelled_sheet(**details[SHEET]))
     if thumbnails.thumbnails:
+        starts = {one.moment_identifier: one.start_time + one.padding_left for one in clips.clips}
+        links = [
+            _opened(clock(starts.get(owner, 0.0)) if owner else "video", one.cloud_url, served)
+            for one in thumbnails.thumbnails[:MAX_ROWS]
+            for owner in [one.clip_of_moment]
+        ]
+        shown["links"] = dg.MetadataValue.md(", ".join(_shortened(links, thumbnails.thumbnails)))
         shown["thumbnails_size_kib"] = sum(one.file_size_kb or 0 for one in thumbnails.thumbnails)
     return shown
 
@@ -378,8 +400,17 @@ def _codecs(clip: Clip) -> str:
     return "/".join(filter(None, (clip.video_codec, clip.audio_codec)))
 
 
-def _link(clip: Clip) -> str:
+def _shortened(links: list[str], of: Sequence[object]) -> list[str]:
+    more = len(of) - len(links)
+    return [*links, f"and {more} more"] if more else links
+
+
+def _link(clip: Clip, served: ServedObjects) -> str:
     times = f"{clock_with_tenths(clip.start_time)} to {clock_with_tenths(clip.end_time)}"
-    if opened := browsable(clip.cloud_url):
-        return f"[{times}](<{opened}>)"
-    return f"{times}: {markdown_text(local_path(clip.cloud_url))}"
+    return _opened(times, clip.cloud_url, served)
+
+
+def _opened(words: str, url: str, served: ServedObjects) -> str:
+    if opened := opened_at(url, served):
+        return f"[{words}](<{opened}>)"
+    return f"{words}: {markdown_text(local_path(url))}"

@@ -26,6 +26,7 @@ from db import models
 from db.session import Database
 from videomoments_dagster.base.fingerprints import digest
 from videomoments_dagster.core.metadata_values import link
+from videomoments_dagster.core.objects.served import ServedObjects
 from videomoments_dagster.core.objects.store import ObjectStore
 from videomoments_dagster.core.partition import Partition
 from videomoments_dagster.core.storage import missing_result, stored_versions
@@ -42,7 +43,11 @@ _SHOWN = (VideoRows.name, TranscriptRows.name, RootMomentRows.name, ClipRows.nam
 
 
 def page_beside_clips(
-    database: Database, store: ObjectStore, partition: Partition, warn: Callable[[str], None]
+    database: Database,
+    store: ObjectStore,
+    partition: Partition,
+    served: ServedObjects,
+    warn: Callable[[str], None],
 ) -> dict[str, Any]:
     """Store the page of a video if what it shows has changed; a failure is said and no more.
 
@@ -50,6 +55,7 @@ def page_beside_clips(
         database: Our database.
         store: Where clips and pages are.
         partition: The video.
+        served: Where people open it.
         warn: Takes a sentence for the run's log.
 
     Returns:
@@ -60,7 +66,7 @@ def page_beside_clips(
     except Exception as failure:  # noqa: BLE001 - whatever it is, the clips are there
         warn(f"The page of this video could not be stored: {failure}")
         return {"page": f"could not be stored: {failure}"}
-    return {"page": link(url)}
+    return {"page": link(url, served)}
 
 
 def refresh_page(database: Database, store: ObjectStore, partition: Partition) -> str:
