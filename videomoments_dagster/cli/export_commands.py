@@ -218,11 +218,14 @@ def write_report(
     whole, clips = records.video.cloud_url, records.clips
     names = {whole: identifier} | {clips[m].cloud_url: n for m, n in clip_names(records).items()}
     found = {url: stat for url in names if (stat := _stat(store, url)) is not None}
-    folder, notes = None, []
+    pictures = _thumbnails(store, records)
+    folder, notes, large = None, [], {}
     match media:
         case "link":
             paths = {url: store.local_path(url) for url in found}
             plays = {url: address_between(output, path) for url, path in paths.items() if path}
+            seen = {url: store.local_path(url) for url in pictures}
+            large = {url: address_between(output, path) for url, path in seen.items() if path}
             if found and not plays:
                 notes.append(
                     f"The media are in {store.root_url}, where a page cannot play them from. "
@@ -231,13 +234,15 @@ def write_report(
         case "copy":
             folder = output.with_name(f"{output.stem}-media")
             plays = _copied(store, found, names, folder)
+            large = _copied(store, pictures, dict.fromkeys(pictures, "picture"), folder)
         case "embed":
             plays = _embedded(store, identifier, {u: s for u, s in found.items() if u != whole})
+            large = {u: data_address("image/jpeg", _read(store, s)) for u, s in pictures.items()}
     contents = PageContents(
         records,
         video_address=plays.get(whole),
         clip_addresses={m: plays[c.cloud_url] for m, c in clips.items() if c.cloud_url in plays},
-        pictures=_pictures(store, records),
+        pictures=_pictures(store, records, pictures, large),
         media_note="".join(notes),
     )
     content = page_html(contents).encode()
@@ -294,15 +299,27 @@ def _read(store: ObjectStore, stat: ObjectStat) -> bytes:
     return store.read_range(stat.url, start=0, length=stat.size_bytes)
 
 
-def _pictures(store: ObjectStore, records: StoredVideo) -> dict[str | None, Picture]:
+def _thumbnails(store: ObjectStore, records: StoredVideo) -> dict[str, ObjectStat]:
+    """The stored thumbnails that are there, by their addresses."""
+    urls = [one.cloud_url for one in records.thumbnails.values()]
+    return {url: stat for url in urls if (stat := _stat(store, url)) is not None}
+
+
+def _pictures(
+    store: ObjectStore,
+    records: StoredVideo,
+    found: Mapping[str, ObjectStat],
+    large: Mapping[str, Address],
+) -> dict[str | None, Picture]:
     """Make small copies of the thumbnails; one that cannot be read is left out."""
     pictures: dict[str | None, Picture] = {}
     for moment, thumbnail in records.thumbnails.items():
-        side = _POSTER_SIDE if moment is None else LONGEST_SMALL_SIDE
-        if stat := _stat(store, thumbnail.cloud_url):
+        url, side = thumbnail.cloud_url, _POSTER_SIDE if moment is None else LONGEST_SMALL_SIDE
+        if stat := found.get(url):
             with suppress(MediaFailed, ObjectMissing):
                 small, width, height = small_jpeg(_read(store, stat), longest_side=side)
-                pictures[moment] = Picture(data_address("image/jpeg", small), width, height)
+                address = data_address("image/jpeg", small)
+                pictures[moment] = Picture(address, width, height, large.get(url))
     return pictures
 
 

@@ -128,6 +128,36 @@ def test_the_transcript_follows_the_player_and_moves_it_on_a_click(
     expect(current(lines)).to_contain_text(SENTENCES["tides"])
 
 
+def test_a_picture_opens_large_by_click_and_by_key_and_closes_again(
+    written: WrittenPage, page: Page
+) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(written.address)
+    title, _, _ = written.moments[1]
+    small = page.get_by_role("link", name=f"Large picture of {title}")
+    large = page.get_by_role("dialog", name="Large picture")
+    width = small.get_by_role("presentation").evaluate("seen => seen.naturalWidth")
+    small.click()
+    picture = large.get_by_role("img", name=title)
+    expect(picture).to_be_visible()
+    assert picture.evaluate("seen => seen.decode().then(() => seen.naturalWidth)") > width
+    # The player's keys are not the picture's.
+    page.keyboard.press("Space")
+    assert player(page).evaluate("film => film.paused")
+    expect(large).to_be_hidden()
+
+    small.focus()
+    page.keyboard.press("Enter")
+    expect(picture).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(large).to_be_hidden()
+    expect(small).to_be_focused()
+    small.click()
+    page.mouse.click(5, 5)
+    expect(large).to_be_hidden()
+
+
 def test_the_best_moments_come_first_where_that_is_asked_for(
     written: WrittenPage, page: Page
 ) -> None:

@@ -58,6 +58,18 @@ def test_a_run_stores_a_page_and_the_command_writes_one_with_pictures(
     assert len(content) < 200_000
     assert content.count("Refined:") == len(titles)
 
+    # The large pictures are where the other media are.
+    for media, large in (
+        ("link", r'class="enlarge" href="([^"]+/thumbnails/[^"]+\.jpg)"'),
+        ("copy", r'class="enlarge" href="(page-media/picture-[0-9a-f]{8}\.jpg)"'),
+        ("embed", r'class="enlarge" href="#[^"]+" data-content="(data:image/jpeg;base64,[^"]+)"'),
+    ):
+        shown = CliRunner().invoke(main, ["report", talk, "--media", media, "--output=page.html"])
+        assert shown.exit_code == 0, shown.output
+        found = re.findall(large, (tmp_path / "page.html").read_text())
+        assert len(set(found)) == len(titles)
+        assert media == "embed" or all((tmp_path / one).is_file() for one in found)
+
     shown = CliRunner().invoke(main, ["report", talk, "--output", "none/page.html"])
     assert shown.exit_code == 1
     assert "there is no folder" in shown.output

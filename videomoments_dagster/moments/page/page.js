@@ -55,6 +55,25 @@
     find.addEventListener("input", search);
   }
 
+  // Large pictures. Without a script, the link leads to the file.
+  const large = byId("large");
+  for (const link of all("a.enlarge")) {
+    link.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      const picture = document.createElement("img");
+      picture.src = link.dataset.content || link.getAttribute("href");
+      picture.alt = link.dataset.title;
+      const close = document.createElement("button");
+      close.type = "button";
+      close.textContent = "Close";
+      large.replaceChildren(picture, close);
+      large.showModal();
+    });
+  }
+  // Wherever the click is: on the picture, around it, or on the button.
+  large.addEventListener("click", () => large.close());
+
   const player = byId("player");
   if (!player) return;
   document.body.classList.add("plays");
@@ -435,7 +454,8 @@
     else summary.blur();
   }
   document.addEventListener("keydown", (event) => {
-    if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) return;
+    // An open picture has the keys for itself.
+    if (large.open || event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) return;
     if (event.key === "Escape") {
       if (event.target === find) {
         event.preventDefault();

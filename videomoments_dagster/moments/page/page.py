@@ -49,11 +49,13 @@ class Picture:
         address: Where its bytes are.
         width: In pixels.
         height: In pixels.
+        large: Where the same is in its full size, if it is anywhere.
     """
 
     address: Address
     width: int
     height: int
+    large: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
