@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import wave
 from pathlib import Path
+from typing import Any
 
 import ffmpeg
 import numpy as np
@@ -18,9 +19,17 @@ from videomoments_dagster.media.ffmpeg import IN_STEP, input_options, run_ffmpeg
 SPEECH_RATE = 16_000
 """Samples per second of the audio that speech engines get."""
 
+_BEFORE_SEEK = 1.0
+"""Seconds before a stretch at which decoding begins, so that the decoder has settled."""
+
 
 def extract_speech_audio(
-    media: Path, facts: MediaFacts, *, to: Path, timeout_seconds: float
+    media: Path,
+    facts: MediaFacts,
+    *,
+    to: Path,
+    timeout_seconds: float,
+    stretch: tuple[float, float] | None = None,
 ) -> Path | None:
     """Write the sound as 16 kHz mono 16-bit WAV whose first sample is presented time 0.
 
@@ -32,6 +41,8 @@ def extract_speech_audio(
         facts: What probing found in it.
         to: Where to write; replaced if it exists.
         timeout_seconds: Wall-clock limit.
+        stretch: Presented start and end of what is wanted, seconds; sample 0 is at its start then.
+            For containers that keep the time of each packet: in others, a seek lands somewhere.
 
     Returns:
         `to`, or None where the file has no sound stream or one without a single packet.
@@ -43,7 +54,7 @@ def extract_speech_audio(
         return None
     with removed_afterwards(part_path(to)) as partial:
         try:
-            _decode(media, facts, facts.audio, to=partial, timeout_seconds=timeout_seconds)
+            _decode(media, facts, facts.audio, stretch, to=partial, timeout_seconds=timeout_seconds)
         except MediaFailed:
             if _has_packets(media, facts, facts.audio):
                 raise
@@ -53,17 +64,30 @@ def extract_speech_audio(
 
 
 def _decode(
-    media: Path, facts: MediaFacts, audio: AudioStream, *, to: Path, timeout_seconds: float
+    media: Path,
+    facts: MediaFacts,
+    audio: AudioStream,
+    stretch: tuple[float, float] | None,
+    *,
+    to: Path,
+    timeout_seconds: float,
 ) -> None:
+    start, end = stretch or (0.0, facts.duration_seconds)
+    seek: dict[str, Any] = {}
+    if start > _BEFORE_SEEK:
+        # The filters drop what lies before the start.
+        sought = facts.origin_seconds + start - _BEFORE_SEEK
+        seek = {"ss": f"{sought:.6f}", "seek_timestamp": 1, "noaccurate_seek": None}
     source = ffmpeg.input(
         safe_input(media),
         # Without it, ffmpeg moves the earliest stream to 0, which need be neither of those used.
         copyts=None,
+        **seek,
         **input_options(facts),
     )
     sound = (
         source[str(audio.index)]
-        .filter("asetpts", f"PTS-({facts.origin_seconds:.6f})/TB")
+        .filter("asetpts", f"PTS-({facts.origin_seconds + start:.6f})/TB")
         .filter("aresample", SPEECH_RATE, **IN_STEP)
     )
     stream = ffmpeg.output(
@@ -74,7 +98,7 @@ def _decode(
         ac=1,
         ar=SPEECH_RATE,
         # A jump in broken timestamps would be filled with hours of silence.
-        t=max(facts.duration_seconds, 0.0),
+        t=max(end - start, 0.0),
         # Sound that is broken in most places is still transcribed where it is not.
         max_error_rate=1,
         map_metadata=-1,

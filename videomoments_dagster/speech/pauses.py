@@ -25,6 +25,7 @@ _SHORTEST_PAUSE = 40
 _SHORTEST_SOUND = 10
 _MARGIN = 15
 _CUT_WIDTH = 10
+_LONGEST_CLICK = 3
 
 
 def loudness_db(samples: NDArray[np.int16], *, rate: int) -> NDArray[np.float32]:
@@ -45,6 +46,49 @@ def loudness_db(samples: NDArray[np.int16], *, rate: int) -> NDArray[np.float32]
     return np.asarray(10 * np.log10(np.maximum(power, floor)), dtype=np.float32)
 
 
+def is_silent(loudness: NDArray[np.float32]) -> bool:
+    """Whether nothing is to be heard at all."""
+    return loudness.size == 0 or float(np.percentile(loudness, 98)) < _QUIET_FILE_DB
+
+
+def silence_threshold(loudness: NDArray[np.float32]) -> float | None:
+    """The loudness in dB below which this recording is quiet, between its quiet and loud parts.
+
+    Args:
+        loudness: What `loudness_db` measured.
+
+    Returns:
+        None where it is as loud in one place as in another, such as under music, or silent.
+    """
+    if is_silent(loudness):
+        return None
+    quiet, loud = (float(level) for level in np.percentile(loudness, (10, 98)))
+    if loud - quiet < _FLAT_DB:
+        return None
+    return max(quiet + _THRESHOLD_SHARE * (loud - quiet), loud - _THRESHOLD_BELOW_PEAK_DB)
+
+
+def quiet_stretches(
+    loudness: NDArray[np.float32], *, threshold: float, shortest_seconds: float
+) -> list[tuple[float, float]]:
+    """Find where it is quiet for some time, in order, as (start, end) in seconds.
+
+    A click of a few hundredths of a second does not end a pause.
+
+    Args:
+        loudness: What `loudness_db` measured.
+        threshold: What `silence_threshold` gave.
+        shortest_seconds: Shortest stretch wanted.
+    """
+    edges = np.flatnonzero(np.diff(loudness <= threshold, prepend=False, append=False))
+    firsts, lasts = edges[::2], edges[1::2]
+    clicks = np.flatnonzero(firsts[1:] - lasts[:-1] <= _LONGEST_CLICK)
+    firsts, lasts = np.delete(firsts, clicks + 1), np.delete(lasts, clicks)
+    long_enough = lasts - firsts >= round(shortest_seconds * FRAMES_PER_SECOND)
+    pairs = np.column_stack((firsts, lasts))[long_enough] / FRAMES_PER_SECOND
+    return [(float(first), float(last)) for first, last in pairs]
+
+
 def sounding_stretches(
     loudness: NDArray[np.float32], *, longest_seconds: float
 ) -> list[tuple[float, float]]:
@@ -58,15 +102,10 @@ def sounding_stretches(
         loudness: What `loudness_db` measured.
         longest_seconds: Longest stretch wanted, seconds.
     """
-    if loudness.size == 0:
+    if is_silent(loudness):
         return []
-    quiet, loud = (float(level) for level in np.percentile(loudness, (10, 98)))
-    if loud < _QUIET_FILE_DB:
-        return []
-    runs = [(0, loudness.size)]
-    if loud - quiet >= _FLAT_DB:
-        threshold = max(quiet + _THRESHOLD_SHARE * (loud - quiet), loud - _THRESHOLD_BELOW_PEAK_DB)
-        runs = _runs(loudness > threshold)
+    threshold = silence_threshold(loudness)
+    runs = [(0, loudness.size)] if threshold is None else _runs(loudness > threshold)
     longest = max(round(longest_seconds * FRAMES_PER_SECOND), 2 * _CUT_WIDTH)
     # The second half of what fits, so that no piece is very short.
     earliest = longest // 2

@@ -3,14 +3,17 @@
 import subprocess
 import wave
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from videomoments_dagster.base.failures import MediaFailed
+from videomoments_dagster.media.container import MP4
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
 from videomoments_dagster.media.probe import probe
 from videomoments_dagster.media.speech_audio import extract_speech_audio, speech_samples
+from videomoments_dagster.speech.heard_pauses import heard_pauses, listened_to
 from videomoments_dagster.speech.pauses import loudness_db
 
 PICTURE = ["-f", "lavfi", "-i", "testsrc2=size=160x90:rate=25:duration=6"]
@@ -114,3 +117,63 @@ def test_the_time_limit_is_kept(tmp_path):
     with pytest.raises(MediaFailed, match="within"):
         extract_speech_audio(media, probe(media), to=tmp_path / "speech.wav", timeout_seconds=0.001)
     assert not list(tmp_path.glob("*.wav*"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "h264_gop2.mp4",
+        "h264.mkv",
+        "h264_fragmented.mp4",
+        "two_edits.mp4",
+        "delayed_start.mp4",
+        "vp9.webm",
+    ],
+)
+def test_a_stretch_sounds_as_it_does_in_the_whole(media_samples, tmp_path, name):
+    media = media_samples.path(name)
+    facts = probe(media)
+    start, end = 3.3, facts.duration_seconds - 0.4
+
+    def loud(**stretch):
+        wav = extract_speech_audio(
+            media, facts, to=tmp_path / "speech.wav", timeout_seconds=60, **stretch
+        )
+        return loudness_db(speech_samples(wav), rate=16000) > -30
+
+    whole, part = loud()[330:], loud(stretch=(start, end))
+    assert abs(part.size - (end - start) * 100) <= 1
+    # Beeps begin and end within hundredths.
+    assert (whole[: part.size] != part).sum() <= 2 * (end - start)
+    assert part.any()
+
+
+def test_only_what_is_near_is_listened_to_where_packets_keep_their_times():
+    facts = SimpleNamespace(container=MP4, duration_seconds=1000.0)
+    assert listened_to([(100, 116), (-8, 8), (110, 126)], facts) == [(0.0, 8), (100, 126)]
+    facts.container = "mp3"
+    assert listened_to([(100, 116)], facts) == [(0.0, 1000.0)]
+    assert listened_to([], facts) == []
+
+
+def test_pauses_of_stretches_lie_where_they_are_heard(tmp_path):
+    media = tmp_path / "beeps.mp4"
+    sound = "aevalsrc='0.3*sin(1200*t)*gt(mod(t,5),0.5)+0.001*random(0)':s=48000:d=120"
+    ffmpeg("-f", "lavfi", "-i", sound, "-c:a", "aac", media)
+    facts = probe(media)
+    stretches = listened_to([(8.0, 12.0), (48.0, 52.0)], facts)
+    assert stretches == [(8.0, 12.0), (48.0, 52.0)]
+    told = []
+    found = heard_pauses(
+        media,
+        facts,
+        stretches,
+        shortest_seconds=0.25,
+        scratch=tmp_path,
+        progress=lambda *done: told.append(done),
+    )
+    assert found == [
+        (pytest.approx(10.0, abs=0.03), pytest.approx(10.5, abs=0.03)),
+        (pytest.approx(50.0, abs=0.03), pytest.approx(50.5, abs=0.03)),
+    ]
+    assert told == [(1, 2), (2, 2)]
