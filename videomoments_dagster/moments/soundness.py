@@ -185,6 +185,18 @@ def largest_shift(refined: Moment, root: Moment) -> float:
     return max(abs(refined.start_time - root.start_time), abs(refined.end_time - root.end_time))
 
 
+def boundary_shifts(refined: Moments, roots: Moments) -> tuple[float, ...]:
+    """How far each boundary of each refined moment was moved, seconds; 0 where it was not."""
+    before = {root.identifier: root for root in roots.moments}
+    pairs = ((one, before.get(one.parent_identifier or "")) for one in refined.moments)
+    return tuple(
+        abs(moved)
+        for one, root in pairs
+        if root is not None
+        for moved in (one.start_time - root.start_time, one.end_time - root.end_time)
+    )
+
+
 def moments_without_clip(moments: Moments, clips: Sequence[Clip | ClipFile]) -> tuple[Moment, ...]:
     """Moments that no clip shows, in order of time."""
     shown = {clip.moment_identifier for clip in clips}

@@ -1,22 +1,43 @@
 """The `refined_moments` asset: the same moments with better boundaries."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
 import dagster as dg
 
+from videomoments_dagster.base.failures import MediaFailed, ObjectMissing
 from videomoments_dagster.core.asset import UNCHANGED, Made, Previous, Unchanged, asset
 from videomoments_dagster.core.media_files import MediaResource
 from videomoments_dagster.core.pools import LANGUAGE_MODEL
-from videomoments_dagster.core.resources import LanguageModelsResource
+from videomoments_dagster.core.progress_log import progress_logged
+from videomoments_dagster.core.resources import LanguageModelsResource, ScratchResource
 from videomoments_dagster.media.frame_pictures import FrameSamples
 from videomoments_dagster.moments.checks import (
     refined_moments_stay_near,
     stored_refined_moments,
 )
 from videomoments_dagster.moments.engine_work import EngineConfig, EngineWork
-from videomoments_dagster.moments.finding.outcomes import Boundaries, Refined
+from videomoments_dagster.moments.finding.outcomes import Boundaries, Refined, TimeSpan
+from videomoments_dagster.moments.finding.snapping import (
+    PAUSE_SECONDS,
+    REACH_SECONDS,
+    Pauses,
+    pauses_between_words,
+    snap_to_pauses,
+)
 from videomoments_dagster.moments.identity import video_content
-from videomoments_dagster.moments.metadata.materialisations import moments_metadata
+from videomoments_dagster.moments.metadata.materialisations import (
+    SNAPPING,
+    moments_metadata,
+    said_of_shifts,
+)
 from videomoments_dagster.moments.records import Moments, SelectedConfigs, Video
-from videomoments_dagster.moments.soundness import require_places, require_word_times
+from videomoments_dagster.moments.soundness import (
+    boundary_shifts,
+    require_places,
+    require_word_times,
+)
 from videomoments_dagster.moments.storage.moment_rows import (
     REFINING,
     TITLES,
@@ -24,9 +45,12 @@ from videomoments_dagster.moments.storage.moment_rows import (
 )
 from videomoments_dagster.moments.storage.video_rows import CONTENT
 from videomoments_dagster.moments.system import MOMENTS
+from videomoments_dagster.speech.heard_pauses import heard_pauses, listened_to
 from videomoments_dagster.speech.transcripts import Transcript
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
+
+_AROUND_SECONDS = REACH_SECONDS + 2.0
 
 
 @asset(
@@ -35,8 +59,9 @@ CODE_VERSION = "2"
     code_version=CODE_VERSION,
     kinds={"postgres", "python"},
     pool=LANGUAGE_MODEL,
-    metadata=lambda stored, moments, transcript, video: moments_metadata(
+    metadata=lambda stored, details, moments, transcript, video: moments_metadata(
         stored,
+        details=details,
         roots=moments,
         transcript=transcript,
         duration_seconds=video.facts.duration_seconds,
@@ -55,18 +80,20 @@ def refined_moments(
     previous: Previous[Moments],
     language_models: LanguageModelsResource,
     media: MediaResource,
+    scratch: ScratchResource,
 ) -> Made[Moments] | Unchanged:
-    """Each moment once more, its start and end moved to the best edge near them.
+    """Each moment once more, its start and end moved to the best place near them.
 
-    Reads the moments, the transcript and the refinement config. Writes one refined row of 'moments'
-    per root moment, never further from it than the profile's 'max_shift_seconds'. A language model
-    sees the words around a moment and, if it sees pictures, some frames; where its answer cannot be
-    used, the root's boundaries stay, and the metadata counts it. Clips are cut from the root
-    moments, not from these. If it fails, a result that it needs is missing, or a model's server is;
-    the message names the asset to materialise or the setting.
+    Reads the moments, the transcript, the refinement config and the video's sound. Writes one
+    refined row of 'moments' per root moment, never further from it than 'max_shift_seconds'. A
+    language model sees the words around a moment and, if it sees pictures, some frames; where its
+    answer cannot be used, the root's boundaries stay. Whoever chose them, boundaries are put into
+    pauses near them, never into a word, and behind a leading "so" or "and". Clips are cut from the
+    root moments unless VIDEOMOMENTS_CLIP_BOUNDARIES says otherwise. If it fails, a result that it
+    needs is missing, or a model's server is; the message names the asset or the setting.
     """
-    refinement, max_shift = generation_config.refinement, generation_config.max_shift_seconds
-    scoring = generation_config.scoring
+    configs, refinement = generation_config, generation_config.refinement
+    scoring, max_shift = configs.scoring, configs.max_shift_seconds
     work = EngineWork(context, language_models, previous, config, refinement, scoring)
     inputs = {
         "moments": [root.identifier for root in moments.moments],
@@ -81,12 +108,12 @@ def refined_moments(
     kept = work.stored_part()
     if kept is not None:
         context.log.info("Keeping the boundaries that were refined before.")
-        refined = _refined_before(kept, moments)
+        refined, facts = _refined_before(kept, moments), previous.details.get(SNAPPING) or {}
     else:
         if moments.moments:
             work.check_servers()
         context.log.info("Refining the moments' boundaries with %s.", refinement.model)
-        refined = work.engine.refine(
+        chosen = work.engine.refine(
             moments.moments,
             transcript,
             config=refinement,
@@ -94,17 +121,80 @@ def refined_moments(
             duration_seconds=video.facts.duration_seconds,
             frames=FrameSamples(lambda: media.local_file(video.cloud_url), facts=video.facts),
         )
+        listener = _Listener(context, video, media, scratch)
+        refined, facts = _snapped(chosen, listener, transcript, moments, configs)
     pairs = list(zip(moments.moments, refined.boundaries, strict=True))
     drafts = [work.moment(video, span, root.title, root) for root, span in pairs]
     result, scored = work.scored(drafts, transcript, video)
-    moved = sum((span.start_time, span.end_time) != (r.start_time, r.end_time) for r, span in pairs)
-    context.log.info("Moved the boundaries of %d of %d moments.", moved, len(result))
+    value = Moments(result, why_fewer=moments.why_fewer)
+    context.log.info("%s", said_of_shifts(boundary_shifts(value, moments)))
     return work.made(
-        Moments(result, why_fewer=moments.why_fewer),
-        details={"refined_moments": len(result), "moved": moved, "max_shift_seconds": max_shift},
+        value,
+        details={"refined_moments": len(result), "max_shift_seconds": max_shift, SNAPPING: facts},
         refining=refined.report,
         scoring=scored,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Listener:
+    """Finds out where in the sound of a video nobody speaks."""
+
+    context: dg.AssetExecutionContext
+    video: Video
+    media: MediaResource
+    scratch: ScratchResource
+
+    def pauses(self, spans: Sequence[TimeSpan]) -> Pauses | None:
+        """Those near the boundaries of some moments; None where the sound tells of none."""
+        facts, log = self.video.facts, self.context.log
+        times = [time for one in spans for time in (one.start_time, one.end_time)]
+        around = [(time - _AROUND_SECONDS, time + _AROUND_SECONDS) for time in times]
+        stretches = listened_to(around, facts)
+        if facts.audio is None or not stretches:
+            return None
+        try:
+            local = self.media.local_stretches(self.video.cloud_url, facts, stretches)
+            with progress_logged(self.context, "stretches of sound are listened to") as progress:
+                return heard_pauses(
+                    local.path,
+                    facts,
+                    stretches,
+                    shortest_seconds=PAUSE_SECONDS,
+                    scratch=self.scratch.subfolder("pauses"),
+                    progress=progress.count,
+                )
+        except (MediaFailed, ObjectMissing) as problem:
+            log.warning(
+                "Pauses are taken from the words, since the sound is not there: %s", problem
+            )
+            return None
+
+
+def _snapped(
+    chosen: Refined,
+    listener: _Listener,
+    transcript: Transcript,
+    roots: Moments,
+    configs: SelectedConfigs,
+) -> tuple[Refined, dict[str, Any]]:
+    """The boundaries that an engine chose, put into pauses; and what is to be told of it."""
+    lasts = listener.video.facts.duration_seconds
+    pauses = listener.pauses(chosen.boundaries)
+    heard = pauses is not None
+    if pauses is None:
+        pauses = pauses_between_words(transcript, duration_seconds=lasts)
+    snapped = snap_to_pauses(
+        chosen.boundaries,
+        roots.moments,
+        transcript,
+        pauses=pauses,
+        config=configs.refinement,
+        max_shift_seconds=configs.max_shift_seconds,
+        duration_seconds=lasts,
+    )
+    facts = {"pauses_in": "sound" if heard else "words", "openers": snapped.openers}
+    return replace(chosen, boundaries=snapped.boundaries), facts
 
 
 def _refined_before(stored: Moments, roots: Moments) -> Refined:

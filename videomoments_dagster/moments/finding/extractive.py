@@ -20,7 +20,6 @@ from videomoments_dagster.moments.finding.outcomes import (
     Refined,
     Scored,
     TimeSpan,
-    WorkReport,
 )
 from videomoments_dagster.moments.finding.selection import (
     Ranking,
@@ -234,7 +233,6 @@ def refine_moments(
     limits = LengthLimits.of(config)
     layout = SpeechLayout(transcript, duration_seconds=duration_seconds)
     refined: list[Boundaries] = []
-    moved = 0
     for root, following in zip_longest(roots, roots[1:]):
         low = refined[-1].end_time if refined else 0.0
         high = following.start_time if following else duration_seconds
@@ -246,11 +244,8 @@ def refine_moments(
             worth = np.where(allowed, start_worth[:, None] + end_worth, -np.inf)
             best_start, best_end = np.unravel_index(int(np.argmax(worth)), worth.shape)
             better = Boundaries(float(starts[best_start]), float(ends[best_end]))
-        moved += better != (root.start_time, root.end_time)
         refined.append(better)
-    counts = {"moved": moved, "kept as they were": len(refined) - moved}
-    report = WorkReport(counts={what: count for what, count in counts.items() if count})
-    return Refined(tuple(refined), report=report)
+    return Refined(tuple(refined))
 
 
 def _near(

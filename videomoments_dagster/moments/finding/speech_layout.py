@@ -330,8 +330,18 @@ class SpeechLayout:
         return np.clip(voiced / np.maximum(ends - starts, LENGTH_TOLERANCE), 0.0, 1.0)
 
     def boundary_quality(self, starts: Floats, ends: Floats) -> Floats:
-        """Mean quality of the places where each stretch starts and ends, 0 to 1."""
-        return (self.starts.quality_at(starts) + self.ends.quality_at(ends)) / 2
+        """Mean quality of the places where each stretch starts and ends, 0 to 1.
+
+        Between two words, that is what the next word's start and the last one's end are worth.
+        """
+        first = np.searchsorted(self.word_starts, starts, side="left")
+        last = np.searchsorted(self.word_ends, ends, side="right")
+        never = np.array([np.inf])
+        spoken_until = np.concatenate((-never, self.word_ends))
+        spoken_from = np.concatenate((self.word_starts, never))
+        begins = np.where(spoken_until[first] <= starts, spoken_from[first], starts)
+        stops = np.where(spoken_from[last] >= ends, spoken_until[last], ends)
+        return (self.starts.quality_at(begins) + self.ends.quality_at(stops)) / 2
 
     def word_range(self, starts: Floats, ends: Floats) -> tuple[Integers, Integers]:
         """Index of the first word inside each stretch, and index after the last."""

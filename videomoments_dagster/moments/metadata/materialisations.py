@@ -47,7 +47,7 @@ from videomoments_dagster.moments.records import (
     Thumbnails,
     Video,
 )
-from videomoments_dagster.moments.soundness import largest_shift
+from videomoments_dagster.moments.soundness import TIME_TOLERANCE_SECONDS, boundary_shifts
 from videomoments_dagster.sources.locations import redact
 from videomoments_dagster.speech.transcripts import (
     Transcript,
@@ -72,6 +72,9 @@ _PARAMETERS = (
 
 SHEET = "stored_sheet"
 """Name, in what is remembered of a result, of its contact sheet."""
+
+SNAPPING = "stored_snapping"
+"""Name, in what is remembered of refined moments, of what putting them into pauses came to."""
 
 MOST_TILES = 16
 _COLUMNS = (4, 5, 3)
@@ -199,6 +202,7 @@ def moments_metadata(
     transcript: Transcript,
     duration_seconds: float,
     roots: Moments | None = None,
+    details: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Start, end, length, score and title of each, where they lie, and what they come to.
 
@@ -208,6 +212,7 @@ def moments_metadata(
         duration_seconds: Length of the video.
         roots: For refined moments, those that they refine: how far boundaries were moved is
             shown too.
+        details: For refined moments, what is remembered of them.
     """
     before = roots.moments if roots else ()
     parents = {root.identifier: root for root in before}
@@ -230,13 +235,39 @@ def moments_metadata(
 
     timeline = Timeline(duration_seconds, density, moments.moments, before)
     pictures = {"timeline": small_timeline(timeline), "timeline_large": large_timeline(timeline)}
-    shifts = [largest_shift(one, parent) for one, parent in pairs if parent is not None]
+    summary = _summary(moments, duration_seconds, refines=bool(before))
+    shifts: tuple[float, ...] = ()
+    if roots is not None:
+        shifts = boundary_shifts(moments, roots)
+        summary += f"  \n{said_of_shifts(shifts, **((details or {}).get(SNAPPING) or {}))}"
     return {
-        "summary": dg.MetadataValue.md(_summary(moments, duration_seconds, refines=bool(before))),
+        "summary": dg.MetadataValue.md(summary),
         **{name: dg.MetadataValue.md(text) for name, text in pictures.items() if text},
         "table": table(columns, pairs),
         **_numbers(moments.moments, shifts),
     }
+
+
+def said_of_shifts(shifts: Sequence[float], *, pauses_in: str = "", openers: int = 0) -> str:
+    """How many boundaries were moved, how far, and by what, as sentences.
+
+    Args:
+        shifts: How far each was moved, seconds.
+        pauses_in: Where pauses were looked for: "sound" or "words"; empty where nobody knows.
+        openers: How many starts were put behind a word such as "so" or "and".
+    """
+    moved = [shift for shift in shifts if shift >= TIME_TOLERANCE_SECONDS]
+    if not moved:
+        return "Refining changed nothing: no boundary was moved."
+    mean = sum(moved) / len(moved)
+    said = (
+        f"Refining moved {len(moved)} of {len(shifts)} boundaries, by {mean:.2f} s on average and "
+        f"{max(moved):.2f} s at most."
+    )
+    if openers:
+        said += f" {openers} begin{'s' * (openers == 1)} without a leading word such as 'so'."
+    heard = {"sound": "the sound", "words": "the gaps between words"}.get(pauses_in)
+    return f"{said} Pauses were taken from {heard}." if heard else said
 
 
 def _moved(pair: tuple[Moment, Moment | None], boundary: str) -> float | None:
@@ -274,6 +305,7 @@ def _numbers(moments: Sequence[Moment], shifts: Sequence[float]) -> dict[str, fl
         numbers["mean_score"] = round(sum(scores) / len(scores), 2)
         numbers["best_score"] = max(scores)
     if shifts:
+        numbers["boundaries_moved"] = sum(shift >= TIME_TOLERANCE_SECONDS for shift in shifts)
         numbers["largest_shift_seconds"] = round(max(shifts), 3)
         numbers["mean_shift_seconds"] = round(sum(shifts) / len(shifts), 3)
     return numbers
