@@ -13,7 +13,7 @@ frame: nothing changed means nothing done, typed failures, checks and metadata.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -181,6 +181,7 @@ def asset(
     ins: Mapping[str, dg.AssetIn] | None = None,
     depends_on: Mapping[str, str] | None = None,
     after_storing: AfterStoring | None = None,
+    without: Collection[str] = (),
     retry_policy: dg.RetryPolicy = RETRY_OUTSIDE,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Make a function an asset of `system`, kept by `storage`.
@@ -204,17 +205,23 @@ def asset(
         depends_on: Inputs of which only a part determines the result, and the part's name in
             `AssetStorage.parts`. While that part is the same, the result is not out of date.
         after_storing: What follows when its partition was stored or found unchanged.
+        without: Inputs that it does without in this installation, so that it depends on none of
+            them; the function's defaults stand in.
         retry_policy: For failures that trying again can mend.
     """
 
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
-        name = function.__name__
+        name = function.__name__.removeprefix("_")
         if name != storage.name:
             raise dg.DagsterInvalidDefinitionError(
                 f"The asset '{name}' is given the storage of '{storage.name}'."
             )
         key = dg.AssetKey([*system.key_prefix, name])
-        wanted = inspect.signature(function, eval_str=True).parameters
+        wanted = {
+            one: parameter
+            for one, parameter in inspect.signature(function, eval_str=True).parameters.items()
+            if one not in without
+        }
         inputs = [
             one.name
             for one in wanted.values()

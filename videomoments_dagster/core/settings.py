@@ -124,6 +124,9 @@ class Settings(DatabaseSettings):
     clip_method: Literal["auto", "copy", "encode"] = "auto"
     """`copy` cuts without re-encoding, `encode` always re-encodes, `auto` copies where it can."""
 
+    clip_boundaries: Literal["root", "refined"] = "root"
+    """Whether clips are cut from moments as they were found, or as they were refined."""
+
     max_picture_megapixels: float = Field(MOST_MEGAPIXELS, gt=0, le=2000)
     """Largest picture that is decoded, in millions of pixels; 8K video has 33."""
 

@@ -101,8 +101,8 @@ def moments_meet_their_config(moments: Moments, generation_config: SelectedConfi
 
 @result_check(
     "Each moment has one refined moment, inside the video, none of whose boundaries is further "
-    "from it than the profile's 'max_shift_seconds'. Clips do not depend on it. Materialise "
-    "'refined_moments' again with 'force'.",
+    "from it than the profile's 'max_shift_seconds'. Clips depend on it only where they are cut "
+    "from refined moments. Materialise 'refined_moments' again with 'force'.",
 )
 def refined_moments_stay_near(
     refined: Moments, moments: Moments, generation_config: SelectedConfigs, video: Video

@@ -15,7 +15,7 @@ from videomoments_dagster.moments.asset_resources import (
     ProfilesResource,
     SourceRegistryResource,
 )
-from videomoments_dagster.moments.assets.clips import clips
+from videomoments_dagster.moments.assets.clips import clips, clips_from
 from videomoments_dagster.moments.assets.generation_config import generation_config
 from videomoments_dagster.moments.assets.moments import moments
 from videomoments_dagster.moments.assets.refined_moments import refined_moments
@@ -28,6 +28,9 @@ from videomoments_dagster.moments.system import MOMENTS
 
 # Loaded here, so that whoever imports the jobs finds all assets registered.
 _ASSETS = dg.load_assets_from_package_module(assets)
+_WHATEVER_IS_SET = [
+    one for one in _ASSETS if not (isinstance(one, dg.AssetsDefinition) and one.key == clips.key)
+]
 _FINDING = [generation_config, moments, refined_moments]
 
 MOMENTS.asset_job(
@@ -76,7 +79,7 @@ def moments_definitions(settings: Settings) -> dg.Definitions:
     """Assets, jobs, checks, schedules and sensors, without resources."""
     return system_definitions(
         MOMENTS,
-        _ASSETS,
+        [*_WHATEVER_IS_SET, clips_from(settings.clip_boundaries)],
         schedules=[unfinished_videos_schedule(settings.backlog_cron)],
         sensors=[pipeline_history, inbox],
     )

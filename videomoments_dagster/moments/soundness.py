@@ -263,13 +263,18 @@ def require_word_times(transcript: Transcript, video: Video) -> None:
     _require("transcript", word_time_problems(transcript, video.facts.duration_seconds))
 
 
-def require_places(moments: Moments, video: Video) -> None:
-    """Refuse root moments of which nothing can be cut.
+def require_places(moments: Moments, video: Video, *, asset: str = "moments") -> None:
+    """Refuse moments of which nothing can be cut.
+
+    Args:
+        moments: The moments.
+        video: The video that they are of.
+        asset: The asset that made them.
 
     Raises:
         ResultUnsound: If one has no length or is not inside the video.
     """
-    _require("moments", place_problems(moments.moments, video.facts.duration_seconds))
+    _require(asset, place_problems(moments.moments, video.facts.duration_seconds))
 
 
 def _require(asset: str, problems: Sequence[str]) -> None:

@@ -14,6 +14,9 @@ from filelock import FileLock
 from media_samples import AAC, H264, MediaSamples, picture
 from pipeline import Pipeline
 
+from videomoments_dagster.definitions import current_definitions
+from videomoments_dagster.moments.backlog import unfinished_assets
+
 # Sentences of three seconds. The words end when the sound does, 2.5 s after they began, and the
 # captions say that it is later; the sound sets in again 0.1 s before the captions say so.
 SENTENCES, SECONDS, PAUSE, CAPTIONED = 20, 3.0, (2.5, 2.9), 2.7
@@ -75,6 +78,14 @@ def refined(pipeline: Pipeline) -> np.ndarray:
     return np.array(pipeline.rows(REFINED))
 
 
+def refine_by(pipeline: Pipeline, max_shift: float) -> None:
+    """Let boundaries be moved so many seconds."""
+    profiles = pipeline.home / "profiles.yaml"
+    written = yaml.safe_load(profiles.read_text())
+    written["default"]["refinement"]["max_shift_seconds"] = max_shift
+    profiles.write_text(yaml.safe_dump(written))
+
+
 def summary(pipeline: Pipeline) -> str:
     """What the UI says of the last materialisation of refined moments."""
     event = pipeline.instance.get_latest_materialization_event(dg.AssetKey("refined_moments"))
@@ -110,10 +121,7 @@ def test_without_sound_pauses_are_the_gaps_between_words(
 
 
 def test_what_changed_nothing_says_so(pipeline: Pipeline, hum: str) -> None:
-    profiles = pipeline.home / "profiles.yaml"
-    written = yaml.safe_load(profiles.read_text())
-    written["default"]["refinement"]["max_shift_seconds"] = 0
-    profiles.write_text(yaml.safe_dump(written))
+    refine_by(pipeline, 0)
     pipeline.run(hum)
     rows = refined(pipeline)
     assert (rows[:, :2] == rows[:, 2:]).all()
@@ -127,3 +135,79 @@ def test_what_is_refined_again_stays_as_it_is(pipeline: Pipeline, hum: str) -> N
     assert [json.loads(row)["identifier"] for [row] in pipeline.asset_rows()["moments"]] == [
         json.loads(row)["identifier"] for [row] in before
     ]
+
+
+BOUNDARIES = "VIDEOMOMENTS_CLIP_BOUNDARIES"
+
+
+def stale(pipeline: Pipeline) -> set[str]:
+    """Assets that SQL finds out of date, by setting and by what is stored."""
+    # Opened as the commands open it: the setting decides what clips are made from.
+    current_definitions()
+    found = unfinished_assets(pipeline.database, ["humming"], job="full")
+    return set(found.get("humming", ()))
+
+
+def test_clips_are_cut_from_refined_boundaries_where_the_setting_says_so(
+    pipeline: Pipeline, hum: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(BOUNDARIES, "refined")
+    outcome = pipeline.run(hum)
+    assert outcome.row.status == "completed"
+    clips = np.array([row[2:] for row in pipeline.rows(CLIPS)])
+    rows = refined(pipeline)
+    assert (rows[:, 2] != rows[:, 0]).any()
+    assert clips[:, 0] + clips[:, 2] == pytest.approx(rows[:, 2])
+    assert clips[:, 1] - clips[:, 3] == pytest.approx(rows[:, 3])
+    assert not any(is_refined for is_refined, *_ in pipeline.rows(CLIPS))
+    pipeline.run(hum)
+    assert all(pipeline.last.unchanged.values())
+
+
+def test_the_setting_makes_clips_out_of_date_and_nothing_else(
+    pipeline: Pipeline, hum: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.run(hum)
+    before, roots = pipeline.rows(CLIPS), refined(pipeline)[:, 0]
+    assert stale(pipeline) == set()
+    monkeypatch.setenv(BOUNDARIES, "refined")
+    assert stale(pipeline) == {"clips", "thumbnails"}
+    pipeline.run(hum)
+    changed = {name for name, unchanged in pipeline.last.unchanged.items() if not unchanged}
+    assert changed == {"clips", "thumbnails"}
+    assert stale(pipeline) == set()
+    # The one at the very start has nowhere to go, and is not cut again.
+    assert [row == old for row, old in zip(pipeline.rows(CLIPS), before, strict=True)] == [
+        root == 0 for root in roots
+    ]
+    monkeypatch.delenv(BOUNDARIES)
+    assert stale(pipeline) == {"clips", "thumbnails"}
+    pipeline.run(hum, job="clips_only")
+    assert pipeline.rows(CLIPS) == before
+    assert stale(pipeline) == set()
+
+
+def test_other_refined_boundaries_make_the_clips_that_are_cut_from_them_out_of_date(
+    pipeline: Pipeline, hum: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.run(hum)
+    refine_by(pipeline, 0)
+    pipeline.run(hum, job="moments_only")
+    assert stale(pipeline) == set()
+    monkeypatch.setenv(BOUNDARIES, "refined")
+    pipeline.run(hum)
+    refine_by(pipeline, 5)
+    pipeline.run(hum, job="moments_only")
+    assert stale(pipeline) == {"clips", "thumbnails"}
+
+
+def test_without_refined_moments_the_failure_names_them(
+    pipeline: Pipeline, hum: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.run(hum)
+    pipeline.rows("DELETE FROM moments WHERE is_refined")
+    pipeline.rows("DELETE FROM pipeline.materialisations WHERE asset = 'refined_moments'")
+    assert pipeline.run(hum, job="clips_only").row.status == "completed"
+    monkeypatch.setenv(BOUNDARIES, "refined")
+    assert pipeline.run(hum, job="clips_only").row.status == "failed"
+    assert "'refined_moments'" in pipeline.last.failures["clips"]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Literal
 
 import dagster as dg
 from pydantic import Field
@@ -50,6 +51,9 @@ from videomoments_dagster.moments.system import MOMENTS
 
 CODE_VERSION = "1"
 
+ClipBoundaries = Literal["root", "refined"]
+"""Which boundaries clips are cut from: those of moments as they were found, or refined ones."""
+
 
 class ClipsConfig(MaterialisationConfig):
     """Run config of `clips`; what is not given here is the installation's setting."""
@@ -67,19 +71,7 @@ class ClipsConfig(MaterialisationConfig):
     )
 
 
-@asset(
-    MOMENTS,
-    ClipRows(),
-    code_version=CODE_VERSION,
-    kinds={"ffmpeg", "postgres", "storage"},
-    pool=ENCODING,
-    metadata=clips_metadata,
-    checks=[every_moment_has_a_clip],
-    stored_check=stored_clips,
-    depends_on={"video": CONTENT, "moments": PLACES},
-    after_storing=page_beside_clips,
-)
-def clips(
+def _clips(
     context: dg.AssetExecutionContext,
     config: ClipsConfig,
     video: Video,
@@ -88,22 +80,31 @@ def clips(
     clip_settings: ClipSettingsResource,
     media: MediaResource,
     scratch: ScratchResource,
+    refined_moments: Moments | None = None,
 ) -> Made[CutClips] | Unchanged:
     """A clip of each moment, with some seconds before and after it.
 
-    Reads the video and the root moments. Writes MP4 files to the object store and rows of 'clips';
-    cuts only what is missing or was cut with other settings. Clips are copied without re-encoding
-    where the codecs allow, and each proves itself: right first frame, right length, sound in step.
-    Where only some can be cut, those are kept and a check warns; materialise again to try the rest.
-    If it fails, none could be cut, and the message says why.
+    Reads the video and the root moments, and with VIDEOMOMENTS_CLIP_BOUNDARIES=refined where these
+    begin and end after refining; a clip belongs to the root moment in any case. Writes MP4 files to
+    the object store and rows of 'clips'; cuts only what is missing or was cut with other settings.
+    Clips are copied without re-encoding where the codecs allow, and each proves itself: right first
+    frame, right length, sound in step. Where only some can be cut, those are kept and a check
+    warns; materialise again to try the rest. If it fails, none could be cut, and the message says
+    why.
     """
     require_places(moments, video)
+    if refined_moments is not None:
+        require_places(refined_moments, video, asset="refined_moments")
     settings = clip_settings.chosen(
         padding_left=config.padding_left,
         padding_right=config.padding_right,
         method=config.method or None,
     )
-    wanted = {one.identifier: _wanted(one, video, settings) for one in moments.moments}
+    spans = {one.parent_identifier: one for one in (refined_moments or Moments(())).moments}
+    wanted = {
+        root.identifier: _wanted(root, spans.get(root.identifier, root), video, settings)
+        for root in moments.moments
+    }
     marks = {key: one.fingerprint for key, one in wanted.items()}
     if previous.is_made_from(inputs=marks):
         return UNCHANGED
@@ -123,6 +124,31 @@ def clips(
     return _made(result, why_none=moments.why_fewer)
 
 
+def clips_from(boundaries: ClipBoundaries) -> dg.AssetsDefinition:
+    """The asset `clips`, cut from moments as they were found, or as they were refined.
+
+    Only clips that are cut from refined moments wait for these, and are out of date when these
+    change. To change the setting is to have other code: what was cut before it is out of date.
+    """
+    is_refined = boundaries == "refined"
+    return asset(
+        MOMENTS,
+        ClipRows(),
+        code_version=f"{CODE_VERSION}, refined" if is_refined else CODE_VERSION,
+        kinds={"ffmpeg", "postgres", "storage"},
+        pool=ENCODING,
+        metadata=clips_metadata,
+        checks=[every_moment_has_a_clip],
+        stored_check=stored_clips,
+        depends_on={"video": CONTENT, "moments": PLACES, "refined_moments": PLACES},
+        after_storing=page_beside_clips,
+        without=() if is_refined else ("refined_moments",),
+    )(_clips)
+
+
+clips = clips_from("root")
+
+
 @dataclass(frozen=True, slots=True)
 class _WantedClip:
     """A clip that there should be.
@@ -140,10 +166,11 @@ class _WantedClip:
     fingerprint: str
 
 
-def _wanted(moment: Moment, video: Video, settings: ClipSettings) -> _WantedClip:
+def _wanted(root: Moment, span: Moment, video: Video, settings: ClipSettings) -> _WantedClip:
+    """The clip of a root moment, around the boundaries of `span`: its own, or refined ones."""
     window = clip_window(
-        moment.start_time,
-        moment.end_time,
+        span.start_time,
+        span.end_time,
         padding_left=settings.padding_left,
         padding_right=settings.padding_right,
         duration=video.facts.duration_seconds,
@@ -157,7 +184,7 @@ def _wanted(moment: Moment, video: Video, settings: ClipSettings) -> _WantedClip
         },
         settings={"method": settings.method},
     )
-    return _WantedClip(moment.identifier, window, settings.method, made_from)
+    return _WantedClip(root.identifier, window, settings.method, made_from)
 
 
 def _cut(
