@@ -131,7 +131,8 @@ def test_the_pause_that_is_heard_counts_more_than_the_words_times() -> None:
 
 
 def test_a_short_sentence_gives_way_to_a_pause() -> None:
-    transcript = spoken(["Right, then.", "The dough rises in a warm kitchen.", "It is done."])
+    sentences = ["Right, then.", "The dough rises in a warm kitchen.", "It is done."]
+    transcript = spoken(sentences, start=5.0)
     words = transcript.words
     quiet = [(words[1].end, words[2].start)]
     [one] = snap(
@@ -141,13 +142,24 @@ def test_a_short_sentence_gives_way_to_a_pause() -> None:
 
 
 def test_a_whole_sentence_does_not() -> None:
-    sentences = ["The dough needs some more salt.", "It rises in a warm kitchen.", "It is done."]
-    transcript = spoken(sentences)
+    sentences = [
+        "The dough needs some more salt and a little of the water.",
+        "It rises in a warm kitchen.",
+        "It is done.",
+    ]
+    transcript = spoken(sentences, start=5.0)
     words = transcript.words
-    quiet = [(words[5].end, words[6].start)]
+    quiet = [(words[11].end, words[12].start)]
     root = Boundaries(words[0].start, words[-1].end)
     [one] = snap([root], transcript=transcript, pauses=quiet).boundaries
     assert one.start_time == root.start_time
+
+
+def test_the_ends_of_the_video_count_as_pauses() -> None:
+    segments = TALK.segments
+    root = Boundaries(segments[0].start, segments[-1].end)
+    quiet = [(segments[0].end, segments[1].start), (segments[-2].end, segments[-1].start)]
+    assert snap([root], pauses=quiet, duration=SECONDS).boundaries == (root,)
 
 
 def test_a_leading_conjunction_goes() -> None:

@@ -51,6 +51,8 @@ from videomoments_dagster.moments.system import MOMENTS
 
 CODE_VERSION = "1"
 
+_ROWS = ClipRows()
+
 ClipBoundaries = Literal["root", "refined"]
 """Which boundaries clips are cut from: those of moments as they were found, or refined ones."""
 
@@ -133,7 +135,7 @@ def clips_from(boundaries: ClipBoundaries) -> dg.AssetsDefinition:
     is_refined = boundaries == "refined"
     return asset(
         MOMENTS,
-        ClipRows(),
+        _ROWS,
         code_version=f"{CODE_VERSION}, refined" if is_refined else CODE_VERSION,
         kinds={"ffmpeg", "postgres", "storage"},
         pool=ENCODING,

@@ -30,7 +30,7 @@ from videomoments_dagster.speech.transcripts import Transcript
 PAUSE_SECONDS = 0.25
 """Shortest silence that counts as a pause; the closure of a "p" or "t" lasts half of it."""
 
-REACH_SECONDS = 6.0
+REACH_SECONDS = 10.0
 """Further away than this no place is worth going to, whatever it is."""
 
 _NEAR = 0.3
@@ -44,7 +44,7 @@ _PAUSE = 0.3
 _LENGTH_OF_PAUSE = 0.1
 _IN_THE_PAUSE = 0.1
 _OPENER = 0.35
-_COST_PER_SECOND = 0.2
+_COST_PER_SECOND = 0.12
 _DIGITS = 9
 
 Flags = npt.NDArray[np.bool_]
@@ -166,7 +166,9 @@ class _Places:
         # No moment begins with a word that there is not, or ends before the first.
         self._starts = np.flatnonzero(self._open[:count])
         self._ends = np.flatnonzero(self._open[1:]) + 1
-        self._pauses = np.array(pauses, float).reshape(-1, 2)
+        # Before the video and after it nobody speaks either.
+        around = [(-_FULL_PAUSE, 0.0), *pauses, (duration_seconds, duration_seconds + _FULL_PAUSE)]
+        self._pauses = np.array(around, float)
 
     def _begin(self, at: int, first: Flags, dropped: Integers) -> None:
         """Count word `at` as one that a moment may begin with, and those behind its openers."""
@@ -209,8 +211,6 @@ class _Places:
 
     def _pause_at(self, times: Floats, *, latest: bool) -> tuple[Floats, Floats]:
         """The pause at each word's edge: the last that begins before it, or the first behind it."""
-        if not len(self._pauses):
-            return np.full(len(times), np.inf), np.full(len(times), -np.inf)
         if latest:
             at = np.searchsorted(self._pauses[:, 0], times + _NEAR, side="right") - 1
         else:
