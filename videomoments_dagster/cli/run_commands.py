@@ -237,8 +237,15 @@ def demo(context: CommandContext) -> None:
                 f"the demo talk {talk} is not there",
                 remedy="Run the demo from a checkout of the project",
             )
-        options = {"identifier": _DEMO, "title": _DEMO_TITLE, "transcription_engine": engine}
-        add_source(context.instance, database, str(talk), working_directory=talk.parent, **options)
+        add_source(
+            context.instance,
+            database,
+            str(talk),
+            identifier=_DEMO,
+            title=_DEMO_TITLE,
+            transcription_engine=engine,
+            working_directory=talk.parent,
+        )
         status = _run(context, _DEMO, job="full")
     printing.print_video(show_document(database, _DEMO), context.served)
     click.echo(f"Open the UI with `make dev`, then go to {context.settings.ui_url}/assets")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 from dagster import DagsterInstance
@@ -49,10 +50,23 @@ LISTED = 100
 @click.option("--identifier", help="Name of the video; made from the source if not given.")
 @click.option("--title", help="Title to store with the video.")
 @click.option("--captions", metavar="FILE", help="SRT or VTT file to take the transcript from.")
+@click.option(
+    "--audio-track",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Sound track to work on, from 1 as players count them; if not given, the first default "
+    "one with anything to hear.",
+)
+@click.option(
+    "--subtitle-track",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Subtitle track inside the file to take the transcript from, from 1.",
+)
 @engine_option("Engine for this video, if not the installation's.")
 @profile_option("Generation profile for this video, if not the default.")
 @click.pass_obj
-def add(context: CommandContext, /, sources: Sequence[str], **options: str | None) -> None:
+def add(context: CommandContext, /, sources: Sequence[str], **options: Any) -> None:
     """Register each SOURCE, so that it can be run: a file, an http(s):// or gs:// URL.
 
     The same source again is the same video. A file whose name begins with a dash goes after
@@ -63,8 +77,11 @@ def add(context: CommandContext, /, sources: Sequence[str], **options: str | Non
       videomoments add talks/keynote.mp4 --title "Keynote"
       videomoments add https://example.org/talk.webm --identifier talk-2026
       videomoments add lecture.mp4 --captions lecture.srt
+      videomoments add screen.mkv --audio-track 2
       videomoments add talks/*.mp4
     """
+    if options["captions"] and options["subtitle_track"]:
+        raise click.UsageError("--captions and --subtitle-track exclude each other.")
     of_one = [name for name in ("identifier", "title", "captions") if options[name]]
     if len(sources) > 1 and of_one:
         raise click.UsageError(f"--{of_one[0]} is of one video, and there are {len(sources)}.")

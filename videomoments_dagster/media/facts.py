@@ -61,6 +61,23 @@ class AudioStream:
 
 
 @dataclass(frozen=True, slots=True)
+class SoundTrack:
+    """A sound stream as people choose it.
+
+    Attributes:
+        number: Its place among the sound streams of the file, from 1, as players count them.
+        index: Index of the stream in its container.
+        codec: ffmpeg's codec name.
+        language: ISO 639 code as tagged, or None.
+    """
+
+    number: int
+    index: int
+    codec: str
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SubtitleStream:
     """A text subtitle stream inside the container.
 
@@ -70,6 +87,7 @@ class SubtitleStream:
         language: ISO 639 code as tagged, or None.
         is_default: Whether players show it by themselves.
         is_forced: Whether it holds only what must be read, such as signs.
+        number: Its place among all subtitle streams of the file, from 1, as players count them.
     """
 
     index: int
@@ -77,6 +95,7 @@ class SubtitleStream:
     language: str | None
     is_default: bool = False
     is_forced: bool = False
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +113,8 @@ class MediaFacts:
         subtitles: Text subtitle streams in container order.
         claimed_seconds: What the header says the duration is, where that is far too much.
         silent_streams: Indexes of sound streams that were passed over, since all is silent in them.
+        sound_tracks: All sound streams in container order.
+        sound_is_chosen: Whether somebody chose the sound stream.
         has_unknown_sound: Whether there is sound that is left aside, in a codec that nothing here
             knows.
         ignore_edit_list: Whether the container's edit list contradicts its data and every reader
@@ -111,6 +132,8 @@ class MediaFacts:
     claimed_seconds: float | None = None
     has_unknown_sound: bool = False
     silent_streams: tuple[int, ...] = ()
+    sound_tracks: tuple[SoundTrack, ...] = ()
+    sound_is_chosen: bool = False
 
     @property
     def streams(self) -> tuple[VideoStream | AudioStream, ...]:

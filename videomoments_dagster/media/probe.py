@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,7 +34,7 @@ from videomoments_dagster.media.container import (
     picture_sizes,
     time_of,
 )
-from videomoments_dagster.media.facts import AudioStream, MediaFacts, VideoStream
+from videomoments_dagster.media.facts import AudioStream, MediaFacts, SoundTrack, VideoStream
 from videomoments_dagster.media.ffmpeg import most_pixels
 from videomoments_dagster.media.frame_access import NAL_CODECS, REORDERING_FRAMES
 from videomoments_dagster.media.sniffing import (
@@ -46,7 +46,13 @@ from videomoments_dagster.media.sniffing import (
     where_data_is,
     why_incomplete,
 )
-from videomoments_dagster.media.tracks import is_silent, sound_order, subtitle_stream
+from videomoments_dagster.media.tracks import (
+    is_silent,
+    named_track,
+    sound_order,
+    sound_track,
+    subtitle_stream,
+)
 
 _TEXT_SUBTITLES = frozenset(
     {"mov_text", "subrip", "srt", "webvtt", "ass", "ssa", "text", "ttml", "subviewer", "microdvd"}
@@ -78,20 +84,24 @@ class _Reading:
         packets: Opens it to read its packets only; with what is known of it by then.
         first_frame: Decodes the beginning of a stream; None when nothing there decodes.
         sound_needed: Whether pictures alone will not do where nothing here knows the sound's codec.
+        sound_track: Number of the sound track that somebody chose.
     """
 
     opened: Callable[[], AbstractContextManager[InputContainer]]
     packets: Callable[[MediaFacts], AbstractContextManager[InputContainer]]
     first_frame: Callable[[InputContainer, Any], _First | None]
     sound_needed: bool = True
+    sound_track: int | None = None
 
 
-def probe(path: Path, *, sound_needed: bool = True) -> MediaFacts:
+def probe(path: Path, *, sound_needed: bool = True, sound_track: int | None = None) -> MediaFacts:
     """Find out what a media file holds.
 
     Args:
         path: A local file.
         sound_needed: Whether pictures alone will not do where nothing here knows the sound's codec.
+        sound_track: Number of the sound track that is worked on, from 1; None leaves it to
+            disposition and content.
 
     Returns:
         Its streams, and its duration as presented, measured from the data.
@@ -107,7 +117,11 @@ def probe(path: Path, *, sound_needed: bool = True) -> MediaFacts:
     incomplete = why_incomplete(path)
     try:
         looked = partial(
-            _facts_from_outside, path, incomplete=incomplete, sound_needed=sound_needed
+            _facts_from_outside,
+            path,
+            incomplete=incomplete,
+            sound_needed=sound_needed,
+            sound_track=sound_track,
         )
         found = looked(facts) or looked(replace(facts, ignore_edit_list=True))
         if found is not None:
@@ -188,7 +202,12 @@ def _reject_jumping_clock(path: Path, facts: MediaFacts) -> None:
 
 
 def _facts_from_outside(
-    path: Path, facts: MediaFacts, *, incomplete: str | None, sound_needed: bool
+    path: Path,
+    facts: MediaFacts,
+    *,
+    incomplete: str | None,
+    sound_needed: bool,
+    sound_track: int | None,
 ) -> MediaFacts | None:
     """Probe with or without the edit list; None when the edit list contradicts the data."""
     opened = partial(open_media, path, facts if facts.ignore_edit_list else None)
@@ -200,21 +219,29 @@ def _facts_from_outside(
         claimed = mp4_seconds(path) if container.format.name == MP4 else None
         facts = replace(facts, container=container.format.name, claimed_seconds=claimed)
     packets = partial(open_packets, path)
-    return _facts(path, facts, _Reading(opened, packets, _first_decoded, sound_needed))
+    reading = _Reading(opened, packets, _first_decoded, sound_needed, sound_track)
+    return _facts(path, facts, reading)
 
 
 def _facts(path: Path, facts: MediaFacts, reading: _Reading) -> MediaFacts | None:
     """Measure what a file of a known container holds; None when its edit list contradicts it."""
     with reading.opened() as container:
+        written = [stream for stream in container.streams if stream.type == "subtitle"]
         subtitles = tuple(
-            subtitle_stream(stream, codec=_codec(stream))
-            for stream in container.streams
-            if stream.type == "subtitle" and _codec(stream) in _TEXT_SUBTITLES
+            subtitle_stream(stream, number=number, codec=_codec(stream))
+            for number, stream in enumerate(written, start=1)
+            if _codec(stream) in _TEXT_SUBTITLES
+        )
+        tracks = tuple(
+            sound_track(stream, number=number, codec=_codec(stream))
+            for number, stream in enumerate(container.streams.audio, start=1)
         )
         claimed_end = None
         if container.duration and container.duration > 0:
             claimed_end = ((container.start_time or 0) + container.duration) / float(av.time_base)
         pictures, sounds = (_candidates(container, kind) for kind in ("video", "audio"))
+    if reading.sound_track is not None:
+        sounds = _chosen_sound(path, tracks, reading.sound_track)
     video = _choose(path, reading, pictures, _video_stream, kind="pictures")
     audio = _choose(
         path,
@@ -234,6 +261,8 @@ def _facts(path: Path, facts: MediaFacts, reading: _Reading) -> MediaFacts | Non
         subtitles=subtitles,
         has_unknown_sound=audio is None and _UNKNOWN in sounds.values(),
         silent_streams=silent,
+        sound_tracks=tracks,
+        sound_is_chosen=reading.sound_track is not None,
     )
     facts = replace(facts, origin_seconds=facts.earliest_seconds)
     duration = _measured_end(path, facts, claimed_end, reading) - facts.origin_seconds
@@ -247,6 +276,19 @@ def _facts(path: Path, facts: MediaFacts, reading: _Reading) -> MediaFacts | Non
     exaggerates = promised > _EXAGGERATED * duration + _SAMPLED_FROM_SECONDS
     claimed = promised if exaggerates else None
     return replace(facts, duration_seconds=duration, claimed_seconds=claimed)
+
+
+def _chosen_sound(path: Path, tracks: Sequence[SoundTrack], number: int) -> dict[int, str]:
+    """Index and codec of the sound track with that number."""
+    for track in tracks:
+        if track.number == number:
+            return {track.index: track.codec}
+    there = ", ".join(named_track(one, one.codec) for one in tracks) or "none"
+    raise SourceRejected(
+        f"'{path}' has no sound track {number}; there is {there}",
+        remedy="Choose one of those with --audio-track, or `audio_track` in the run config of "
+        "`video`",
+    )
 
 
 def _reject_absent_data(path: Path, container: InputContainer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import av
@@ -12,8 +13,10 @@ import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
 
+from videomoments_dagster.base.failures import SourceRejected
+from videomoments_dagster.base.files import spoken_name
 from videomoments_dagster.media.container import UNREADABLE, frames_of
-from videomoments_dagster.media.facts import AudioStream, SubtitleStream
+from videomoments_dagster.media.facts import AudioStream, SoundTrack, SubtitleStream
 
 _FOR_SOME = (
     Disposition.comment
@@ -40,7 +43,18 @@ def sound_order(stream: Any) -> tuple[bool, bool, int]:
     )
 
 
-def subtitle_stream(stream: Any, *, codec: str) -> SubtitleStream:
+def sound_track(stream: Any, *, number: int, codec: str) -> SoundTrack:
+    """What people know a sound stream by."""
+    return SoundTrack(number, stream.index, codec, stream.language)
+
+
+def named_track(track: SoundTrack | SubtitleStream, *remarks: str) -> str:
+    """A track in words, such as `track 2 (eng)`."""
+    words = ", ".join(filter(None, (track.language, *remarks)))
+    return f"track {track.number} ({words})" if words else f"track {track.number}"
+
+
+def subtitle_stream(stream: Any, *, number: int, codec: str) -> SubtitleStream:
     """What is known of a subtitle stream."""
     return SubtitleStream(
         index=stream.index,
@@ -48,6 +62,29 @@ def subtitle_stream(stream: Any, *, codec: str) -> SubtitleStream:
         language=stream.language,
         is_default=bool(stream.disposition & Disposition.default),
         is_forced=bool(stream.disposition & Disposition.forced),
+        number=number,
+    )
+
+
+def chosen_subtitles(streams: Sequence[SubtitleStream], number: int, *, of: Path) -> SubtitleStream:
+    """The text subtitle stream with that number.
+
+    Args:
+        streams: Those of the file.
+        number: Its place among all subtitle streams, from 1.
+        of: The file, for the failure.
+
+    Raises:
+        SourceRejected: There is none, or it is no text.
+    """
+    for one in streams:
+        if one.number == number:
+            return one
+    there = ", ".join(named_track(one, one.codec) for one in streams) or "none"
+    raise SourceRejected(
+        f"{spoken_name(of)} has no text subtitle track {number}; there is {there}",
+        remedy="Choose one of those with --subtitle-track, or `subtitle_track` in the run config "
+        "of `transcript`",
     )
 
 

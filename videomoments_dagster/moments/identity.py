@@ -84,11 +84,14 @@ def moment_identifier(
 def video_content(video: Video | FetchedVideo) -> str:
     """What is seen and heard, and when: the hash of the bytes.
 
-    With the time of the first picture where sound comes earlier: what was made of such a video
-    while its first picture was 0 is out of step with it.
+    With the sound that somebody chose; and with the time of the first picture where sound comes
+    earlier: what was made of such a video while its first picture was 0 is out of step with it.
     """
-    start = video.facts.pictures_start
-    return digest([video.content_hash, start]) if start > 0 else video.content_hash
+    start, sound = video.facts.pictures_start, video.facts.audio
+    chosen = [sound.index] if sound is not None and video.facts.sound_is_chosen else []
+    if start > 0 or chosen:
+        return digest([video.content_hash, start, *chosen])
+    return video.content_hash
 
 
 def video_version(video: Video | FetchedVideo) -> str:

@@ -338,6 +338,8 @@ class Source:
         captions: Absolute path or URL of a caption file, if given.
         transcription_engine: Engine to use for this video, if it differs from the settings.
         profile: Generation profile for this video, if it differs from the default.
+        audio_track: Number of the sound track to work on, from 1, if somebody chose one.
+        subtitle_track: Number of the subtitle track to read, from 1, if somebody chose one.
     """
 
     identifier: str
@@ -346,6 +348,8 @@ class Source:
     captions: str | None = None
     transcription_engine: str | None = None
     profile: str | None = None
+    audio_track: int | None = None
+    subtitle_track: int | None = None
 
     @property
     def has_captions(self) -> bool:

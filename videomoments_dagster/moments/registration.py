@@ -17,6 +17,7 @@ from videomoments_dagster.base.failures import IdentifierRejected, SourceRejecte
 from videomoments_dagster.base.identifiers import MAX_IDENTIFIER_LENGTH, checked_identifier
 from videomoments_dagster.core.text_columns import TITLE_CHARACTERS, fitted, storable
 from videomoments_dagster.media.probe import probe
+from videomoments_dagster.media.tracks import chosen_subtitles
 from videomoments_dagster.moments.records import Source, of_row
 from videomoments_dagster.moments.system import VIDEO_PARTITIONS
 from videomoments_dagster.sources.locations import (
@@ -55,6 +56,8 @@ def add_source(
     captions: str | None = None,
     transcription_engine: str | None = None,
     profile: str | None = None,
+    audio_track: int | None = None,
+    subtitle_track: int | None = None,
     working_directory: Path,
 ) -> Registration:
     """Register a source and its partition; the same source again is the same video.
@@ -69,8 +72,11 @@ def add_source(
         identifier: Wanted identifier; None makes one from the name.
         title: Title to store with the video.
         captions: Caption file, path or URL.
-        transcription_engine: Engine for this video; captions given here imply `captions`.
+        transcription_engine: Engine for this video; captions or a subtitle track
+            given here imply `captions`.
         profile: Generation profile for this video.
+        audio_track: Number of the sound track to work on, from 1.
+        subtitle_track: Number of the subtitle track to take the transcript from, from 1.
         working_directory: What relative paths are relative to.
 
     Raises:
@@ -81,21 +87,32 @@ def add_source(
         checked_identifier(identifier)
     where = normalise_location(location, cwd=working_directory)
     _require_storable(where)
+    if captions is not None:
+        captions = normalise_location(captions, cwd=working_directory)
+        _require_storable(captions)
+        if kind_of(captions) is SourceKind.LOCAL:
+            checked_local_file(local_path_of(captions, cwd=working_directory))
+    if captions is not None or subtitle_track is not None:
+        transcription_engine = transcription_engine or "captions"
+    wanted = Source(
+        identifier or "",
+        where,
+        title,
+        captions,
+        transcription_engine,
+        profile=profile,
+        audio_track=audio_track,
+        subtitle_track=subtitle_track,
+    )
     if kind_of(where) is SourceKind.LOCAL:
         path = local_path_of(where, cwd=working_directory)
         checked_local_file(path)
         with database.read() as session:
             is_known = source_at(session, location=where) is not None
         if not is_known:
-            with_captions = captions is not None or transcription_engine == "captions"
-            probe(path, sound_needed=not with_captions)
-    if captions is not None:
-        captions = normalise_location(captions, cwd=working_directory)
-        _require_storable(captions)
-        if kind_of(captions) is SourceKind.LOCAL:
-            checked_local_file(local_path_of(captions, cwd=working_directory))
-        transcription_engine = transcription_engine or "captions"
-    wanted = Source(identifier or "", where, title, captions, transcription_engine, profile=profile)
+            facts = probe(path, sound_needed=not wanted.has_captions, sound_track=audio_track)
+            if subtitle_track is not None:
+                chosen_subtitles(facts.subtitles, subtitle_track, of=path)
     with database.transaction() as session:
         known = source_at(session, location=where)
         is_new = known is None or identifier not in (None, known.identifier)

@@ -17,7 +17,7 @@ from videomoments_dagster.base.failures import EngineUnavailable, MediaFailed, S
 from videomoments_dagster.base.files import removed_afterwards
 from videomoments_dagster.media.facts import MediaFacts, SubtitleStream
 from videomoments_dagster.media.ffmpeg import input_options, run_ffmpeg, safe_input
-from videomoments_dagster.media.tracks import fullest_subtitles
+from videomoments_dagster.media.tracks import chosen_subtitles, fullest_subtitles, named_track
 from videomoments_dagster.speech.caption_files import (
     LARGEST_BYTES,
     Captions,
@@ -84,7 +84,7 @@ class CaptionsEngine:
             captions = _read_file(request.captions)
             language = wanted or captions.language or _language_of_name(request.captions)
         else:
-            stream = _stream_for(request.facts, wanted)
+            stream = _stream_for(request, wanted)
             captions = _read_stream(request, stream)
             language = stream.language or wanted
             notes.append(_chosen(stream, request.facts))
@@ -178,7 +178,10 @@ def _language_of_name(path: Path) -> str | None:
     return next((code for code in reversed(codes) if code), None)
 
 
-def _stream_for(facts: MediaFacts, wanted: str | None) -> SubtitleStream:
+def _stream_for(request: TranscriptionRequest, wanted: str | None) -> SubtitleStream:
+    facts = request.facts
+    if request.subtitle_track is not None:
+        return chosen_subtitles(facts.subtitles, request.subtitle_track, of=request.media)
     if not facts.subtitles:
         raise EngineUnavailable(
             "No captions came with the video: no caption file was given or lies beside it, and "
@@ -193,13 +196,10 @@ def _stream_for(facts: MediaFacts, wanted: str | None) -> SubtitleStream:
 
 def _chosen(stream: SubtitleStream, facts: MediaFacts) -> str:
     """Which stream was read, and which others there are."""
-    others = [
-        f"{one.index} ({', '.join(filter(None, (one.language, 'forced' * one.is_forced)))})"
-        for one in facts.subtitles
-        if one != stream
-    ]
-    also = f"; there are also {', '.join(others)}".replace(" ()", "") if others else ""
-    return f"From the {stream.codec} subtitle stream {stream.index} of the file{also}"
+    named = {one: named_track(one, "forced" * one.is_forced) for one in facts.subtitles}
+    taken = named.pop(stream)
+    also = f"; there is also {', '.join(named.values())}" if named else ""
+    return f"From the file's {stream.codec} subtitles, {taken}{also}"
 
 
 def _read_stream(request: TranscriptionRequest, stream: SubtitleStream) -> Captions:

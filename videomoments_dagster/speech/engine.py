@@ -80,6 +80,7 @@ class TranscriptionRequest:
         captions: Caption file that belongs to it, or None.
         scratch: Existing folder for temporary files.
         language: ISO 639-1 code of the speech; None leaves it to the engine's options.
+        subtitle_track: Number of the subtitle track that somebody chose, from 1.
     """
 
     media: Path
@@ -87,6 +88,7 @@ class TranscriptionRequest:
     captions: Path | None
     scratch: Path
     language: str | None = None
+    subtitle_track: int | None = None
 
 
 class TranscriptionEngine(Protocol):

@@ -28,4 +28,10 @@ class Source(Base):
     profile: Mapped[Name | None] = mapped_column(
         comment="Generation profile for this video, where it differs from the default"
     )
+    audio_track: Mapped[int | None] = mapped_column(
+        comment="Number of the sound track to work on, from 1, where somebody chose one"
+    )
+    subtitle_track: Mapped[int | None] = mapped_column(
+        comment="Number of the subtitle track to read, from 1, where somebody chose one"
+    )
     created_at: Mapped[CreatedAt]

@@ -92,8 +92,8 @@ def test_forced_subtitles_come_last_and_the_others_are_named(made: Make, tmp_pat
     request = TranscriptionRequest(media, facts, captions=None, scratch=tmp_path)
     transcript = CaptionsEngine(options).transcribe(request)
     assert transcript.full_text == "All that is said"
-    [note] = [one for one in transcript.notes if "subtitle stream" in one]
-    assert note.endswith("stream 2 of the file; there are also 1 (forced)")
+    [note] = [one for one in transcript.notes if "subtitles, track" in one]
+    assert note.endswith("subtitles, track 2; there is also track 1 (forced)")
 
 
 streams = st.lists(

@@ -62,6 +62,12 @@ class TranscriptConfig(MaterialisationConfig):
         f"'{TRANSCRIPTION_TAG}', what the video was registered with, or the setting decides.",
     )
     language: str = Field(default="", description="ISO 639-1 code of the speech.")
+    subtitle_track: int = Field(
+        default=0,
+        description="Number of the subtitle track to read, from 1 as players count them, if not "
+        "the one that 'videomoments add --subtitle-track' named. Implies 'captions', unless an "
+        "engine is named here.",
+    )
 
 
 @asset(
@@ -99,7 +105,10 @@ def transcript(
     source = registry.source_of(video.identifier)
     engine = _engine(context, config, source, transcription)
     captions, gone, captions_version = None, None, None
-    if engine.name == CaptionsEngine.name:
+    track = config.subtitle_track or (source.subtitle_track if source else None)
+    if engine.name == CaptionsEngine.name and track:
+        captions_version = f"{_NO_FILE}track {track}:"
+    elif engine.name == CaptionsEngine.name:
         captions, gone = _caption_file(video, source, registry, scratch, object_store)
         keeps = previous.is_intact and not config.force
         captions_version = _captions_version(
@@ -126,6 +135,7 @@ def transcript(
                 captions=captions,
                 scratch=scratch.subfolder("transcript"),
                 language=config.language or None,
+                subtitle_track=track,
             ),
             progress=progress.share,
         )
@@ -145,7 +155,9 @@ def _engine(
 ) -> TranscriptionEngine:
     """Run config decides, else the run's tag, what the video was registered with, the setting."""
     tagged = context.run.tags.get(TRANSCRIPTION_TAG)
-    name = config.engine or tagged or (source.transcription_engine if source else None)
+    implied = CaptionsEngine.name if config.subtitle_track else None
+    registered = source.transcription_engine if source else None
+    name = config.engine or implied or tagged or registered
     return transcription.engine(name, language=config.language or None)
 
 

@@ -1,5 +1,6 @@
 """The `video` asset: bytes from a source, probed and stored."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from videomoments_dagster.core.resources import (
 )
 from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.probe import probe
+from videomoments_dagster.media.tracks import named_track
 from videomoments_dagster.moments.asset_resources import (
     ProfilesResource,
     SourceRegistryResource,
@@ -69,6 +71,12 @@ class VideoConfig(MaterialisationConfig):
         "runs: an address with a password or token is better registered.",
     )
     title: str = Field(default="", description="Title to store with the video.")
+    audio_track: int = Field(
+        default=0,
+        description="Number of the sound track to work on, from 1 as players count them, if not "
+        "the one that 'videomoments add --audio-track' named. Without either, the first default "
+        "one with anything to hear.",
+    )
     max_source_gib: float | None = Field(
         default=None, description="Largest download in GiB, if not the installation's."
     )
@@ -108,13 +116,15 @@ def video(
         previous.details.get(_STATE) if previous.is_intact else None
     )
     inputs = {"source": source.location, "state": state, "title": source.title}
+    if source.audio_track:
+        inputs["audio_track"] = str(source.audio_track)
     kept = previous.value if previous.is_made_from(inputs=inputs) else None
     if kept is not None and kept.facts.origin_seconds == kept.facts.earliest_seconds:
         return UNCHANGED
     check_models_before_work(context, registry, profiles, language_models)
     limits = registry.fetch_limits(max_download_gib=config.max_source_gib)
     fetched, facts = (
-        _on_its_timeline(kept, media)
+        _on_its_timeline(kept, media, sound_track=source.audio_track)
         if kept is not None
         else _read(context, source, limits, object_store, scratch)
     )
@@ -136,13 +146,16 @@ def video(
     )
 
 
-def _on_its_timeline(kept: Video, media: MediaResource) -> tuple[LocalSource, MediaFacts]:
+def _on_its_timeline(
+    kept: Video, media: MediaResource, *, sound_track: int | None
+) -> tuple[LocalSource, MediaFacts]:
     """What is stored, probed again: its first picture was taken for 0, and sound comes earlier.
 
     The source may be gone by now.
     """
     path = media.local_file(kept.cloud_url)
-    facts = probe(path, sound_needed=not kept.facts.has_unknown_sound)
+    sound_needed = not kept.facts.has_unknown_sound
+    facts = probe(path, sound_needed=sound_needed, sound_track=sound_track)
     location = kept.source_url or ""
     return LocalSource(path, location, kept.content_hash, facts.size_bytes, kept.title), facts
 
@@ -159,7 +172,7 @@ def _read(
     if kind_of(source.location) is SourceKind.LOCAL:
         # Hashing a large file that turns out to be no video would be time lost.
         path = checked_local_path(source.location, limits)
-        probe(path, sound_needed=not source.has_captions)
+        probe(path, sound_needed=not source.has_captions, sound_track=source.audio_track)
     with progress_logged(context, "of the source are read") as progress:
         fetched = fetch_source(
             source.location,
@@ -169,7 +182,9 @@ def _read(
             limits=limits,
         )
     with named_as_given(fetched.path, source.location):
-        facts = probe(fetched.path, sound_needed=not source.has_captions)
+        facts = probe(
+            fetched.path, sound_needed=not source.has_captions, sound_track=source.audio_track
+        )
     for word in oddities(facts):
         context.log.warning("%s.", word)
     return fetched, facts
@@ -199,9 +214,13 @@ def oddities(facts: MediaFacts) -> list[str]:
             "Its sound is in a codec that is not supported: the words come from its captions, and "
             "its clips are silent"
         )
-    if facts.silent_streams and facts.audio is not None:
-        silent = " and ".join(map(str, facts.silent_streams))
-        words.append(f"Its sound is stream {facts.audio.index}: all is silent in stream {silent}")
+    if facts.audio is not None and len(facts.sound_tracks) > 1:
+        remarks = dict.fromkeys(facts.silent_streams, ("silent",))
+        named = {
+            one.index: named_track(one, *remarks.get(one.index, ())) for one in facts.sound_tracks
+        }
+        taken = named.pop(facts.audio.index)
+        words.append(f"Its sound is {taken}; there is also {', '.join(named.values())}")
     return words
 
 
@@ -211,11 +230,13 @@ def _source(identifier: str, config: VideoConfig, registered: Source | None) -> 
     Raises:
         SourceRejected: If there is neither.
     """
+    audio_track = config.audio_track or (registered.audio_track if registered else None)
     if config.source:
         return Source(
             identifier=identifier,
             location=normalise_location(config.source, cwd=Path.cwd()),
             title=config.title or (registered.title if registered else None),
+            audio_track=audio_track,
         )
     if registered is None:
         raise SourceRejected(
@@ -223,4 +244,4 @@ def _source(identifier: str, config: VideoConfig, registered: Source | None) -> 
             remedy=f"Run `videomoments add SOURCE --identifier {identifier}`, or give `source` "
             "in the run config of `video`",
         )
-    return registered
+    return replace(registered, audio_track=audio_track)

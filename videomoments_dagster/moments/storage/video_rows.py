@@ -28,7 +28,13 @@ from videomoments_dagster.core.text_columns import (
     indexable_source_url,
     storable,
 )
-from videomoments_dagster.media.facts import AudioStream, MediaFacts, SubtitleStream, VideoStream
+from videomoments_dagster.media.facts import (
+    AudioStream,
+    MediaFacts,
+    SoundTrack,
+    SubtitleStream,
+    VideoStream,
+)
 from videomoments_dagster.moments.identity import transcript_version, video_content, video_version
 from videomoments_dagster.moments.object_keys import video_key
 from videomoments_dagster.moments.records import FetchedVideo, Source, Video
@@ -59,7 +65,11 @@ def _facts(document: dict[str, Any]) -> MediaFacts:
     rebuilt = {
         "video": video and VideoStream(**video),
         "audio": audio and AudioStream(**audio),
-        "subtitles": tuple(SubtitleStream(**one) for one in document.get("subtitles", ())),
+        "subtitles": tuple(
+            SubtitleStream(**{"number": number, **one})
+            for number, one in enumerate(document.get("subtitles", ()), start=1)
+        ),
+        "sound_tracks": tuple(SoundTrack(**one) for one in document.get("sound_tracks", ())),
         "silent_streams": tuple(document.get("silent_streams", ())),
     }
     facts = MediaFacts(**{**document, **rebuilt})
