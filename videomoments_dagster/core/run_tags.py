@@ -13,7 +13,9 @@ PIPELINE_TAG = "videomoments/pipeline"
 """Identifier of the run's row in `pipeline_history`."""
 
 FORGOTTEN_TAG = "videomoments/partition_deleted"
-"""On runs of a partition that was deleted since: they are no history of another of its name."""
+"""On runs of a partition that was deleted since: they are no history of another of its name.
+
+Its value is the run's own id: who runs one of them again has its tags copied by Dagster."""
 
 CONFIG_TAG = "videomoments/config"
 """`config_hash` of the generation config that the run used."""

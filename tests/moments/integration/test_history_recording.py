@@ -59,14 +59,20 @@ class History:
         job: str = "full",
         assets: tuple[str, ...] = (),
         status: DagsterRunStatus = DagsterRunStatus.NOT_STARTED,
+        again: str | None = None,
     ) -> str:
+        """A run; `again` is the id of one that somebody runs again: Dagster copies its tags."""
+        copied = self.instance.get_run_by_id(again) if again else None
         run_id = str(uuid.uuid4())
         self.instance.add_run(
             DagsterRun(
                 job_name=job,
                 run_id=run_id,
                 status=status,
-                tags={} if video is None else {"dagster/partition": video},
+                tags={
+                    **(copied.tags if copied else {}),
+                    **({} if video is None else {"dagster/partition": video}),
+                },
                 asset_selection=frozenset(map(AssetKey.from_user_string, assets)) or None,
             )
         )
@@ -602,3 +608,19 @@ def test_a_tick_does_not_look_again_at_what_it_has_seen(
     run = history.succeeded(job="nightly_report")
     history.tick()
     assert looked == [run]
+
+
+def test_a_run_of_a_deleted_video_has_no_history_and_one_that_repeats_it_has(
+    history: History,
+) -> None:
+    old = history.succeeded()
+    assert recording.forget_runs(history.instance, "talk") == 1
+    assert recording.forget_runs(history.instance, "talk") == 0
+    # The video was added again, and somebody pressed "Re-execute" on its old run.
+    again = history.succeeded(again=old)
+    assert record_all(history.instance, history.database).runs == 1
+    assert record_run(history.instance, history.database, old) == 0
+    assert record_run(history.instance, history.database, again) == 1
+    with history.database.read() as session:
+        statuses = session.scalars(text("SELECT status FROM pipeline_history")).all()
+    assert statuses == ["completed"]

@@ -10,7 +10,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from dagster import DagsterEvent, DagsterInstance, RunRecord, RunsFilter
+from dagster import DagsterEvent, DagsterInstance, DagsterRun, RunRecord, RunsFilter
 from sqlalchemy import exists, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
@@ -157,11 +157,15 @@ def forget_runs(instance: DagsterInstance, video: str) -> int:
     of_video = RunsFilter(tags={PARTITION_TAG: video})
     while page := instance.get_runs(of_video, limit=RUNS_PER_PAGE, cursor=cursor):
         for run in page:
-            if MOMENTS in systems_of(run) and FORGOTTEN_TAG not in run.tags:
-                add_run_tags(instance, run.run_id, {FORGOTTEN_TAG: "true"})
+            if MOMENTS in systems_of(run) and not _is_forgotten(run):
+                add_run_tags(instance, run.run_id, {FORGOTTEN_TAG: run.run_id})
                 marked += 1
         cursor = page[-1].run_id
     return marked
+
+
+def _is_forgotten(run: DagsterRun) -> bool:
+    return run.tags.get(FORGOTTEN_TAG) == run.run_id
 
 
 def _others_of_video(instance: DagsterInstance, record: RunRecord) -> list[RunRecord]:
@@ -186,7 +190,7 @@ def _record(
     if record.dagster_run.status.name in WAITING_STATUSES:
         # Thousands of these wait while a backfill runs; their events need not be read.
         return None
-    if FORGOTTEN_TAG in record.dagster_run.tags:
+    if _is_forgotten(record.dagster_run):
         return None
     facts = run_facts(instance, record, MOMENTS, events=events)
     if facts is None:
