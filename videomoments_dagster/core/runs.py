@@ -75,6 +75,9 @@ MESSAGE = "The process of this run is gone: it was killed, or its machine went d
 LAUNCH_SECONDS = 600.0
 """How long a daemon may take over one step of a launch: Dagster itself gives up after 180."""
 
+START_SECONDS = 30.0
+"""How long a launched run may take from its start to its claim, on a machine that is busy."""
+
 # A run in the queue is the queue's: it begins when there is a daemon again.
 _MAY_BE_DEAD = [status for status in IN_FLIGHT if status is not DagsterRunStatus.QUEUED]
 
@@ -149,16 +152,20 @@ def _silent(instance: DagsterInstance, database: Database, *, now: float) -> lis
 def _is_being_launched(instance: DagsterInstance, record: RunRecord, *, now: float) -> bool:
     """Whether a daemon or webserver may be at a run that has no process of its own yet, or no more.
 
-    A process of the command line says so itself, before there is a record of its run.
+    Also where its process has said that it begins, and may be on the way to its claim. One of the
+    command line says that it lives before there is a record of its run.
     """
     run = record.dagster_run
-    if code_location_of(run) is None or run.status is DagsterRunStatus.STARTED:
+    if code_location_of(run) is None:
         return False
+    silent_seconds = now - record.update_timestamp.timestamp()
+    if run.status is DagsterRunStatus.STARTED:
+        return silent_seconds < START_SECONDS
     backfill = instance.get_backfill(run.tags[BACKFILL_TAG]) if BACKFILL_TAG in run.tags else None
     is_submitting = backfill is not None and backfill.status.name in BACKFILL_GOES_ON
     if run.status is DagsterRunStatus.NOT_STARTED and is_submitting:
         return True
-    return now - record.update_timestamp.timestamp() < LAUNCH_SECONDS
+    return silent_seconds < LAUNCH_SECONDS
 
 
 def _fail(instance: DagsterInstance, runs: Sequence[DagsterRun]) -> tuple[str, ...]:

@@ -239,6 +239,8 @@ def launched(imitated: Imitated, status: DagsterRunStatus, **tags: str) -> str:
         (DagsterRunStatus.STARTING, 700, True),
         (DagsterRunStatus.CANCELING, 500, False),
         (DagsterRunStatus.CANCELING, 700, True),
+        (DagsterRunStatus.STARTED, 20, False),
+        (DagsterRunStatus.STARTED, 40, True),
     ],
 )
 def test_what_the_daemon_is_about_to_launch_is_dead_only_after_long_and_in_the_queue_never(
