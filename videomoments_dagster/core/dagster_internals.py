@@ -39,6 +39,11 @@ def code_location_of(run: DagsterRun) -> str | None:
     return None if origin is None else origin.location_name
 
 
+def hidden_tag(name: str) -> str:
+    """Name of a run tag that the UI shows nobody, such as one for a hash."""
+    return f".dagster/{name}"
+
+
 def add_run_tags(instance: DagsterInstance, run_id: str, tags: Mapping[str, str]) -> None:
     """Tag a run that is under way or has ended."""
     instance.add_run_tags(run_id, tags)

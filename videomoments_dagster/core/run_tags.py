@@ -17,8 +17,5 @@ FORGOTTEN_TAG = "videomoments/partition_deleted"
 
 Its value is the run's own id: who runs one of them again has its tags copied by Dagster."""
 
-CONFIG_TAG = "videomoments/config"
-"""`config_hash` of the generation config that the run used."""
-
 FAILED_PARTS_KEY = "failed_parts"
 """Metadata of a materialisation: how many parts of its work could not be done."""

@@ -16,6 +16,7 @@ from videomoments_dagster.base.failures import IdentifierRejected, MediaFailed, 
 from videomoments_dagster.media import clip_cutting
 from videomoments_dagster.media.clip_plan import ClipRequest
 from videomoments_dagster.moments.assets import thumbnails
+from videomoments_dagster.moments.history.recording import CONFIG_TAG
 
 ALL_ASSETS = set(ASSETS)
 
@@ -337,7 +338,7 @@ def test_the_run_is_tagged_with_its_history_row(pipeline: Pipeline, talk: str) -
         "SELECT c.config_hash FROM pipeline_history h "
         "JOIN generation_configs c ON c.id = h.generation_config_id"
     )
-    assert run.tags["videomoments/config"] == hashed
+    assert run.tags[CONFIG_TAG] == hashed
 
 
 def test_materialisations_carry_data_versions_and_say_whether_anything_changed(

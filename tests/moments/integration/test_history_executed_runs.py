@@ -10,7 +10,7 @@ from imitated_runs import Imitated
 from stored_records import configs
 
 from videomoments_dagster.moments.history import recording
-from videomoments_dagster.moments.history.recording import record_all, record_run
+from videomoments_dagster.moments.history.recording import CONFIG_TAG, record_all, record_run
 from videomoments_dagster.moments.identity import config_hash
 
 
@@ -141,7 +141,7 @@ def test_a_run_names_the_config_that_it_chose_itself_though_it_began_with_anothe
     run_id = imitated.run(
         "talk",
         metadata=shown,
-        tags={"videomoments/config": config_hash(configs().generation)},
+        tags={CONFIG_TAG: config_hash(configs().generation)},
     )
     imitated.storage.store("generation_config", "talk", chosen)
     record(imitated, running.run_id, run_id)

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -17,6 +18,7 @@ from dagster._core.events import JobFailureData, StepMaterializationData
 from dagster._core.execution.plan.objects import StepFailureData, UserFailureData
 from dagster._core.storage.dagster_run import DagsterRun
 from dagster._core.storage.runs.schema import RunsTable
+from dagster_graphql.schema import create_schema
 from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import text
 
@@ -25,7 +27,12 @@ from videomoments_dagster.core.resources import DatabaseResource
 from videomoments_dagster.core.run_facts import run_facts
 from videomoments_dagster.moments.history import recording
 from videomoments_dagster.moments.history import sensor as sensors
-from videomoments_dagster.moments.history.recording import record_all, record_run, record_runs
+from videomoments_dagster.moments.history.recording import (
+    CONFIG_TAG,
+    record_all,
+    record_run,
+    record_runs,
+)
 from videomoments_dagster.moments.system import MOMENTS
 
 SEED = """
@@ -333,8 +340,31 @@ def test_the_run_and_its_row_lead_to_each_other(history: History) -> None:
     stored = history.instance.get_run_by_id(run)
     assert stored is not None
     assert stored.tags["videomoments/pipeline"] == history.only()["identifier"]
-    assert stored.tags["videomoments/config"] == "first"
+    assert stored.tags[CONFIG_TAG] == "first"
     assert stored.status == DagsterRunStatus.STARTED
+
+
+def test_people_are_shown_the_tags_that_they_read_and_no_hash(history: History) -> None:
+    run = history.started()
+    history.record(run)
+    asked = "{ runTagKeysOrError { ... on RunTagKeys { keys } } }"
+    answer = create_schema().execute(
+        asked, context_value=SimpleNamespace(instance=history.instance)
+    )
+    assert answer.errors is None
+    assert answer.data is not None
+    shown = answer.data["runTagKeysOrError"]["keys"]
+    assert "videomoments/pipeline" in shown
+    assert not any("config" in key for key in shown)
+
+
+def test_a_rebuild_knows_the_config_of_a_run_from_before_its_tag_was_hidden(
+    history: History,
+) -> None:
+    run = history.started()
+    history.instance.add_run_tags(run, {"videomoments/config": "second"})
+    history.record(run)
+    assert history.only()["generation_config_id"] == 2
 
 
 def test_runs_of_one_video_that_were_made_in_the_same_millisecond_have_a_row_each(

@@ -18,9 +18,9 @@ from sqlalchemy.orm import Session
 from db import models
 from db.session import Database
 from videomoments_dagster.base.failures import DatabaseProblem
-from videomoments_dagster.core.dagster_internals import add_run_tags
+from videomoments_dagster.core.dagster_internals import add_run_tags, hidden_tag
 from videomoments_dagster.core.run_facts import RunFacts, run_facts
-from videomoments_dagster.core.run_tags import CONFIG_TAG, FORGOTTEN_TAG, PIPELINE_TAG
+from videomoments_dagster.core.run_tags import FORGOTTEN_TAG, PIPELINE_TAG
 from videomoments_dagster.core.runs import PARTITION_TAG, systems_of
 from videomoments_dagster.moments.history.history_row import (
     WAITING_STATUSES,
@@ -31,6 +31,12 @@ from videomoments_dagster.moments.history.history_row import (
 )
 from videomoments_dagster.moments.stored_videos import HistoryRow
 from videomoments_dagster.moments.system import MOMENTS
+
+CONFIG_TAG = hidden_tag("videomoments/config")
+"""`config_hash` of the generation config that the run used."""
+
+_CONFIG_TAG_BEFORE = "videomoments/config"
+"""Its name in records from before it was hidden."""
 
 RUNS_PER_PAGE = 200
 
@@ -241,9 +247,8 @@ def _target(session: Session, facts: RunFacts) -> tuple[int, int, str] | None:
     if video_id is None:
         return None
     configs = select(config.id, config.config_hash)
-    its_own = configs.where(
-        config.config_hash == (config_hash_of(facts) or facts.tags.get(CONFIG_TAG))
-    )
+    tagged = facts.tags.get(CONFIG_TAG) or facts.tags.get(_CONFIG_TAG_BEFORE)
+    its_own = configs.where(config.config_hash == (config_hash_of(facts) or tagged))
     selected = configs.join(choice, choice.generation_config_id == config.id).where(
         choice.video_id == video_id
     )
