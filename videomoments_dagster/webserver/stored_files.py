@@ -10,11 +10,17 @@ from __future__ import annotations
 import mimetypes
 import re
 from collections.abc import Collection, Iterator
+from operator import attrgetter
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import (
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 
 from videomoments_dagster.base.failures import ObjectStoreRefused, VideoMomentsError
 from videomoments_dagster.core.objects.store import ObjectStat, ObjectStore
@@ -95,6 +101,8 @@ class StoredFiles:
         try:
             is_served = key.startswith(self._folders)
             found = self._store.stat(self._store.url_of(key)) if is_served else None
+            if found is None and (newer := self._newest_page(key)):
+                return RedirectResponse(newer.rpartition("/")[2])
         except (ValueError, ObjectStoreRefused):
             # No key, or a link that leads out of the store.
             found = None
@@ -119,6 +127,14 @@ class StoredFiles:
         shown["Content-Length"] = str(len(part))
         body = self._blocks(found, part) if method == "GET" else iter(())
         return StreamingResponse(body, status, headers=shown)
+
+    def _newest_page(self, key: str) -> str | None:
+        """Key of the page in the place of one that is gone, as others were stored after it."""
+        folder, _, _ = key.rpartition("/")
+        if not folder.startswith(self._pages):
+            return None
+        pages = [one for one in self._store.list(folder) if one.written_at is not None]
+        return max(pages, key=attrgetter("written_at")).key if pages else None
 
     def _blocks(self, found: ObjectStat, part: range) -> Iterator[bytes]:
         for start in part[::_BLOCK_BYTES]:

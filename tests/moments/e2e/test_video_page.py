@@ -38,6 +38,15 @@ def test_a_run_stores_a_page_and_the_command_writes_one_with_pictures(
     assert content.count("<script>") == 1
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in content
 
+    # Whatever a run materialises once there is a page links to it.
+    run = pipeline.run(talk, job="moments_only")
+    made = [
+        one.asset_materialization.metadata["page"]
+        for one in pipeline.instance.all_logs(run.run_id)
+        if one.asset_materialization
+    ]
+    assert made == [told] * 3
+
     objects = pipeline.objects()
     assert pipeline.run(talk).row.status == "completed"
     assert pipeline.objects() == objects

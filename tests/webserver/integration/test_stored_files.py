@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,19 @@ def test_nothing_else_is_to_be_had(in_folder: Served, path: str) -> None:
     (root / "clips/linked").symlink_to(in_folder.folder)
     answer = in_folder.file(path)
     assert (answer.status, answer.body) == (404, b"There is no such file.\n")
+
+
+def test_a_link_to_a_page_that_was_made_anew_leads_to_the_one_there_is(in_folder: Served) -> None:
+    assert in_folder.file(PAGE).status == 404
+    in_folder.put("pages/talk/aaaaaaaaaaaaaaaa.html", b"old")
+    in_folder.put("pages/talk/bbbbbbbbbbbbbbbb.html", b"new")
+    in_folder.put("pages/talk2/cccccccccccccccc.html", b"another video's")
+    os.utime(in_folder.folder / "objects/pages/talk/aaaaaaaaaaaaaaaa.html", (1, 1))
+    led = in_folder.file(PAGE)
+    assert (led.status, led.headers["Location"]) == (307, "bbbbbbbbbbbbbbbb.html")
+    assert in_folder.file("pages/nobody/0123456789abcdef.html").status == 404
+    assert in_folder.file("pages/../clips/0123456789abcdef.html").status == 404
+    assert in_folder.file("clips/talk/0123456789abcdef.html").status == 404
 
 
 def test_what_is_no_file_is_dagsters(in_folder: Served) -> None:

@@ -21,6 +21,7 @@ from videomoments_dagster.moments.asset_resources import (
 )
 from videomoments_dagster.moments.identity import config_hash, configs_version, transcript_version
 from videomoments_dagster.moments.metadata.materialisations import configs_metadata
+from videomoments_dagster.moments.page.page_store import page_link
 from videomoments_dagster.moments.profiles import DEFAULT_PROFILE
 from videomoments_dagster.moments.records import SelectedConfigs
 from videomoments_dagster.moments.storage.moment_rows import GenerationConfigRows
@@ -44,6 +45,7 @@ class GenerationConfigConfig(MaterialisationConfig):
     code_version="1",
     kinds={"postgres", "yaml"},
     metadata=configs_metadata,
+    after_storing=page_link,
 )
 def generation_config(
     context: dg.AssetExecutionContext,

@@ -14,6 +14,7 @@ from videomoments_dagster.moments.engine_work import EngineConfig, EngineWork
 from videomoments_dagster.moments.finding.outcomes import Found, MomentDraft
 from videomoments_dagster.moments.identity import config_hash
 from videomoments_dagster.moments.metadata.materialisations import moments_metadata
+from videomoments_dagster.moments.page.page_store import page_link
 from videomoments_dagster.moments.records import Moments, SelectedConfigs, Video
 from videomoments_dagster.moments.soundness import require_word_times
 from videomoments_dagster.moments.storage.moment_rows import FINDING, RootMomentRows
@@ -36,6 +37,7 @@ CODE_VERSION = "2"
     checks=[moments_lie_in_the_video, moments_meet_their_config],
     stored_check=stored_moments,
     depends_on={"video": DURATION, "generation_config": FINDING},
+    after_storing=page_link,
 )
 def moments(
     context: dg.AssetExecutionContext,

@@ -32,6 +32,7 @@ from videomoments_dagster.moments.metadata.materialisations import (
     moments_metadata,
     said_of_shifts,
 )
+from videomoments_dagster.moments.page.page_store import page_link
 from videomoments_dagster.moments.records import Moments, SelectedConfigs, Video
 from videomoments_dagster.moments.soundness import (
     boundary_shifts,
@@ -69,6 +70,7 @@ _AROUND_SECONDS = REACH_SECONDS + 2.0
     checks=[refined_moments_stay_near],
     stored_check=stored_refined_moments,
     depends_on={"video": CONTENT, "generation_config": REFINING, "moments": TITLES},
+    after_storing=page_link,
 )
 def refined_moments(
     context: dg.AssetExecutionContext,

@@ -37,6 +37,7 @@ from videomoments_dagster.moments.metadata.materialisations import (
     remembered_sheet,
     thumbnails_metadata,
 )
+from videomoments_dagster.moments.page.page_store import page_link
 from videomoments_dagster.moments.records import (
     Clip,
     Clips,
@@ -72,6 +73,7 @@ _Owner = str | None
     checks=[thumbnails_show_something],
     stored_check=stored_thumbnails,
     depends_on={"video": ADDRESS},
+    after_storing=page_link,
 )
 def thumbnails(
     context: dg.AssetExecutionContext,

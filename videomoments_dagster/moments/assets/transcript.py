@@ -38,6 +38,7 @@ from videomoments_dagster.moments.checks import (
 )
 from videomoments_dagster.moments.identity import video_content
 from videomoments_dagster.moments.metadata.materialisations import transcript_metadata
+from videomoments_dagster.moments.page.page_store import page_link
 from videomoments_dagster.moments.records import Source, Video
 from videomoments_dagster.moments.storage.video_rows import CONTENT, TranscriptRows
 from videomoments_dagster.moments.system import MOMENTS
@@ -82,6 +83,7 @@ class TranscriptConfig(MaterialisationConfig):
     checks=[word_times_are_in_order, speech_share_is_plausible],
     stored_check=stored_transcript,
     depends_on={"video": CONTENT},
+    after_storing=page_link,
 )
 def transcript(
     context: dg.AssetExecutionContext,

@@ -39,6 +39,7 @@ from videomoments_dagster.moments.metadata.materialisations import (
     frame_pictures,
     video_metadata,
 )
+from videomoments_dagster.moments.page.page_store import page_link
 from videomoments_dagster.moments.records import FetchedVideo, Source, Video
 from videomoments_dagster.moments.storage.video_rows import VideoRows
 from videomoments_dagster.moments.system import MOMENTS
@@ -89,6 +90,7 @@ class VideoConfig(MaterialisationConfig):
     kinds={"ffmpeg", "postgres", "storage"},
     metadata=video_metadata,
     stored_check=stored_video,
+    after_storing=page_link,
 )
 def video(
     context: dg.AssetExecutionContext,

@@ -19,11 +19,13 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
 
 from db import models
 from db.session import Database
+from videomoments_dagster.base.failures import DatabaseProblem
 from videomoments_dagster.base.fingerprints import digest
 from videomoments_dagster.core.metadata_values import link
 from videomoments_dagster.core.objects.served import ServedObjects
@@ -69,6 +71,31 @@ def page_beside_clips(
     return {"page": link(url, served)}
 
 
+def page_link(
+    database: Database,
+    store: ObjectStore,  # noqa: ARG001 - the row says where it is
+    partition: Partition,
+    served: ServedObjects,
+    warn: Callable[[str], None],
+) -> dict[str, Any]:
+    """Metadata with the address of a video's stored page, so that every run links to it.
+
+    Args:
+        database: Our database.
+        store: Where pages are.
+        partition: The video.
+        served: Where people open it.
+        warn: Takes a sentence for the run's log.
+    """
+    try:
+        with database.read() as session:
+            row = _page_row(session, partition)
+    except DatabaseProblem as problem:
+        warn(f"There is no link to the page of this video: {problem}")
+        return {}
+    return {"page": link(row.cloud_url, served)} if row else {}
+
+
 def refresh_page(database: Database, store: ObjectStore, partition: Partition) -> str:
     """Bring the stored page of a video in line with its rows; nothing is done if it is already.
 
@@ -88,11 +115,7 @@ def refresh_page(database: Database, store: ObjectStore, partition: Partition) -
         versions = stored_versions(session, partition)
         shown = {asset: versions.get(asset) for asset in _SHOWN}
         fingerprint = digest([page_version(), shown])
-        row = session.execute(
-            select(models.StoredPage.cloud_url, models.StoredPage.fingerprint)
-            .join(models.Video, models.Video.id == models.StoredPage.video_id)
-            .where(models.Video.identifier == partition.key)
-        ).one_or_none()
+        row = _page_row(session, partition)
         if row and row.fingerprint == fingerprint and store.stat(row.cloud_url):
             return str(row.cloud_url)
         stored = read_video(session, partition.key)
@@ -111,6 +134,15 @@ def refresh_page(database: Database, store: ObjectStore, partition: Partition) -
             )
         )
     return url
+
+
+def _page_row(session: Session, partition: Partition) -> Row[str, str] | None:
+    """Address and fingerprint of a video's page."""
+    return session.execute(
+        select(models.StoredPage.cloud_url, models.StoredPage.fingerprint)
+        .join(models.Video, models.Video.id == models.StoredPage.video_id)
+        .where(models.Video.identifier == partition.key)
+    ).one_or_none()
 
 
 def _contents(store: ObjectStore, stored: StoredVideo) -> PageContents:
