@@ -216,6 +216,8 @@ def test_a_model_gives_scored_and_refined_moments_with_a_log_and_a_cost(
     assert found["cost"] == pytest.approx(found["model_calls"] * (1000 * 2 + 100 * 8) / 1e6)
     assert found["counts"]["finding"]["grounded exactly"] >= 5
     assert mended["counts"]["refining"] == {"moved": 5}
+    # What a model chose is put into pauses as everything is.
+    assert "Pauses were taken from the sound." in mended["summary"]
 
 
 def test_every_call_can_be_looked_up_and_the_key_is_nowhere(

@@ -12,7 +12,9 @@ import dagster as dg
 import pytest
 import yaml
 
+from videomoments_dagster.core.settings import load_settings
 from videomoments_dagster.definitions import build_definitions
+from videomoments_dagster.moments.system import MOMENTS
 
 PROJECT = Path(__file__).parents[3]
 LINEAGE = {
@@ -143,6 +145,21 @@ def test_the_history_sensor_runs_from_the_start(definitions: dg.Definitions) -> 
     sensor = definitions.resolve_sensor_def("pipeline_history")
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
     assert sensor.description
+
+
+@pytest.mark.parametrize(("boundaries", "depends"), [("root", False), ("refined", True)])
+def test_clips_depend_on_refined_moments_only_where_they_are_cut_from_them(
+    boundaries: str, *, depends: bool
+) -> None:
+    settings = load_settings().model_copy(update={"clip_boundaries": boundaries})
+    try:
+        graph = build_definitions(settings).resolve_asset_graph()
+        clips = graph.get(dg.AssetKey("clips"))
+        assert (dg.AssetKey("refined_moments") in clips.parent_keys) is depends
+        assert ("clips" in MOMENTS.downstream_of({"refined_moments"})) is depends
+    finally:
+        # What is registered is that of the last definitions.
+        build_definitions()
 
 
 def test_a_resource_can_be_replaced() -> None:
