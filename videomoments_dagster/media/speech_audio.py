@@ -43,6 +43,7 @@ def extract_speech_audio(
         timeout_seconds: Wall-clock limit.
         stretch: Presented start and end of what is wanted, seconds; sample 0 is at its start then.
             For containers that keep the time of each packet: in others, a seek lands somewhere.
+            Where the sound ends before it does, so does the file; it may be empty.
 
     Returns:
         `to`, or None where the file has no sound stream or one without a single packet.
@@ -105,7 +106,7 @@ def _decode(
         bitexact=None,
     )
     run_ffmpeg(stream, timeout_seconds=timeout_seconds, task=f"decoding {spoken_name(media)}")
-    if speech_samples(to).size == 0:
+    if stretch is None and speech_samples(to).size == 0:
         raise MediaFailed(
             f"The {audio.codec} sound of {spoken_name(media)} could not be decoded",
             remedy="Play the file to see whether its sound is damaged, and re-encode it or "

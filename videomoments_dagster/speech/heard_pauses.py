@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from videomoments_dagster.media.container import MP4
 from videomoments_dagster.media.facts import MediaFacts
@@ -14,7 +15,12 @@ from videomoments_dagster.media.speech_audio import (
     extract_speech_audio,
     speech_samples,
 )
-from videomoments_dagster.speech.pauses import loudness_db, quiet_stretches, silence_threshold
+from videomoments_dagster.speech.pauses import (
+    FRAMES_PER_SECOND,
+    loudness_db,
+    quiet_stretches,
+    silence_threshold,
+)
 
 # Elsewhere a seek lands where the bit rate says it should, and times are off by seconds.
 _KEEP_TIMES = (MP4, "matroska,webm")
@@ -91,8 +97,14 @@ def heard_pauses(
         return None
     return [
         (start + quiet, start + until)
-        for (start, _), curve in zip(stretches, curves, strict=True)
+        for (start, end), curve in zip(stretches, curves, strict=True)
         for quiet, until in quiet_stretches(
-            curve, threshold=threshold, shortest_seconds=shortest_seconds
+            _to_its_end(curve, end - start), threshold=threshold, shortest_seconds=shortest_seconds
         )
     ]
+
+
+def _to_its_end(curve: NDArray[np.float32], seconds: float) -> NDArray[np.float32]:
+    """The loudness of all of a stretch: silence where the sound ends before it does."""
+    missing = max(int(seconds * FRAMES_PER_SECOND) - curve.size, 0)
+    return np.pad(curve, (0, missing), constant_values=-np.inf)

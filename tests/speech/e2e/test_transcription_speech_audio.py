@@ -177,3 +177,23 @@ def test_pauses_of_stretches_lie_where_they_are_heard(tmp_path):
         (pytest.approx(50.0, abs=0.03), pytest.approx(50.5, abs=0.03)),
     ]
     assert told == [(1, 2), (2, 2)]
+
+
+def test_behind_the_end_of_the_sound_nobody_speaks(tmp_path):
+    media = tmp_path / "ends_early.mp4"
+    picture = ["-f", "lavfi", "-i", "testsrc2=size=160x90:rate=5:duration=120"]
+    sound = ["-f", "lavfi", "-i", "aevalsrc='0.3*sin(1200*t)*gt(mod(t,5),0.5)':s=48000:d=52"]
+    ffmpeg(*picture, *sound, *CODECS[:-1], media)
+    found = heard_pauses(
+        media,
+        probe(media),
+        [(48.0, 54.0), (90.0, 95.0)],
+        shortest_seconds=0.25,
+        scratch=tmp_path,
+        progress=lambda *_: None,
+    )
+    assert found == [
+        (pytest.approx(50.0, abs=0.03), pytest.approx(50.5, abs=0.03)),
+        (pytest.approx(52.0, abs=0.05), pytest.approx(54.0, abs=0.02)),
+        (pytest.approx(90.0), pytest.approx(95.0)),
+    ]
