@@ -48,6 +48,44 @@ def _tell(sentence: str) -> None:
     (_listeners[-1] if _listeners else logging.getLogger("videomoments").warning)(sentence)
 
 
+class Notices:
+    """Says that a server is silent: after 15 seconds, and then every minute."""
+
+    def __init__(self, server: str, *, limit_seconds: float) -> None:
+        """Nothing is said yet.
+
+        Args:
+            server: What is waited for, as messages name it.
+            limit_seconds: For which it is waited for.
+        """
+        self._server = server
+        self._limit_seconds = limit_seconds
+        self._told_at = 0.0
+
+    def tell(self, heard_at: float) -> float:
+        """Say it where it is time to.
+
+        Args:
+            heard_at: Monotonic time at which the server was heard last.
+
+        Returns:
+            Monotonic time at which it would be said next.
+        """
+        now = time.monotonic()
+        if now >= self._due(heard_at):
+            self._told_at = now
+            _tell(
+                f"{self._server} has given no usable answer for {now - heard_at:.0f} seconds. It "
+                f"is waited for up to {spoken_time(self._limit_seconds)}."
+            )
+        return self._due(heard_at)
+
+    def _due(self, heard_at: float) -> float:
+        if heard_at > self._told_at:
+            return heard_at + NOTICE_SECONDS
+        return self._told_at + REPEAT_SECONDS
+
+
 class Patience:
     """How long a server is waited for, over all attempts.
 
@@ -121,18 +159,11 @@ class Patience:
 
     def _watch(self, done: Future[T], heard: list[float], limit: float, slack: float) -> None:
         """Wait until the work is done, or nothing was heard for the limit and the slack."""
-        told_at = 0.0
+        notices = Notices(self._server, limit_seconds=limit + slack)
         while not done.done():
-            silent = time.monotonic() - heard[0]
-            if silent >= limit + slack:
+            if time.monotonic() - heard[0] >= limit + slack:
                 return
-            due = heard[0] + NOTICE_SECONDS if heard[0] > told_at else told_at + REPEAT_SECONDS
-            if time.monotonic() >= due:
-                told_at = time.monotonic()
-                _tell(
-                    f"{self._server} has given no usable answer for {silent:.0f} seconds. It is "
-                    f"waited for up to {spoken_time(limit + slack)}."
-                )
+            due = notices.tell(heard[0])
             wait([done], timeout=min(0.5, max(0.01, due - time.monotonic())))
 
 

@@ -49,6 +49,7 @@ from videomoments_dagster.sources.limits import (
     networks_in,
 )
 from videomoments_dagster.sources.locations import YTDLP_PREFIX, redact
+from videomoments_dagster.sources.patience import Notices
 
 _PROGRESS = "VM-PROGRESS"
 _DONE = "VM-DONE"
@@ -159,7 +160,7 @@ def _run(
             env={**os.environ, "PYTHONIOENCODING": "utf-8"},
             start_new_session=True,
         ) as process:
-            watch = _Watch(process, work, limits)
+            watch = _Watch(process, work, limits, page=f"The page {redact(location)}")
             try:
                 for line in process.stdout or ():
                     watch.heard()
@@ -186,12 +187,16 @@ def _run(
 class _Watch:
     """Ends a process that takes too long, or that nothing comes of: no line, and no byte.
 
-    yt-dlp's own time limit is for each read, which a server that drips never reaches.
+    That nothing comes is said before. yt-dlp's own time limit is for each read, which a server that
+    drips never reaches.
     """
 
-    def __init__(self, process: subprocess.Popen[str], work: Path, limits: FetchLimits) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str], work: Path, limits: FetchLimits, *, page: str
+    ) -> None:
         self.why = ""
         self._process, self._work, self._limits = process, work, limits
+        self._notices = Notices(page, limit_seconds=limits.retry_seconds)
         self._heard_at = time.monotonic()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look, name="yt-dlp-watch", daemon=True)
@@ -221,6 +226,7 @@ class _Watch:
             if self.why:
                 _kill(self._process)
                 return
+            self._notices.tell(self._heard_at)
 
 
 def _size_of(folder: Path) -> int:

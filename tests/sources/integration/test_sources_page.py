@@ -17,7 +17,7 @@ import pytest
 from fetch_fixtures import no_client
 
 from videomoments_dagster.base.failures import EngineUnavailable, SourceRejected, SourceUnavailable
-from videomoments_dagster.sources import web_page
+from videomoments_dagster.sources import patience, web_page
 from videomoments_dagster.sources.fetching import LocalSource, fetch_source
 from videomoments_dagster.sources.limits import FetchLimits, networks_in
 
@@ -105,6 +105,25 @@ def test_without_ytdlp_it_says_what_to_install(
     with pytest.raises(EngineUnavailable) as unavailable:
         fetch("https://www.youtube.com/watch?v=x", scratch)
     assert 'pip install "videomoments-dagster[ytdlp]"' in unavailable.value.remedy
+
+
+def test_a_page_of_which_nothing_comes_is_told_of_before_it_is_given_up(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = [sys.executable, "-c", "import time; time.sleep(60)"]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: True)
+    monkeypatch.setattr(web_page, "_command", lambda *_: silent)
+    monkeypatch.setattr(patience, "NOTICE_SECONDS", 0.6)
+    said: list[str] = []
+    with (
+        patience.waiting_told(said.append),
+        pytest.raises(SourceUnavailable, match="nothing came for 2 seconds"),
+    ):
+        fetch("ytdlp:http://127.0.0.1/?token=s3cret", scratch, replace(LIMITS, retry_seconds=2))
+    [sentence] = said
+    assert "http://127.0.0.1/" in sentence
+    assert "has given no usable answer for 1 seconds" in sentence
+    assert "s3cret" not in sentence
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
