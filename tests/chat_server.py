@@ -44,7 +44,9 @@ class Reply:
     reset: bool = False
 
 
-def completion(content: Any, *, finish_reason: str = "stop", **message: Any) -> Body:
+def completion(
+    content: Any, *, finish_reason: str = "stop", tokens: int = 100, **message: Any
+) -> Body:
     """A chat completion with usage, as servers send it; content is text, or made into JSON."""
     text = content if isinstance(content, str) or content is None else json.dumps(content)
     return {
@@ -59,7 +61,11 @@ def completion(content: Any, *, finish_reason: str = "stop", **message: Any) -> 
                 "message": {"role": "assistant", "content": text, **message},
             }
         ],
-        "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100},
+        "usage": {
+            "prompt_tokens": 1000,
+            "completion_tokens": tokens,
+            "total_tokens": 1000 + tokens,
+        },
     }
 
 
@@ -67,6 +73,11 @@ def answer(content: Any, **options: Any) -> Reply:
     """A good answer."""
     finish_reason = options.pop("finish_reason", "stop")
     return Reply(body=completion(content, finish_reason=finish_reason), **options)
+
+
+def cut_answer(text: str, *, tokens: int = 1000) -> Reply:
+    """An answer that ended where it had to: at the request's limit, or with the context."""
+    return Reply(body=completion(text, finish_reason="length", tokens=tokens))
 
 
 def error(

@@ -1,22 +1,39 @@
 """An interviewer whose model is a function, for tests of what is asked and what is made of it.
 
-Belongs here: the shape of the real one, repair included. Does not belong here: HTTP
-(`chat_server`).
+Belongs here: the shape of the real one, repair included; and a memory for the real one. Does not
+belong here: HTTP (`chat_server`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from videomoments_dagster.language_models.answers import AnswerRejected, validated_answer
-from videomoments_dagster.language_models.questions import Outcome, Question, Spent
+from videomoments_dagster.language_models.questions import CallRecord, Outcome, Question, Spent
 
 
 class Silent(Exception):
     """The model gives no answer to this question; its text is the failure."""
+
+
+@dataclass
+class Memory:
+    """Answers and records in memory, with the interfaces of their stores."""
+
+    answers: dict[str, str] = field(default_factory=dict)
+    records: list[CallRecord] = field(default_factory=list)
+
+    def recall(self, keys: Sequence[str]) -> Mapping[str, str]:
+        return {key: self.answers[key] for key in keys if key in self.answers}
+
+    def keep(self, key: str, answer: str) -> None:
+        self.answers[key] = answer
+
+    def record(self, call: CallRecord) -> None:
+        self.records.append(call)
 
 
 @dataclass

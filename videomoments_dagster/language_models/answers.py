@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+
+from videomoments_dagster.language_models.questions import ListAnswer
 
 A = TypeVar("A", bound=BaseModel)
 
@@ -20,6 +23,10 @@ A = TypeVar("A", bound=BaseModel)
 # would else be searched for as long as its answer is long, at each of its repetitions.
 _THOUGHT_TAG = re.compile(r"<(/?)(?:think|thinking|reasoning)>", re.IGNORECASE)
 _FENCE_LANGUAGE = re.compile(r"\A[A-Za-z0-9_-]*")
+_MARK = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]"]', re.DOTALL)
+"""Brackets, whole texts, and the quote that begins one without an end."""
+_BEGINNING = re.compile(r"[{\[]")
+_CLOSES = {"{": "}", "[": "]"}
 _LONGEST_ANSWER = 1_000_000
 _MOST_BEGINNINGS = 200
 _MOST_CHARACTERS_READ = 4_000_000
@@ -68,10 +75,41 @@ def validated_answer(text: str, answer_type: type[A]) -> A:
     Raises:
         AnswerRejected: If there is no JSON in it, or JSON of another shape.
     """
+    return _first_valid(text, _candidates(text), answer_type)
+
+
+def answer_before_cut(text: str, answer_type: type[A]) -> A:
+    """Find what is whole in an answer that was cut off, and validate it.
+
+    Of a list, these are the entries that have their end; `cut` then says that others had not. A
+    single object is whole or nothing: its last number may have lost digits.
+
+    Args:
+        text: What the model wrote.
+        answer_type: The shape that was asked for.
+
+    Raises:
+        AnswerRejected: If nothing in it is whole, or has another shape.
+    """
+    bare = _without_thoughts(text)
+    ended = chain(_documents(bare, *_fenced(bare)), _parts(bare, ended=True))
+    try:
+        return _first_valid(text, ended, answer_type)
+    except AnswerRejected as rejected:
+        if not issubclass(answer_type, ListAnswer):
+            raise
+        try:
+            part = _first_valid(text, _parts(bare, ended=False), answer_type)
+        except AnswerRejected as of_part:
+            raise of_part from rejected
+        return part.model_copy(update={"cut": True})
+
+
+def _first_valid(text: str, candidates: Iterable[Any], answer_type: type[A]) -> A:
     if len(text) > _LONGEST_ANSWER:
         raise AnswerRejected(f"The answer is longer than {_LONGEST_ANSWER:,} characters.")
     rejected: AnswerRejected | None = None
-    for candidate in _candidates(text):
+    for candidate in candidates:
         try:
             return answer_type.model_validate(well_formed(candidate))
         except ValidationError as error:
@@ -85,16 +123,24 @@ def _candidates(text: str) -> Iterator[Any]:
     """The JSON values that an answer may mean, the likeliest first."""
     # A model that forgets to end its thoughts has mostly written the answer inside them.
     bare = _without_thoughts(text).strip() or text
-    fenced = (_FENCE_LANGUAGE.sub("", part, count=1) for part in bare.split("```")[1::2])
     # Text in the answer may itself look like thoughts or fences: the whole comes first.
-    for source in (text, bare, *fenced):
+    yield from _documents(text, bare, *_fenced(bare))
+    yield from sorted(_inside(bare), key=lambda value: not isinstance(value, dict))
+
+
+def _fenced(text: str) -> list[str]:
+    return [_FENCE_LANGUAGE.sub("", part, count=1) for part in text.split("```")[1::2]]
+
+
+def _documents(*sources: str) -> Iterator[Any]:
+    """The JSON objects and lists that texts are as a whole."""
+    for source in sources:
         try:
             whole = _DECODER.decode(source.strip())
         except (ValueError, RecursionError):
             continue
         if isinstance(whole, dict | list):
             yield whole
-    yield from sorted(_inside(bare), key=lambda value: not isinstance(value, dict))
 
 
 def _without_thoughts(text: str) -> str:
@@ -143,6 +189,47 @@ def _inside(text: str) -> Iterator[Any]:
         # Lists such as "[1]" in a sentence are no answers.
         if isinstance(value, dict) or (value and all(isinstance(item, dict) for item in value)):
             yield value
+
+
+def _parts(text: str, *, ended: bool) -> Iterator[Any]:
+    """JSON values in a text that was cut off: those that end in it, or what is whole of the last.
+
+    What stands inside a value that ends is no value of its own.
+    """
+    position, read = 0, 0
+    for _ in range(_MOST_BEGINNINGS):
+        begins = _BEGINNING.search(text, position)
+        if begins is None or read > _MOST_CHARACTERS_READ:
+            return
+        stop, closed = _scanned(text, begins.start())
+        read += (stop or len(text)) - begins.start()
+        value = text[begins.start() : stop] if stop else closed
+        position = stop or begins.start() + 1
+        if bool(stop) == ended and value:
+            yield from _documents(value)
+
+
+def _scanned(text: str, start: int) -> tuple[int | None, str]:
+    """Where a JSON value ends; else the value up to its last whole object in a list.
+
+    The text of that is closed as it was opened, and empty where there is no such object.
+    """
+    open_: list[str] = []
+    whole, rest = start, ""
+    for mark in _MARK.finditer(text, start):
+        sign = mark.group()
+        if sign == '"' or len(open_) > _DEEPEST_JSON:
+            break
+        if sign in _CLOSES:
+            open_.append(_CLOSES[sign])
+        elif sign in _CLOSES.values():
+            if open_.pop() != sign:
+                break
+            if not open_:
+                return mark.end(), ""
+            if (open_[-1], sign) == ("]", "}"):
+                whole, rest = mark.end(), "".join(reversed(open_))
+    return None, text[start:whole] + rest
 
 
 def _sentence(error: ValidationError) -> str:

@@ -24,6 +24,7 @@ _FORMATS = ("json_schema", "json_object", "text")
 _SAMPLING_FIELDS = ("temperature", "top_p", "top_k")
 _IMAGE_PREFIX = "data:image/jpeg;base64,"
 _LONGEST_MESSAGE = 300
+_SHARE_OF_A_FULL_ANSWER = 0.9
 _CONTEXT_EXCEEDED = re.compile(
     r"context[ _]?(length|window|size)|maximum context|too many tokens|prompt is too long"
     r"|exceed\w* .{0,40}context",
@@ -175,12 +176,25 @@ class Refusal(Exception):
     """The model or its server will not answer this question."""
 
 
-def written_answer(payload: Any) -> str:
-    """The text that the model wrote.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a model wrote.
+
+    Attributes:
+        text: Without thoughts that the server keeps apart; empty only where it was cut off.
+        cut: Whether a limit ended it.
+    """
+
+    text: str
+    cut: bool
+
+
+def written_answer(payload: Any) -> Written:
+    """What the model wrote.
 
     Raises:
         Refusal: If the model refused, or a filter held the answer back.
-        AnswerRejected: If there is no text, or it was cut off.
+        AnswerRejected: If there is no text.
     """
     match payload:
         case {"choices": [{"message": {} as message} as choice, *_]}:
@@ -191,14 +205,35 @@ def written_answer(payload: Any) -> str:
         raise Refusal(f"the model refused to answer ({one_line(refusal)})")
     if reason == "content_filter":
         raise Refusal("the server's content filter held the answer back")
-    if reason == "length":
-        raise AnswerRejected("The answer was cut off at its longest length. Answer more briefly.")
     parts = content if isinstance(content, list) else [{"text": content}]
     texts = [part.get("text") for part in parts if isinstance(part, Mapping)]
     text = "".join(text for text in texts if isinstance(text, str))
-    if not text.strip():
+    cut = reason == "length"
+    if not text.strip() and not cut:
         raise AnswerRejected("The answer is empty.")
-    return text
+    return Written(text, cut)
+
+
+def cut_off(
+    model: LanguageModel, *, tokens_at_most: int | None, tokens: int | None
+) -> tuple[str, str]:
+    """What to say of an answer that a limit ended, and which setting is the remedy.
+
+    Args:
+        model: The model.
+        tokens_at_most: Longest answer that was asked for.
+        tokens: How long it was, as the server counts; None where it does not say.
+    """
+    entry = f"the entry '{model.name}' in the models file"
+    if tokens_at_most and tokens is not None and tokens < _SHARE_OF_A_FULL_ANSWER * tokens_at_most:
+        return (
+            f"cut off by the server after {tokens} of {tokens_at_most} tokens",
+            f"Give the server a larger context, or lower `window_tokens` of {entry}",
+        )
+    return (
+        f"cut off at its longest, {tokens_at_most} tokens",
+        f"Raise `max_answer_tokens` of {entry}; a model's thoughts count too",
+    )
 
 
 def tokens_of(payload: Any) -> tuple[int | None, int | None]:

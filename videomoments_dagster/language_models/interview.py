@@ -18,7 +18,13 @@ import anyio.to_thread
 from videomoments_dagster.base.failures import LanguageModelRefused
 from videomoments_dagster.base.fingerprints import digest
 from videomoments_dagster.base.progress import Progress
-from videomoments_dagster.language_models.answers import answer_schema, scrubbed, validated_answer
+from videomoments_dagster.language_models.answers import (
+    AnswerRejected,
+    answer_before_cut,
+    answer_schema,
+    scrubbed,
+    validated_answer,
+)
 from videomoments_dagster.language_models.chat_client import ChatClient
 from videomoments_dagster.language_models.chat_protocol import (
     Consequence,
@@ -27,6 +33,8 @@ from videomoments_dagster.language_models.chat_protocol import (
     Problem,
     Refusal,
     RequestForm,
+    Written,
+    cut_off,
     opening_messages,
     tokens_of,
     without_images,
@@ -37,12 +45,14 @@ from videomoments_dagster.language_models.questions import (
     A,
     CallRecord,
     KeptAnswers,
+    ListAnswer,
     Outcome,
     Purpose,
     Question,
     RequestLog,
     Spent,
     T,
+    estimated_tokens,
 )
 
 _KEY_REVISION = "1"
@@ -55,6 +65,7 @@ _WHAT_IS_DONE: Mapping[Purpose, str] = {
     "refine": "moments are looked at by the model",
 }
 _MOST_OF_A_BAD_ANSWER = 4_000
+_TOKENS_AROUND_A_REPAIR = 300
 
 
 class Interview:
@@ -88,7 +99,7 @@ class Interview:
         self.model, self.key, self.kept, self.log = model, key, kept, log
         # What one question found out about the server, the others need not.
         self.form = RequestForm(model.structured_output.replace("auto", "json_schema"))
-        self._said, self._clock = said, clock
+        self.say, self._clock = said, clock
 
     def ask_all(self, questions: Sequence[Question[A, T]]) -> tuple[Outcome[T], ...]:
         """Ask all questions, several at once, and give the outcomes in their order.
@@ -108,12 +119,12 @@ class Interview:
         different = len(set(keys))
         if len(waiting) < different:
             found = different - len(waiting)
-            self._said(f"Of {different} answers, {found} were kept from before.")
+            self.say(f"Of {different} answers, {found} were kept from before.")
         answered: dict[str, Outcome[T]] = {}
         if waiting:
             with (
                 Progress(
-                    self._said, _WHAT_IS_DONE[questions[0].purpose], clock=self._clock
+                    self.say, _WHAT_IS_DONE[questions[0].purpose], clock=self._clock
                 ) as progress,
                 anyio.from_thread.start_blocking_portal() as portal,
             ):
@@ -176,7 +187,8 @@ class Interview:
                         answered[key] = await _Conversation(self, client, question, key).outcome()
                         progress.count(len(answered), len(waiting))
                         if failure := answered[key].failure:
-                            self._said(f"There is no answer for {question.label}: {failure}.")
+                            told = ". ".join(filter(None, (failure, answered[key].remedy)))
+                            self.say(f"There is no answer for {question.label}: {told}.")
                     except Exception as error:  # noqa: BLE001 - raised again by the main thread
                         failed.append(error)
                         group.cancel_scope.cancel()
@@ -193,7 +205,11 @@ def _again(question: Question[A, T], answer: str | None) -> Outcome[T] | None:
     if answer is None:
         return None
     try:
-        interpreted = question.interpret(validated_answer(answer, question.answer_type))
+        parsed = validated_answer(answer, question.answer_type)
+        # Before answers noted whether they were cut, an empty one may have followed a cut.
+        if isinstance(parsed, ListAnswer) and not parsed.entries and '"cut"' not in answer:
+            return None
+        interpreted = question.interpret(parsed)
     except ValueError:
         return None
     return Outcome(value=interpreted.value, spent=Spent(kept_answers=1))
@@ -201,13 +217,20 @@ def _again(question: Question[A, T], answer: str | None) -> Outcome[T] | None:
 
 @dataclass(slots=True)
 class _Conversation(Generic[A, T]):
-    """One question with its retries and its repair."""
+    """One question with its retries and its repair.
+
+    Attributes:
+        cut: How an answer of this conversation was cut off; empty where none was.
+        remedy: Which setting helps.
+    """
 
     interview: Interview
     client: ChatClient
     question: Question[A, T]
     answer_key: str
     spent: Spent = field(default_factory=Spent)
+    cut: str = ""
+    remedy: str = ""
 
     async def outcome(self) -> Outcome[T]:
         messages: Messages = opening_messages(self.question)
@@ -220,36 +243,87 @@ class _Conversation(Generic[A, T]):
                     raise LanguageModelRefused(sentence, remedy=problem.remedy)
                 may_pass = problem.consequence is Consequence.TRY_AGAIN
                 return self._failure(problem.sentence, retryable=may_pass)
-            text = ""
+            written = Written("", cut=False)
             try:
-                text = written_answer(exchange.payload)
-                parsed = validated_answer(text, self.question.answer_type)
+                written = written_answer(exchange.payload)
+                parsed = self._parsed(exchange, written)
                 interpreted = self.question.interpret(parsed)
             except Refusal as refusal:
                 await self._record(exchange, rejected=str(refusal))
                 return self._failure(str(refusal))
             except ValueError as rejected:
-                await self._record(exchange, rejected=str(rejected))
+                reason = str(rejected)
+                if written.cut:
+                    reason = f"It was {self.cut}. {reason} Answer more briefly."
+                await self._record(exchange, rejected=reason)
                 if self.spent.repairs:
-                    return self._failure(
-                        "the model's answer could not be used, and neither could its second: "
-                        f"{str(rejected).rstrip('.')}"
-                    )
+                    return self._unusable(str(rejected))
                 self.spent += Spent(repairs=1)
-                messages = [*messages, *_asked_to_mend(text, str(rejected))]
+                messages = [*messages, *self._asked_to_mend(messages, written.text, reason)]
                 continue
+            notes = dict(interpreted.notes)
+            if isinstance(parsed, ListAnswer) and parsed.cut:
+                notes["cut"] = self.cut
+                self.interview.say(
+                    f"The answer about {self.question.label} was {self.cut}; its {parsed.entries} "
+                    f"whole entries are used. {self.remedy}."
+                )
             # It is paid for: neither another question's end nor a log that is away may lose it.
             with anyio.CancelScope(shield=True):
                 answer = parsed.model_dump_json()
                 await anyio.to_thread.run_sync(self.interview.kept.keep, self.answer_key, answer)
-                await self._record(
-                    exchange, parsed=parsed.model_dump(mode="json"), notes=interpreted.notes
-                )
+                await self._record(exchange, parsed=parsed.model_dump(mode="json"), notes=notes)
             return Outcome(value=interpreted.value, spent=self.spent)
 
-    def _failure(self, sentence: str, *, retryable: bool = False) -> Outcome[T]:
+    def _parsed(self, exchange: Exchange, written: Written) -> A:
+        """The answer; of one that was cut off, what is whole of it.
+
+        Raises:
+            AnswerRejected: If it cannot be used. One without an entry cannot where a limit ended
+                this answer or the one before: what it leaves out is not known.
+        """
+        answer_type = self.question.answer_type
+        if written.cut:
+            self.cut, self.remedy = cut_off(
+                self.interview.model,
+                tokens_at_most=self.question.max_answer_tokens,
+                tokens=tokens_of(exchange.payload)[1],
+            )
+        read = answer_before_cut if written.cut else validated_answer
+        parsed = read(written.text, answer_type)
+        if self.cut and isinstance(parsed, ListAnswer) and not parsed.entries:
+            raise AnswerRejected("It named nothing.")
+        return parsed
+
+    def _unusable(self, rejection: str) -> Outcome[T]:
+        first, second = "could not be used", "and neither could its second"
+        if self.cut:
+            first, second = f"was {self.cut}", "and none that it gave could be used"
+        rejection = rejection.rstrip(".")
+        return self._failure(f"the model's answer {first}, {second}: {rejection}", self.remedy)
+
+    def _asked_to_mend(self, messages: Messages, text: str, rejection: str) -> list[dict[str, Any]]:
+        """The turns that follow a bad answer: as much of it as fits, and what is wrong."""
+        model = self.interview.model
+        taken = (self.question.max_answer_tokens or 0) + _TOKENS_AROUND_A_REPAIR
+        taken += sum(estimated_tokens(str(without_images(message))) for message in messages)
+        shown = text[:_MOST_OF_A_BAD_ANSWER]
+        while shown and estimated_tokens(shown) > model.context_window - taken:
+            shown = shown[: len(shown) * 3 // 4]
+        asked = (
+            f"That answer cannot be used. {rejection} Answer again, with the whole JSON and "
+            "nothing else."
+        )
+        return [
+            {"role": "assistant", "content": shown or "(nothing)"},
+            {"role": "user", "content": asked},
+        ]
+
+    def _failure(self, sentence: str, remedy: str = "", *, retryable: bool = False) -> Outcome[T]:
         sentence = scrubbed(sentence, self.interview.key)
-        return Outcome(value=None, spent=self.spent, failure=sentence, retryable=retryable)
+        return Outcome(
+            value=None, spent=self.spent, failure=sentence, remedy=remedy, retryable=retryable
+        )
 
     async def _answered(self, messages: Messages) -> Exchange:
         """Send until there is a response, or a problem that sending again does not solve."""
@@ -319,18 +393,6 @@ class _Conversation(Generic[A, T]):
             cost=cost,
         )
         await anyio.to_thread.run_sync(self.interview.log.record, record)
-
-
-def _asked_to_mend(text: str, rejection: str) -> list[dict[str, Any]]:
-    """The turns that follow a bad answer."""
-    asked = (
-        f"That answer cannot be used. {rejection} Answer again, with the whole JSON and nothing "
-        "else."
-    )
-    return [
-        {"role": "assistant", "content": text[:_MOST_OF_A_BAD_ANSWER] or "(nothing)"},
-        {"role": "user", "content": asked},
-    ]
 
 
 def _backoff(failures: int, model: LanguageModel) -> float:

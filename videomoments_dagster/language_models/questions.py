@@ -9,7 +9,8 @@ from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
+from pydantic.json_schema import SkipJsonSchema
 
 A = TypeVar("A", bound=BaseModel)
 T = TypeVar("T")
@@ -31,6 +32,21 @@ class Sampling:
     temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
     top_k: Annotated[int, Field(ge=1, le=100_000)] | None = None
+
+
+class ListAnswer(BaseModel):
+    """An answer that lists entries.
+
+    Attributes:
+        cut: Whether it was cut off, and these are the entries that were whole.
+    """
+
+    cut: SkipJsonSchema[Annotated[bool, BeforeValidator(lambda value: value is True)]] = False
+
+    @property
+    def entries(self) -> int:
+        """How many entries its lists have together."""
+        return sum(len(value) for _, value in self if isinstance(value, list))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +126,14 @@ class Outcome(Generic[T]):
         value: What the answer came to; None if there is no usable one.
         spent: What it took.
         failure: Why there is none, as a sentence without a full stop; else empty.
+        remedy: What the user does about a failure; empty where nothing is known to help.
         retryable: Whether asking again later may help, where it failed.
     """
 
     value: T | None
     spent: Spent
     failure: str = ""
+    remedy: str = ""
     retryable: bool = False
 
 

@@ -11,8 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import count
@@ -30,6 +29,7 @@ from chat_server import (
     error,
     scripted,
 )
+from interviews import Memory
 from pydantic import BaseModel
 
 from videomoments_dagster.base.failures import LanguageModelRefused, ObjectStoreUnavailable
@@ -59,23 +59,6 @@ RATE_LIMIT_WITH_ADVICE = (
 
 class Number(BaseModel):
     number: int
-
-
-@dataclass
-class Memory:
-    """Answers and records in memory, with the interfaces of their stores."""
-
-    answers: dict[str, str] = field(default_factory=dict)
-    records: list[CallRecord] = field(default_factory=list)
-
-    def recall(self, keys: Sequence[str]) -> Mapping[str, str]:
-        return {key: self.answers[key] for key in keys if key in self.answers}
-
-    def keep(self, key: str, answer: str) -> None:
-        self.answers[key] = answer
-
-    def record(self, call: CallRecord) -> None:
-        self.records.append(call)
 
 
 def doubled(parsed: Number) -> Interpreted[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 
@@ -12,12 +13,13 @@ from pydantic import BaseModel, model_validator
 
 from videomoments_dagster.language_models.answers import (
     AnswerRejected,
+    answer_before_cut,
     answer_schema,
     validated_answer,
     well_formed,
 )
 from videomoments_dagster.language_models.chat_protocol import Refusal, tokens_of, written_answer
-from videomoments_dagster.language_models.questions import estimated_tokens
+from videomoments_dagster.language_models.questions import ListAnswer, estimated_tokens
 
 
 class Item(BaseModel):
@@ -26,6 +28,10 @@ class Item(BaseModel):
 
 
 class Items(BaseModel):
+    items: list[Item]
+
+
+class CutItems(ListAnswer):
     items: list[Item]
 
 
@@ -79,7 +85,7 @@ def test_nothing_but_a_rejection_comes_of_anything_else(text: str) -> None:
 def test_any_response_gives_a_text_or_a_reason(payload: object) -> None:
     tokens_of(payload)
     try:
-        said = written_answer(payload)
+        said = written_answer(payload).text or "cut"
     except (AnswerRejected, Refusal) as reason:
         said = str(reason)
     assert said.strip()
@@ -181,3 +187,45 @@ def test_a_schema_requires_everything_and_allows_nothing_else() -> None:
 def test_the_estimate_of_tokens_grows_with_the_text(one: str, other: str) -> None:
     assert estimated_tokens(one + other) >= max(estimated_tokens(one), estimated_tokens(other))
     assert (estimated_tokens(one) == 0) == (one == "")
+
+
+@given(ANSWERS, st.data())
+def test_of_a_cut_answer_the_whole_entries_are_taken_and_no_other(
+    content: dict[str, list[object]], data: st.DataObject
+) -> None:
+    text = json.dumps(content, ensure_ascii=False)
+    cut = text[: data.draw(st.integers(0, len(text) - 1), label="cut")]
+    # As many entries as have their end before the cut; the text of each is the same in the whole.
+    ends = [
+        len(json.dumps({"items": content["items"][:count]}, ensure_ascii=False)) - 2
+        for count in range(1, len(content["items"]) + 1)
+    ]
+    whole = sum(end <= len(cut) for end in ends)
+    for around in ("", "Here it is:\n```json\n", "<think>hm [1]</think>As asked [1]: "):
+        if not whole:
+            with pytest.raises(AnswerRejected):
+                answer_before_cut(around + cut, CutItems)
+            continue
+        found = answer_before_cut(around + cut, CutItems)
+        assert found.model_dump(exclude={"cut"}) == {"items": content["items"][:whole]}
+        assert found.cut
+
+
+@given(st.text(max_size=300) | JSON.map(json.dumps) | st.lists(PIECES).map("".join))
+def test_nothing_but_a_rejection_comes_of_a_cut_in_anything_else(text: str) -> None:
+    with contextlib.suppress(AnswerRejected):
+        assert answer_before_cut(text, CutItems).entries >= 0
+
+
+def test_a_cut_answer_without_end_or_depth_is_refused_in_time() -> None:
+    for text in (
+        "{" * 300_000,
+        "[" * 300_000,
+        '[{"a": ' * 100_000,
+        '"' * 900_000,
+        "[{}, " * 99_999,
+    ):
+        began = time.process_time()
+        with pytest.raises(AnswerRejected):
+            answer_before_cut(text, CutItems)
+        assert time.process_time() - began < 2

@@ -19,7 +19,7 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
-from chat_server import Body, ChatServer, Reply, answer, error
+from chat_server import Body, ChatServer, Reply, answer, cut_answer, error
 from pipeline import Pipeline, talk_captions
 
 from videomoments_dagster.definitions import build_definitions
@@ -389,6 +389,40 @@ def test_an_answer_that_cannot_be_used_twice_fails_its_window_only(
     assert "could not be used" in installation.metadata("moments")["failures"]
     assert installation.metadata("moments")["repaired_answers"] == 1
     assert pipeline.rows(ROOTS)
+
+
+def test_a_window_whose_answer_is_cut_before_anything_is_whole_makes_the_run_partial(
+    installation: Installation, talk: str
+) -> None:
+    pipeline = installation.pipeline
+
+    def reply(body: Body) -> Reply:
+        if purpose_of(body) == "find" and "1\tThe baker" in text_of(body):
+            is_repair = len(body["messages"]) > 2
+            return answer({"moments": []}) if is_repair else cut_answer('{"moments": [{"first')
+        return sensible(body)
+
+    installation.model.reply = reply
+    outcome = pipeline.run(talk)
+    assert outcome.row.status == "partial"
+    failures = installation.metadata("moments")["failures"]
+    assert "window 1 of" in failures
+    assert "cut off at its longest, 1000 tokens" in failures
+    assert "Raise `max_answer_tokens` of the entry 'judge'" in failures
+
+    installation.model.reply = sensible
+    installation.model.asked_since()
+    assert pipeline.run(talk).row.status == "completed"
+    assert installation.model.asked_since()["find"] == 1
+
+
+def test_answers_that_are_all_cut_fail_the_run_with_the_setting(
+    installation: Installation, talk: str
+) -> None:
+    installation.model.reply = lambda _: cut_answer('{"moments": [')
+    outcome = installation.pipeline.run(talk)
+    assert outcome.row.status == "failed"
+    assert "Raise `max_answer_tokens`" in (outcome.row.error_message or "")
 
 
 @pytest.mark.parametrize(

@@ -564,3 +564,24 @@ def test_thirty_thousand_words_are_grounded_in_seconds() -> None:
     assert len(found.drafts) == 50
     assert time.perf_counter() - began < 15
     assert math.isfinite(found.drafts[0].start_time)
+
+
+# What was cut off.
+
+
+def test_the_whole_moments_of_a_cut_answer_are_used_and_counted_as_cut() -> None:
+    found = only(
+        {"moments": [named(2, 4)], "cut": True},
+        limits=config(min_length=3, max_length=30, min_moments=3),
+    )
+    assert len(found.drafts) == 1
+    assert found.report.counts["answers cut off"] == 1
+    assert found.why_fewer == (
+        "There are 1 of 3 moments wanted: the model named 1; 1 answer was cut off, and what was "
+        "whole of it is used (`max_answer_tokens` of the model limits answers)."
+    )
+
+
+@pytest.mark.parametrize("cut", [False, None, "yes", 1, {}])
+def test_nothing_but_a_cut_counts_as_one(cut: Any) -> None:
+    assert "answers cut off" not in only({"moments": [named(2, 4)], "cut": cut}).report.counts

@@ -75,7 +75,7 @@ class WorkReport:
             spent=reduce(add, (outcome.spent for outcome in outcomes), Spent()),
             counts=dict(counts),
             failures=tuple(
-                f"{question.label}: {outcome.failure}"
+                f"{question.label}: {'. '.join(filter(None, (outcome.failure, outcome.remedy)))}"
                 for question, outcome in zip(questions, outcomes, strict=True)
                 if outcome.value is None and (outcome.retryable or not only_retryable)
             ),

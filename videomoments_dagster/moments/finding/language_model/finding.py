@@ -15,13 +15,14 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from videomoments_dagster.base.failures import LanguageModelFailed, LanguageModelUnavailable
 from videomoments_dagster.language_models.questions import (
     Interpreted,
     Interviewer,
+    ListAnswer,
     Outcome,
     Question,
 )
@@ -63,6 +64,7 @@ _FEWEST_NAMED = 3
 _MORE_THAN_ITS_SHARE = 2.0
 _MOST_MOMENTS = 500
 _DROPPED = "dropped: "
+_CUT = "answers cut off"
 _GROUNDED = {
     Grade.EXACT: "grounded exactly",
     Grade.NEAR: "grounded near the named line",
@@ -87,7 +89,7 @@ else: {"moments": [{"first_line": 3, "last_line": 9, "first_words": "...", "last
 "title": "...", "rating": 7}]}. If nothing is worth naming, answer {"moments": []}."""
 
 
-class FindingAnswer(BaseModel):
+class FindingAnswer(ListAnswer):
     """What a model answers about one window."""
 
     moments: list[NamedMoment]
@@ -120,6 +122,7 @@ class FindingAnswer(BaseModel):
             "moments": moments,
             "malformed": _counted(value.get("malformed")) + len(wrong),
             "beyond": max(_counted(value.get("beyond")), len(items) - _MOST_MOMENTS),
+            "cut": value.get("cut"),
         }
 
 
@@ -247,6 +250,7 @@ def _findings(
             "named": len(answer.moments) + answer.malformed + answer.beyond,
             f"{_DROPPED}wrong shape": answer.malformed,
             f"{_DROPPED}too many at once": answer.beyond,
+            _CUT: answer.cut,
         }
     )
     candidates: list[Candidate] = []
@@ -277,15 +281,17 @@ def _findings(
 def _nothing_answered(
     interviewer: Interviewer, outcomes: Sequence[Outcome[Findings]]
 ) -> LanguageModelUnavailable | LanguageModelFailed:
-    [(reason, _)] = Counter(outcome.failure for outcome in outcomes).most_common(1)
+    failed = Counter((outcome.failure, outcome.remedy) for outcome in outcomes)
+    [((reason, remedy), _)] = failed.most_common(1)
     windows = "the transcript" if len(outcomes) == 1 else f"any of its {len(outcomes)} windows"
     model = interviewer.model_name
     sentence = f"the model '{model}' gave no usable answer about {windows}: {reason}"
     if any(outcome.retryable for outcome in outcomes):
-        remedy = "Look at the model's server, then run the same again"
+        remedy = remedy or "Look at the model's server, then run the same again"
         return LanguageModelUnavailable(sentence, remedy=remedy)
     records = "Look at the records of the calls under model-calls/ in the object store"
-    return LanguageModelFailed(sentence, remedy=f"{records}, then change the prompt or the model")
+    remedy = remedy or f"{records}, then change the prompt or the model"
+    return LanguageModelFailed(sentence, remedy=remedy)
 
 
 def _drafts(candidates: Sequence[Candidate], *, layout: SpeechLayout) -> tuple[MomentDraft, ...]:
@@ -315,6 +321,12 @@ def _why_fewer(report: WorkReport, *, kept: int, config: GenerationConfig, asked
     reasons = [f"{named}, of which were dropped: {lost}" if lost else named]
     if most is not None and most < wanted and kept >= most:
         reasons.insert(0, f"the configuration keeps at most {max(most, 0)}")
+    if cut := report.counts.get(_CUT):
+        answers, of_them = ("answer was", "it") if cut == 1 else ("answers were", "them")
+        reasons.append(
+            f"{cut} {answers} cut off, and what was whole of {of_them} is used "
+            "(`max_answer_tokens` of the model limits answers)"
+        )
     if failed := len(report.failures):
         windows = "window" if asked == 1 else "windows"
         reasons.append(f"{failed} of {asked} {windows} gave no usable answer")

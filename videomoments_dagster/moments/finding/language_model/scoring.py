@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, model_validator
 from videomoments_dagster.language_models.questions import (
     Interpreted,
     Interviewer,
+    ListAnswer,
     Question,
     estimated_tokens,
 )
@@ -55,7 +56,7 @@ class OneScore(BaseModel):
     reason: Text = Field(default="", description="Why, in a few words")
 
 
-class ScoringAnswer(BaseModel):
+class ScoringAnswer(ListAnswer):
     """What a model answers about some moments."""
 
     scores: list[OneScore]
