@@ -87,6 +87,66 @@ def error(
     return Reply(status=status, body={"error": {"message": message, **more}}, headers=headers or {})
 
 
+CONTEXT_OVERFLOWS: Mapping[str, Reply] = {
+    "llama.cpp": error(
+        400,
+        "request (9001 tokens) exceeds the available context size (8192 tokens), try increasing it",
+        code=400,
+        type="exceed_context_size_error",
+        n_prompt_tokens=9001,
+        n_ctx=8192,
+    ),
+    "llama.cpp while it writes": error(
+        500, "Context size has been exceeded.", code=500, type="server_error"
+    ),
+    "vLLM": Reply(
+        status=400,
+        body={
+            "object": "error",
+            "message": "This model's maximum context length is 8192 tokens. However, you requested "
+            "9001 tokens (8001 in the messages, 1000 in the completion). Please reduce the length "
+            "of the messages or completion.",
+            "type": "BadRequestError",
+            "param": None,
+            "code": 400,
+        },
+    ),
+    "vLLM of late": error(
+        400,
+        "'max_tokens' or 'max_completion_tokens' is too large: 1000. This model's maximum context "
+        "length is 8192 tokens and your request has 8001 input tokens (1000 > 8192 - 8001).",
+        type="BadRequestError",
+        code=400,
+    ),
+    "OpenAI": error(
+        400,
+        "This model's maximum context length is 8192 tokens. However, your messages resulted in "
+        "9001 tokens. Please reduce the length of the messages.",
+        type="invalid_request_error",
+        param="messages",
+        code="context_length_exceeded",
+    ),
+    "OpenAI of late": error(
+        400,
+        "Input tokens exceed the configured limit of 8192 tokens. Your messages resulted in 9001 "
+        "tokens. Please reduce the length of the messages.",
+        type="invalid_request_error",
+        param="messages",
+        code="context_length_exceeded",
+    ),
+    "MiniMax": Reply(
+        body={
+            "choices": None,
+            "base_resp": {
+                "status_code": 2013,
+                "status_msg": "invalid params, context window exceeds limit (2013)",
+            },
+        }
+    ),
+}
+"""What servers say to a question that is longer than their context."""
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from videomoments_dagster.language_models.answers import AnswerRejected, validated_answer
@@ -49,17 +49,30 @@ class ImaginedInterviewer:
     notes: list[Any] = field(default_factory=list)
 
     def ask_all(self, questions: Sequence[Question[Any, Any]]) -> tuple[Outcome[Any], ...]:
-        return tuple(self._outcome(question) for question in questions)
+        first: dict[Any, tuple[Outcome[Any], Any]] = {}
+        outcomes = []
+        for question in questions:
+            asked = (question.system, question.user, question.images)
+            if asked not in first:
+                first[asked] = self._outcome(question)
+                outcomes.append(first[asked][0])
+                continue
+            outcome, parsed = first[asked]
+            value = None if parsed is None else question.interpret(parsed).value
+            outcomes.append(replace(outcome, value=value, spent=Spent(), repeats=True))
+        return tuple(outcomes)
 
-    def _outcome(self, question: Question[Any, Any]) -> Outcome[Any]:
+    def _outcome(self, question: Question[Any, Any]) -> tuple[Outcome[Any], Any]:
+        """What comes of a question, and the answer as parsed."""
         self.questions.append(question)
         for attempt in (1, 2):
             try:
                 answer = self.answers(question)
             except Silent as silent:
-                return Outcome(
+                failed: Outcome[Any] = Outcome(
                     value=None, spent=Spent(calls=attempt), failure=str(silent), retryable=True
                 )
+                return failed, None
             text = answer if isinstance(answer, str) else json.dumps(answer)
             try:
                 parsed = validated_answer(text, question.answer_type)
@@ -72,5 +85,5 @@ class ImaginedInterviewer:
                 continue
             json.dumps(interpreted.notes, allow_nan=False)
             self.notes.append(interpreted.notes)
-            return Outcome(value=interpreted.value, spent=Spent(calls=attempt))
-        return Outcome(value=None, spent=Spent(calls=2), failure=failure)
+            return Outcome(value=interpreted.value, spent=Spent(calls=attempt)), parsed
+        return Outcome(value=None, spent=Spent(calls=2), failure=failure), None

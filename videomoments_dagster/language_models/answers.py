@@ -39,13 +39,23 @@ class AnswerRejected(ValueError):
     """An answer that cannot be used; its sentence helps the model to mend it."""
 
 
-def answer_schema(answer_type: type[BaseModel]) -> dict[str, Any]:
+def answer_schema(
+    answer_type: type[BaseModel], *, entries_at_most: int | None = None
+) -> dict[str, Any]:
     """The JSON schema of an answer: every field required, no other allowed, nothing decorative.
 
     The rules are those of OpenAI's structured outputs in strict mode, which other servers'
     grammars take as well.
+
+    Args:
+        answer_type: The shape that is asked for.
+        entries_at_most: How many entries its list may have; None for any number.
     """
     schema: dict[str, Any] = _strict(answer_type.model_json_schema())
+    if entries_at_most is not None:
+        for field in schema["properties"].values():
+            if field.get("type") == "array":
+                field["maxItems"] = entries_at_most
     return schema
 
 

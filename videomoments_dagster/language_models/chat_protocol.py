@@ -22,14 +22,17 @@ Messages = Sequence[Mapping[str, Any]]
 
 _FORMATS = ("json_schema", "json_object", "text")
 _SAMPLING_FIELDS = ("temperature", "top_p", "top_k")
+_MAX_ITEMS = "maxItems"
 _IMAGE_PREFIX = "data:image/jpeg;base64,"
 _LONGEST_MESSAGE = 300
 _SHARE_OF_A_FULL_ANSWER = 0.9
 _CONTEXT_EXCEEDED = re.compile(
     r"context[ _]?(length|window|size)|maximum context|too many tokens|prompt is too long"
-    r"|exceed\w* .{0,40}context",
+    r"|exceed\w* .{0,40}context|input tokens exceed|reduce the length"
+    r"|context_length_exceeded|exceed_context_size",
     re.IGNORECASE,
 )
+_OF_THE_SCHEMA = re.compile(r"max_?items|schema|grammar", re.IGNORECASE)
 # Words such as "billing" or "quota" also stand in messages about the rate of requests.
 _OUT_OF_MONEY = re.compile(
     r"insufficient[_ ](?:quota|balance|credits?|funds)|billing_(?:hard_limit_reached|not_active)",
@@ -96,20 +99,24 @@ class RequestForm:
     Attributes:
         answer_format: "json_schema", "json_object" or "text".
         limit_field: Name of the field that limits the answer.
-        left_out: Fields that it refused.
+        left_out: Fields that it refused, of requests or of the schema.
     """
 
     answer_format: str
     limit_field: str = "max_tokens"
     left_out: frozenset[str] = frozenset()
 
-    def after_refusal(self, message: str) -> Self | None:
+    def after_refusal(self, message: str, question: Question[A, T]) -> Self | None:
         """The form to try after the server refused this one; None when nothing is left to try.
 
         Args:
             message: What the server said.
+            question: What it refused.
         """
         said = message.lower()
+        limits_entries = question.entries_at_most is not None and _MAX_ITEMS not in self.left_out
+        if self.answer_format == "json_schema" and limits_entries and _OF_THE_SCHEMA.search(said):
+            return replace(self, left_out=self.left_out | {_MAX_ITEMS})
         if self.limit_field == "max_tokens" and "max_completion_tokens" in said:
             return replace(self, limit_field="max_completion_tokens")
         for field in _SAMPLING_FIELDS:
@@ -135,7 +142,8 @@ class RequestForm:
             value = getattr(question.sampling, field)
             if value is not None and field not in self.left_out:
                 body[field] = value
-        schema = answer_schema(question.answer_type)
+        at_most = None if _MAX_ITEMS in self.left_out else question.entries_at_most
+        schema = answer_schema(question.answer_type, entries_at_most=at_most)
         if self.answer_format == "json_schema":
             format_ = {"name": "answer", "strict": True, "schema": schema}
             body["response_format"] = {"type": "json_schema", "json_schema": format_}
@@ -268,6 +276,8 @@ def problem_of_response(model: LanguageModel, status: int, payload: Any) -> Prob
     code = error.get("code") if isinstance(error, dict) else None
     if _OUT_OF_MONEY.search(f"{error}"):
         code = 402
+    elif _CONTEXT_EXCEEDED.search(f"{error}"):
+        code = 400
     if isinstance(code, int) and 400 <= code < 600:  # noqa: PLR2004 - errors
         return _problem_of_error(model, code, error)
     return Problem(f"the server answered with an error: {_said(error)}", Consequence.TRY_AGAIN)
@@ -292,6 +302,13 @@ def _problem_of_error(model: LanguageModel, status: int, payload: Any) -> Proble
         case 402 | 429 if status == 402 or _OUT_OF_MONEY.search(f"{payload}"):  # noqa: PLR2004
             said = f"the account at {model.base_url} has no means left ({status}){quoted}"
             remedy = "Pay the provider, or use another model in the profile"
+        case _ if _is_too_long(status, message, payload):
+            said = f"the question is longer than the server's context{quoted}"
+            remedy = (
+                f"Lower `window_tokens` or `context_window` of {entry}, or give the server a "
+                "larger context"
+            )
+            consequence = Consequence.LOSE_QUESTION
         case _ if status in (408, 409, 425, 429) or status >= 500:  # noqa: PLR2004
             said, remedy = f"the server answered {status}{quoted}", ""
             consequence = Consequence.TRY_AGAIN
@@ -301,14 +318,25 @@ def _problem_of_error(model: LanguageModel, status: int, payload: Any) -> Proble
                 "with a key"
             )
             remedy = f"Put the final address into `base_url` of {entry}"
-        case _ if _CONTEXT_EXCEEDED.search(message):
-            said = f"the question is longer than the server's context{quoted}"
-            remedy = f"Lower `window_tokens` or `context_window` of {entry}"
-            consequence = Consequence.LOSE_QUESTION
         case _:
             said, remedy = f"the server refused the question ({status}){quoted}", ""
             consequence = Consequence.CHANGE_FORM
     return Problem(said, consequence, remedy, message)
+
+
+def _is_too_long(status: int, message: str, payload: Any) -> bool:
+    """Whether a question, or an answer that grew, is more than the server's context holds."""
+    if status >= 500:  # noqa: PLR2004 - of llama.cpp, while it writes; others speak of faults
+        return bool(re.search(r"context size has been exceeded", message, re.IGNORECASE))
+    is_refusal = status in (400, 413, 422)
+    return is_refusal and bool(_CONTEXT_EXCEEDED.search(message) or _names_context(payload))
+
+
+def _names_context(payload: Any) -> bool:
+    """Whether an error's code or type says so, whatever its sentence."""
+    error = payload.get("error", payload) if isinstance(payload, dict) else None
+    names = (error.get("code"), error.get("type")) if isinstance(error, dict) else ()
+    return any(_CONTEXT_EXCEEDED.search(name) for name in names if isinstance(name, str))
 
 
 def nobody_answers(model: LanguageModel, error: BaseException) -> Problem:

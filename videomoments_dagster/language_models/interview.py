@@ -111,11 +111,18 @@ class Interview:
         questions = [self._completed(question) for question in questions]
         keys = [self._key_of(question) for question in questions]
         kept = self.kept.recall(sorted(set(keys))) if keys else {}
-        outcomes = list(map(_again, questions, map(kept.get, keys)))
+        outcomes: list[Outcome[T] | None] = []
         waiting: dict[str, Question[A, T]] = {}
-        for key, question, outcome in zip(keys, questions, outcomes, strict=True):
+        recalled: set[str] = set()
+        for key, question in zip(keys, questions, strict=True):
+            outcome = _again(question, kept.get(key))
             if outcome is None:
                 waiting.setdefault(key, question)
+            elif key in recalled:
+                outcome = replace(outcome, spent=Spent(), repeats=True)
+            else:
+                recalled.add(key)
+            outcomes.append(outcome)
         different = len(set(keys))
         if len(waiting) < different:
             found = different - len(waiting)
@@ -134,10 +141,14 @@ class Interview:
             # What was asked twice over is paid for once.
             if waiting.pop(key, None) is not None:
                 return answered[key]
-            failure = answered[key].failure or "the same question gave no answer"
-            return _again(question, self.kept.recall([key]).get(key)) or replace(
-                answered[key], value=None, spent=Spent(), failure=failure
-            )
+            first = answered[key]
+            if first.failure:
+                return replace(first, spent=Spent(), repeats=True)
+            again = _again(question, self.kept.recall([key]).get(key))
+            if again is None:
+                nothing = "the same question gave no answer"
+                return replace(first, value=None, spent=Spent(), failure=nothing)
+            return replace(again, spent=Spent(), repeats=True)
 
         return tuple(
             outcome or settled(key, question)
@@ -242,7 +253,7 @@ class _Conversation(Generic[A, T]):
                     sentence = scrubbed(problem.sentence, self.interview.key)
                     raise LanguageModelRefused(sentence, remedy=problem.remedy)
                 may_pass = problem.consequence is Consequence.TRY_AGAIN
-                return self._failure(problem.sentence, retryable=may_pass)
+                return self._failure(problem.sentence, problem.remedy, retryable=may_pass)
             written = Written("", cut=False)
             try:
                 written = written_answer(exchange.payload)
@@ -337,7 +348,7 @@ class _Conversation(Generic[A, T]):
                 return exchange
             await self._record(exchange)
             if problem.consequence is Consequence.CHANGE_FORM:
-                other = form.after_refusal(problem.message)
+                other = form.after_refusal(problem.message, self.question)
                 if other is None:
                     return exchange
                 form = other

@@ -78,6 +78,8 @@ class Question(Generic[A, T]):
         images: JPEG files that go with the user message.
         sampling: Parameters that differ from the model's own.
         max_answer_tokens: Longest answer; None leaves it to the model's entry.
+        entries_at_most: How many entries the answer's list may have; None for any number. The
+            words of the question say it too: it is no part of what tells questions apart.
     """
 
     purpose: Purpose
@@ -89,6 +91,7 @@ class Question(Generic[A, T]):
     images: tuple[bytes, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     max_answer_tokens: int | None = None
+    entries_at_most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,8 @@ class Outcome(Generic[T]):
         failure: Why there is none, as a sentence without a full stop; else empty.
         remedy: What the user does about a failure; empty where nothing is known to help.
         retryable: Whether asking again later may help, where it failed.
+        repeats: Whether an earlier question of the same call was the same, and had this answer or
+            failure: to be counted once.
     """
 
     value: T | None
@@ -135,6 +140,7 @@ class Outcome(Generic[T]):
     failure: str = ""
     remedy: str = ""
     retryable: bool = False
+    repeats: bool = False
 
 
 class Interviewer(Protocol):

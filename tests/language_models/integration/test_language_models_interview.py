@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from chat_server import (
+    CONTEXT_OVERFLOWS,
     Body,
     ChatServer,
     Reply,
@@ -39,6 +40,7 @@ from videomoments_dagster.language_models.model_registry import LanguageModel
 from videomoments_dagster.language_models.questions import (
     CallRecord,
     Interpreted,
+    ListAnswer,
     Outcome,
     Question,
     Sampling,
@@ -95,6 +97,19 @@ def ask(
         model=model, key=key, kept=memory, log=memory, said=told.append, clock=clock
     )
     return interview.ask_all(questions or (question(),))
+
+
+class Numbers(ListAnswer):
+    numbers: list[int]
+
+
+def listing(number: int = 0, **fields: Any) -> Question[Any, Any]:
+    return question(
+        number,
+        answer_type=Numbers,
+        interpret=lambda parsed: Interpreted(sum(parsed.numbers)),
+        **fields,
+    )
 
 
 def echo(body: Body) -> Reply:
@@ -429,12 +444,58 @@ def test_fields_that_a_server_does_not_know_are_left_out() -> None:
     assert last["response_format"]["type"] == "json_schema"
 
 
-def test_a_question_that_is_too_long_for_the_server_is_not_asked_again() -> None:
-    too_long = error(400, "This model's maximum context length is 4096 tokens.")
-    with ChatServer(scripted(too_long)) as server:
-        [outcome] = ask(a_model(server), question(1))
+@pytest.mark.parametrize("server_kind", CONTEXT_OVERFLOWS)
+def test_a_question_that_is_too_long_for_the_server_is_lost_with_the_remedy(
+    server_kind: str,
+) -> None:
+    said: list[str] = []
+    with ChatServer(scripted(CONTEXT_OVERFLOWS[server_kind])) as server:
+        [outcome] = ask(a_model(server), question(1), said=said)
     assert "longer than the server's context" in outcome.failure
+    assert "`window_tokens`" in outcome.remedy
+    assert "entry 'judge'" in outcome.remedy
     assert len(server.requests) == 1
+    assert not outcome.retryable
+    [sentence] = said
+    assert outcome.remedy in sentence
+
+
+def test_a_schema_says_how_many_entries_there_may_be_and_the_key_does_not() -> None:
+    memory = Memory()
+    with ChatServer(scripted(answer({"numbers": [1, 2]}))) as server:
+        ask(a_model(server), listing(entries_at_most=3), memory=memory)
+        ask(a_model(server), listing(), memory=memory)
+    [request] = server.requests
+    schema = request["response_format"]["json_schema"]["schema"]
+    assert schema["properties"]["numbers"]["maxItems"] == 3
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Invalid schema for response_format: 'maxItems' is not permitted.",
+        "The provided JSON schema contains features not supported by xgrammar.",
+        "failed to parse grammar",
+    ],
+)
+def test_a_server_that_takes_no_number_of_entries_still_gets_the_schema(message: str) -> None:
+    def picky(body: Body) -> Reply:
+        return (
+            error(400, message) if "maxItems" in json.dumps(body) else answer({"numbers": [1, 2]})
+        )
+
+    with ChatServer(picky) as server:
+        model = a_model(server, concurrency=1)
+        outcomes = ask(model, *(listing(n, entries_at_most=3) for n in range(2)))
+    assert [outcome.value for outcome in outcomes] == [3, 3]
+    formats = [request["response_format"]["type"] for request in server.requests]
+    assert formats == ["json_schema"] * 3
+
+
+def test_a_server_that_is_told_the_schema_in_words_is_told_the_number_too() -> None:
+    with ChatServer(scripted(answer({"numbers": [1]}))) as server:
+        ask(a_model(server, structured_output="text"), listing(entries_at_most=3))
+    assert '"maxItems":3' in server.requests[0]["messages"][0]["content"]
 
 
 # What is too much, or no text.
@@ -569,11 +630,30 @@ def test_a_kept_answer_that_no_longer_fits_is_asked_for_again() -> None:
     assert len(server.requests) == 2
 
 
-def test_the_same_question_twice_is_asked_once() -> None:
+def test_the_same_question_twice_is_asked_and_counted_once() -> None:
+    memory, said = Memory(), []
     with ChatServer(echo) as server:
-        outcomes = ask(a_model(server), question(3), question(3), question(4))
-    assert [outcome.value for outcome in outcomes] == [6, 6, 8]
+        asked = (question(3), question(3), question(4))
+        fresh = ask(a_model(server), *asked, memory=memory)
+        again = ask(a_model(server), *asked, memory=memory, said=said)
+    assert [outcome.value for outcome in fresh] == [6, 6, 8]
     assert len(server.requests) == 2
+    assert [outcome.spent.calls for outcome in fresh] == [1, 0, 1]
+    # Nothing was there before the first of these, and two answers before the second.
+    assert sum(outcome.spent.kept_answers for outcome in fresh) == 0
+    assert sum(outcome.spent.kept_answers for outcome in again) == 2
+    assert said == ["Of 2 answers, 2 were kept from before."]
+    assert [outcome.repeats for outcome in fresh] == [False, True, False]
+    assert [outcome.repeats for outcome in again] == [False, True, False]
+
+
+def test_the_same_question_twice_fails_once() -> None:
+    said: list[str] = []
+    with ChatServer(scripted(answer("no"))) as server:
+        first, second = ask(a_model(server), question(3), question(3), said=said)
+    assert first.failure == second.failure
+    assert second.repeats
+    assert len(said) == 1
 
 
 def test_an_answer_that_cannot_be_kept_fails_the_step() -> None:

@@ -585,3 +585,49 @@ def test_the_whole_moments_of_a_cut_answer_are_used_and_counted_as_cut() -> None
 @pytest.mark.parametrize("cut", [False, None, "yes", 1, {}])
 def test_nothing_but_a_cut_counts_as_one(cut: Any) -> None:
     assert "answers cut off" not in only({"moments": [named(2, 4)], "cut": cut}).report.counts
+
+
+# What a question asks for.
+
+
+@pytest.mark.parametrize(("most", "asked"), [(5, 5), (1, 1), (None, None), (10_000, 500)])
+def test_a_question_limits_its_entries_to_what_its_words_say(
+    most: int | None, asked: int | None
+) -> None:
+    questions: list[Question[Any, Any]] = []
+
+    def answers(question: Question[Any, Any]) -> Any:
+        questions.append(question)
+        return {"moments": []}
+
+    find(answers, limits=config(min_length=3, max_length=30, max_moments=most))
+    [question] = questions
+    assert question.entries_at_most == asked
+    if most in (1, 5):
+        assert f"Name at most {most} moment" in question.user
+
+
+# Windows that are the same.
+
+
+def test_windows_that_are_the_same_are_counted_once() -> None:
+    def first_window_only(question: Question[Any, Any]) -> Any:
+        if "Silence" in question.user:
+            return {"moments": []}
+        raise Silent("the server answered 500")
+
+    # A recogniser that loops says the same for minutes.
+    loop = ["The same is said and said again and again."] * 12
+    transcript = spoken([*loop * 6, "Silence is at the end of it all, at the very end."])
+    interviewer = ImaginedInterviewer(first_window_only, prompt_tokens_at_most=760)
+    found = find_with_language_model(
+        transcript,
+        duration_seconds=transcript.words[-1].end,
+        config=config(min_length=1, max_length=5),
+        interviewer=interviewer,
+    )
+    different = {question.user for question in interviewer.questions}
+    assert len(interviewer.questions) == len(different) > 1
+    assert len(found.report.failures) == len(different) - 1
+    windows = "window" if len(different) == 1 else "windows"
+    assert f"{len(different) - 1} of {len(different)} {windows}" in found.why_fewer

@@ -70,7 +70,7 @@ def test_each_moment_gets_the_score_of_its_own_words() -> None:
             if span.start_time <= (word.start + word.end) / 2 <= span.end_time
         ]
         assert given_score == len(said) % 11
-    assert len(questions) == 2
+    assert [question.entries_at_most for question in questions] == [8, 4]
     assert scored.report.counts == {"scored": 12}
     assert scored.report.spent.calls == 2
 

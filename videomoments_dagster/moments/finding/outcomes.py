@@ -69,7 +69,8 @@ class WorkReport:
             questions: What was asked.
             outcomes: What became of each.
             counts: As in the report.
-            only_retryable: Whether a question that asking again will not help is no failure.
+            only_retryable: Whether a question that neither asking again nor a setting will help is
+                no failure.
         """
         return cls(
             spent=reduce(add, (outcome.spent for outcome in outcomes), Spent()),
@@ -77,7 +78,9 @@ class WorkReport:
             failures=tuple(
                 f"{question.label}: {'. '.join(filter(None, (outcome.failure, outcome.remedy)))}"
                 for question, outcome in zip(questions, outcomes, strict=True)
-                if outcome.value is None and (outcome.retryable or not only_retryable)
+                if outcome.failure
+                and not outcome.repeats
+                and (outcome.retryable or outcome.remedy or not only_retryable)
             ),
             retryable=any(outcome.retryable for outcome in outcomes),
         )

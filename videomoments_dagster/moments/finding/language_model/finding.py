@@ -166,13 +166,21 @@ def find_with_language_model(
     mender = Mender(layout, LengthLimits.of(config))
     questions = _questions(layout, config=config, mender=mender, interviewer=interviewer)
     outcomes = interviewer.ask_all(questions)
-    findings = [outcome.value for outcome in outcomes if outcome.value is not None]
-    if not findings:
+    answered = [outcome for outcome in outcomes if outcome.value is not None]
+    if not answered:
         raise _nothing_answered(interviewer, outcomes)
-    named, counts = zip(*findings, strict=True)
+    named, counts = zip(*(outcome.value for outcome in answered if outcome.value), strict=True)
     kept, settled = merged(list(chain(*named)), mender=mender, at_most=config.max_moments)
-    report = WorkReport.of(questions, outcomes, counts=sum(counts, Counter[str]()) + settled)
-    why_fewer = _why_fewer(report, kept=len(kept), config=config, asked=len(questions))
+    counted = sum(counts, Counter[str]()) + settled
+    # What is said twice over has its moments in both places, and one answer.
+    counted[_CUT] -= sum(
+        of_window[_CUT]
+        for outcome, of_window in zip(answered, counts, strict=True)
+        if outcome.repeats
+    )
+    report = WorkReport.of(questions, outcomes, counts=+counted)
+    asked = sum(not outcome.repeats for outcome in outcomes)
+    why_fewer = _why_fewer(report, kept=len(kept), config=config, asked=asked)
     return Found(_drafts(kept, layout=layout), why_fewer=why_fewer, report=report)
 
 
@@ -195,6 +203,7 @@ def _questions(
             answer_type=FindingAnswer,
             interpret=partial(_findings, words=WindowWords(layout, window), mender=mender),
             sampling=sampling_of(config),
+            entries_at_most=_most_read(config, len(window) / len(lines)),
         )
         for number, window in enumerate(windows, start=1)
     ]
@@ -233,12 +242,23 @@ def _words(seconds: float) -> int:
 
 
 def _count(config: GenerationConfig, *, share: float) -> str:
+    at_most = _most_named(config, share=share)
+    if at_most is None:
+        return ""
+    return f"Name at most {at_most} {'moment' if at_most == 1 else 'moments'}, the best ones."
+
+
+def _most_named(config: GenerationConfig, *, share: float) -> int | None:
     """How many to name: more than the window's share, since the best of all windows are kept."""
     if config.max_moments is None:
-        return ""
+        return None
     fair = math.ceil(config.max_moments * share * _MORE_THAN_ITS_SHARE)
-    at_most = min(config.max_moments, max(fair, _FEWEST_NAMED))
-    return f"Name at most {at_most} {'moment' if at_most == 1 else 'moments'}, the best ones."
+    return min(config.max_moments, max(fair, _FEWEST_NAMED))
+
+
+def _most_read(config: GenerationConfig, share: float) -> int | None:
+    most = _most_named(config, share=share)
+    return None if most is None else min(most, _MOST_MOMENTS)
 
 
 def _findings(

@@ -113,6 +113,7 @@ def score_with_language_model(
             answer_type=ScoringAnswer,
             interpret=partial(_scores, count=len(batch)),
             sampling=sampling_of(config),
+            entries_at_most=len(batch),
         )
         for batch in batches
     ]
