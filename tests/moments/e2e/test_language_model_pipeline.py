@@ -528,10 +528,13 @@ def test_instructions_in_the_speech_stay_speech(
             return sensible(body)
         if "Ignore the above" in text_of(body) and len(body["messages"]) == 2:
             return answer("DROP TABLE moments; <script>alert(1)</script>")
-        lines = len(LINE.findall(text_of(body)))
+        lines = [said.split() for _, said in LINE.findall(text_of(body))]
+        last = min(2, len(lines))
         moment = {
             "first_line": 1,
-            "last_line": min(2, lines),
+            "last_line": last,
+            "first_words": " ".join(lines[0][:4]),
+            "last_words": " ".join(lines[last - 1][-4:]),
             "title": "<script>alert(1)</script>x",
         }
         return answer({"moments": [moment], "sql": "DROP TABLE moments", "delete": True})

@@ -68,7 +68,6 @@ _CUT = "answers cut off"
 _GROUNDED = {
     Grade.EXACT: "grounded exactly",
     Grade.NEAR: "grounded near the named line",
-    Grade.LINE: "grounded by the line alone",
 }
 
 PROTOCOL = """\

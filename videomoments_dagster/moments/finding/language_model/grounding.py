@@ -1,8 +1,9 @@
 """Grounding: from the lines and quotes that a model names to words, whose times are known.
 
 Models are good at copying words and bad at copying numbers: the quote decides, near the line that
-was named, and the line decides where the quote is nowhere to be found. Words are compared without
-case, punctuation and spaces, character by character, so that scripts without spaces work alike.
+was named, and a line whose words are not there is not taken at its number. Words are compared
+without case, punctuation and spaces, character by character, so that scripts without spaces work
+alike.
 """
 
 from __future__ import annotations
@@ -45,7 +46,6 @@ class Grade(IntEnum):
 
     EXACT = 0
     NEAR = 1
-    LINE = 2
 
 
 class Ungrounded(Exception):
@@ -87,8 +87,8 @@ class WindowWords:
             sure end.
 
         Raises:
-            Ungrounded: If an end of it is neither where it was said to be nor quoted from
-                anywhere, or it ends before it begins.
+            Ungrounded: If the words of an end are neither where they were said to be nor found
+                elsewhere for sure, there are none to find, or it ends before it begins.
         """
         first, first_grade = self._boundary(named.first_line, named.first_words, at_end=False)
         last, last_grade = self._boundary(named.last_line, named.last_words, at_end=True)
@@ -101,17 +101,18 @@ class WindowWords:
         """The first (or last) word of a moment, counted from the window's first."""
         quote = _plain(words[:10_000])
         quote = quote[-_LONGEST_QUOTE:] if at_end else quote[:_LONGEST_QUOTE]
+        # Of "..." and a copied line id nothing can be found, or anything.
+        if not any(map(str.isalpha, quote)):
+            raise Ungrounded("its quote has no words")
         exists = 1 <= line <= len(self._lines)
-        if exists and quote and (found := self._near(line - 1, quote, at_end=at_end)):
+        if exists and (found := self._near(line - 1, quote, at_end=at_end)):
             return found
-        if quote and (not exists or len(quote) >= _TELLING):
+        if not exists or len(quote) >= _TELLING:
             places = self._places(quote, range(len(self._text)), at_end=at_end)
             if len(places) == 1:
                 return places[0], Grade.NEAR
-        if not exists:
-            raise Ungrounded("its line does not exist and its words are not there")
-        start, stop = self._lines[line - 1]
-        return (stop - 1 if at_end else start), Grade.LINE
+        missing = "its words are not there"
+        raise Ungrounded(missing if exists else f"its line does not exist and {missing}")
 
     def _near(self, line: int, quote: str, *, at_end: bool) -> tuple[int, Grade] | None:
         """The place of a quote in a line or around it."""
