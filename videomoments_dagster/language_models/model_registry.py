@@ -147,7 +147,7 @@ class LanguageModel(_Checked):
 
 
 def load_models(path: Path | None = None) -> dict[str, LanguageModel]:
-    """Read and check a file of models.
+    """Read and check a file of models; with `extends: shipped`, it adds to those shipped.
 
     Args:
         path: The file; None for the one that the project ships.
@@ -156,7 +156,7 @@ def load_models(path: Path | None = None) -> dict[str, LanguageModel]:
         SettingsRejected: If the file cannot be read, is no YAML mapping, or an entry has an
             unknown field or a value out of its range; the reason names entry and field.
     """
-    return load_entries(path or _SHIPPED_MODELS, "model", _entry)
+    return load_entries(path, "model", _entry, shipped=_SHIPPED_MODELS)
 
 
 def _entry(name: str, body: object) -> LanguageModel:

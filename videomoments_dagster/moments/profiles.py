@@ -112,7 +112,7 @@ class Profile(BaseModel):
 
 
 def load_profiles(path: Path | None = None) -> dict[str, Profile]:
-    """Read and check a file of profiles.
+    """Read and check a file of profiles; with `extends: shipped`, it adds to those shipped.
 
     Args:
         path: The file; None for the one that the project ships.
@@ -122,7 +122,7 @@ def load_profiles(path: Path | None = None) -> dict[str, Profile]:
             unknown field or a value out of its range; the reason names profile and field.
     """
     return load_entries(
-        path or SHIPPED_PROFILES, "profile", lambda _, body: Profile.model_validate(body)
+        path, "profile", lambda _, body: Profile.model_validate(body), shipped=SHIPPED_PROFILES
     )
 
 

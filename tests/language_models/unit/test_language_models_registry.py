@@ -71,6 +71,19 @@ def test_a_file_with_a_mistake_is_refused_in_one_sentence(
     assert "secret" not in str(caught.value)
 
 
+def test_a_file_may_extend_the_shipped_one(tmp_path: Path) -> None:
+    models = loaded(
+        tmp_path,
+        "extends: shipped\nlocal:\n  context_window: 4096\n  max_answer_tokens: 1024\n"
+        f"a:\n  {ENTRY}",
+    )
+    shipped = load_models()
+    assert set(models) == {*shipped, "a"}
+    assert models["local"].context_window == 4096
+    assert models["local"].base_url == shipped["local"].base_url
+    assert models["openai"] == shipped["openai"]
+
+
 def test_a_file_that_is_not_there_names_the_setting(tmp_path: Path) -> None:
     with pytest.raises(SettingsRejected, match="VIDEOMOMENTS_MODELS"):
         load_models(tmp_path / "absent.yaml")

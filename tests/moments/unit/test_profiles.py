@@ -76,3 +76,57 @@ def test_a_missing_file_is_refused_with_its_path(tmp_path: Path) -> None:
 def test_an_unknown_profile_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(SettingsRejected, match="default, highlights, shorts"):
         profile_named("loud", load_profiles())
+
+
+def _written(tmp_path: Path, document: object) -> Path:
+    path = tmp_path / "profiles.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def test_a_file_that_extends_the_shipped_one_has_its_profiles_too(tmp_path: Path) -> None:
+    mine = {"generation": GENERATION, "refinement": GENERATION}
+    profiles = load_profiles(_written(tmp_path, {"extends": "shipped", "mine": mine}))
+    assert set(profiles) == {*load_profiles(), "mine"}
+    assert profiles["default"] == load_profiles()["default"]
+
+
+def test_a_profile_that_is_shipped_changes_only_in_what_is_named(tmp_path: Path) -> None:
+    document = {"extends": "shipped", "highlights": {"generation": {"model": "vllm"}}}
+    changed = load_profiles(_written(tmp_path, document))["highlights"]
+    shipped = load_profiles()["highlights"]
+    assert changed.generation == shipped.generation.model_copy(update={"model": "vllm"})
+    assert changed.scoring == shipped.scoring
+
+
+def test_a_file_that_extends_nothing_has_its_own_profiles_only(tmp_path: Path) -> None:
+    assert set(load_profiles(_file(tmp_path, {}))) == {"mine"}
+
+
+def test_a_file_that_only_extends_is_the_shipped_one(tmp_path: Path) -> None:
+    assert load_profiles(_written(tmp_path, {"extends": "shipped"})) == load_profiles()
+
+
+@pytest.mark.parametrize("other", ["profiles.yaml", "default", True, None, ["shipped"]])
+def test_a_file_can_extend_nothing_but_the_shipped_one(tmp_path: Path, other: object) -> None:
+    with pytest.raises(SettingsRejected, match="`extends: shipped`"):
+        load_profiles(_written(tmp_path, {"extends": other}))
+
+
+def test_a_profile_may_be_called_what_extending_is(tmp_path: Path) -> None:
+    mine = {"generation": GENERATION, "refinement": GENERATION}
+    assert set(load_profiles(_written(tmp_path, {"extends": mine}))) == {"extends"}
+
+
+def test_a_mistake_in_what_changes_a_shipped_profile_is_refused(tmp_path: Path) -> None:
+    document = {"extends": "shipped", "default": {"generation": {"min_moment_length": 999}}}
+    with pytest.raises(SettingsRejected, match=r"'default' .*min_moment_length"):
+        load_profiles(_written(tmp_path, document))
+
+
+def test_the_file_in_the_documentation_is_valid(tmp_path: Path) -> None:
+    documentation = Path(__file__).parents[3] / "docs" / "language-models.md"
+    shown = documentation.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    path = tmp_path / "profiles.yaml"
+    path.write_text(shown)
+    assert set(load_profiles(path)) == {"default", "shorts", "highlights", "interviews"}
