@@ -10,7 +10,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,15 +28,17 @@ class Reply:
     Attributes:
         status: HTTP status.
         body: What it sends; text, or JSON.
+        events: What it sends instead, a piece each, as a server that streams.
         headers: More headers.
         delay: Seconds before the first byte.
-        drip: Seconds between bytes; 0 sends all at once.
+        drip: Seconds between bytes, or events; 0 sends all at once.
         cut: Closes the connection half way through the body.
         reset: Closes the connection without a byte.
     """
 
     status: int = 200
     body: Any = ""
+    events: Sequence[str] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
     drip: float = 0.0
@@ -73,6 +75,34 @@ def answer(content: Any, **options: Any) -> Reply:
     """A good answer."""
     finish_reason = options.pop("finish_reason", "stop")
     return Reply(body=completion(content, finish_reason=finish_reason), **options)
+
+
+def streamed(
+    content: Any,
+    *,
+    finish_reason: str | None = "stop",
+    characters: int = 4,
+    tokens: int = 100,
+    counts: bool = True,
+    done: bool = True,
+    **options: Any,
+) -> Reply:
+    """An answer in pieces of so many characters, as llama.cpp and OpenAI send it."""
+    text = content if isinstance(content, str) else json.dumps(content)
+    parts = [text[at : at + characters] for at in range(0, len(text), characters)]
+    deltas: list[Body] = [{"role": "assistant", "content": None}]
+    deltas += [{"content": part} for part in parts]
+    chunks: list[Body] = [
+        {"choices": [{"index": 0, "finish_reason": None, "delta": delta}]} for delta in deltas
+    ]
+    if finish_reason:
+        chunks.append({"choices": [{"index": 0, "finish_reason": finish_reason, "delta": {}}]})
+    if counts:
+        usage = completion("", tokens=tokens)["usage"]
+        chunks.append({"choices": [], "usage": usage})
+    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "served"}
+    events = [f"data: {json.dumps(head | chunk)}\n\n" for chunk in chunks]
+    return Reply(events=[*events, "data: [DONE]\n\n"] if done else events, **options)
 
 
 def cut_answer(text: str, *, tokens: int = 1000) -> Reply:
@@ -178,6 +208,9 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.reset:
             self._hang_up()
             return
+        if reply.events:
+            self._send_events(reply)
+            return
         text = reply.body if isinstance(reply.body, str) else json.dumps(reply.body)
         data = text.encode("utf-8", errors="surrogatepass")
         try:
@@ -188,6 +221,25 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
             self.end_headers()
             self._send_body(data, reply)
+        except OSError:
+            self.close_connection = True
+
+    def _send_events(self, reply: Reply) -> None:
+        shown = reply.events[: len(reply.events) // 2] if reply.cut else reply.events
+        try:
+            self.send_response(reply.status)
+            self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for event in shown:
+                data = event.encode()
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+                self.wfile.flush()
+                time.sleep(reply.drip)
+            if reply.cut:
+                self._hang_up()
+            else:
+                self.wfile.write(b"0\r\n\r\n")
         except OSError:
             self.close_connection = True
 

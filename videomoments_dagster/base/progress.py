@@ -66,6 +66,7 @@ class Progress:
         self._origin: tuple[float, float] | None = None
         self._share: float | None = None
         self._told = ""
+        self._beside = ""
         self._tenth = 0
         self._has_news = False
         self._ended = threading.Event()
@@ -110,6 +111,13 @@ class Progress:
         else:
             self._note(None, lambda _: f"{_sizes(done)} {self._what}")
 
+    def beside(self, what: str) -> None:
+        """Take note of what goes on within a thing that is not done: "340 tokens so far"."""
+        with self._lock:
+            self._beside = what
+            self._has_news = True
+            self._speak_if_due(self._clock())
+
     def look(self) -> None:
         """Say that the work goes on, if nothing was said for too long."""
         with self._lock:
@@ -143,13 +151,14 @@ class Progress:
 
     def _speak(self, now: float) -> None:
         after = f"after {spoken_time(now - self._begun)}"
+        told = self._told + (f" ({self._beside})" if self._beside else "")
         if not self._told:
             sentence = f"It goes on, {after}."
         elif not self._has_news:
-            sentence = f"{self._told}; it goes on, {after}."
+            sentence = f"{told}; it goes on, {after}."
         else:
             left = self._left(now)
-            sentence = self._told + ("." if left is None else f", {spoken_left(left)} left.")
+            sentence = told + ("." if left is None else f", {spoken_left(left)} left.")
         self._last_said = now
         self._has_news = False
         self._tenth = int((self._share or 0.0) * _TENTHS)

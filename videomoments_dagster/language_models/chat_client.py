@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, cast
 
 import anyio.from_thread
@@ -19,6 +20,7 @@ import httpx2
 import openai
 
 from videomoments_dagster.base.failures import LanguageModelRefused
+from videomoments_dagster.language_models.answer_stream import EventCounter, completion_of
 from videomoments_dagster.language_models.answers import well_formed
 from videomoments_dagster.language_models.chat_protocol import (
     Consequence,
@@ -33,6 +35,9 @@ from videomoments_dagster.language_models.model_registry import LanguageModel
 _LONGEST_RESPONSE = 8 * 1024 * 1024
 """Bytes; the longest answer with all of its thoughts is a fraction of it."""
 
+_LONGEST_STREAM = 256 * 1024 * 1024
+"""Bytes; each token of an answer comes in some 250 of them."""
+
 _CHECK_SECONDS = 10.0
 
 
@@ -42,9 +47,12 @@ class ChatClient:
     Args:
         model: The model.
         key: Its key, or None.
+        heard: Takes the number of tokens of an answer that is under way, as more of them arrive.
     """
 
-    def __init__(self, model: LanguageModel, *, key: str | None) -> None:
+    def __init__(
+        self, model: LanguageModel, *, key: str | None, heard: Callable[[int], None]
+    ) -> None:
         self._model = model
         # Servers that want no key get one too: the client insists, and must not look for another.
         key = key or "none"
@@ -70,7 +78,7 @@ class ChatClient:
                 follow_redirects=False,
                 timeout=timeout,
                 limits=httpx2.Limits(max_connections=model.concurrency),
-                event_hooks={"response": [_bound_response]},
+                event_hooks={"response": [partial(_watch_response, heard=heard)]},
             ),
         )
         # From the environment likewise.
@@ -91,17 +99,17 @@ class ChatClient:
         seconds = time.monotonic() - began
         if isinstance(response, Problem):
             return Exchange(body, started_at, seconds, problem=response)
-        try:
-            payload = well_formed(response.json())
-        except (ValueError, RecursionError):
-            payload = response.content.decode("utf-8", errors="replace")
+        payload = _payload_of(response)
+        problem = problem_of_response(self._model, response.status_code, payload)
+        if problem is None and payload is None and _is_stream(response):
+            problem = Problem("the answer broke off before its end", Consequence.TRY_AGAIN)
         return Exchange(
             body,
             started_at,
             seconds,
             status=response.status_code,
             payload=payload,
-            problem=problem_of_response(self._model, response.status_code, payload),
+            problem=problem,
             retry_after=retry_after(response.headers, now=datetime.now(UTC)),
         )
 
@@ -141,28 +149,51 @@ class _ResponseTooLong(Exception):
     """A response that goes on and on."""
 
 
-class _BoundedStream(httpx2.AsyncByteStream):
+class _WatchedStream(httpx2.AsyncByteStream):
     """A response's body that ends with a failure where it is longer than any answer."""
 
-    def __init__(self, whole: httpx2.AsyncByteStream) -> None:
-        self._whole = whole
+    def __init__(
+        self, whole: httpx2.AsyncByteStream, *, longest: int, heard: Callable[[int], None]
+    ) -> None:
+        self._whole, self._longest, self._heard = whole, longest, heard
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        received = 0
+        received, events = 0, EventCounter()
         async for part in self._whole:
             received += len(part)
-            if received > _LONGEST_RESPONSE:
+            if received > self._longest:
                 raise _ResponseTooLong(
-                    f"the server's response is longer than {_LONGEST_RESPONSE:,} bytes"
+                    f"the server's response is longer than {self._longest:,} bytes"
                 )
+            if tokens := events.count(part):
+                self._heard(tokens)
             yield part
 
     async def aclose(self) -> None:
         await self._whole.aclose()
 
 
-async def _bound_response(response: httpx2.Response) -> None:
-    response.stream = _BoundedStream(cast("httpx2.AsyncByteStream", response.stream))
+async def _watch_response(response: httpx2.Response, *, heard: Callable[[int], None]) -> None:
+    response.stream = _WatchedStream(
+        cast("httpx2.AsyncByteStream", response.stream),
+        longest=_LONGEST_STREAM if _is_stream(response) else _LONGEST_RESPONSE,
+        heard=heard if _is_stream(response) else lambda _: None,
+    )
+
+
+def _is_stream(response: httpx2.Response) -> bool:
+    content_type: str = response.headers.get("content-type", "")
+    return content_type.startswith("text/event-stream")
+
+
+def _payload_of(response: httpx2.Response) -> Any:
+    """A response's body as JSON, else as text; None for pieces without an end."""
+    try:
+        if _is_stream(response):
+            return well_formed(completion_of(response.content.decode("utf-8", errors="replace")))
+        return well_formed(response.json())
+    except (ValueError, RecursionError):
+        return response.content.decode("utf-8", errors="replace")
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:

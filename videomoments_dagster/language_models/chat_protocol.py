@@ -106,32 +106,43 @@ class RequestForm:
     limit_field: str = "max_tokens"
     left_out: frozenset[str] = frozenset()
 
-    def after_refusal(self, message: str, question: Question[A, T]) -> Self | None:
+    def after_refusal(self, message: str, body: Mapping[str, Any]) -> Self | None:
         """The form to try after the server refused this one; None when nothing is left to try.
 
         Args:
             message: What the server said.
-            question: What it refused.
+            body: What it refused.
         """
         said = message.lower()
-        limits_entries = question.entries_at_most is not None and _MAX_ITEMS not in self.left_out
-        if self.answer_format == "json_schema" and limits_entries and _OF_THE_SCHEMA.search(said):
-            return replace(self, left_out=self.left_out | {_MAX_ITEMS})
+        of_the_schema = _OF_THE_SCHEMA.search(said)
+        if of_the_schema and _MAX_ITEMS in json.dumps(body.get("response_format")):
+            return self.without(_MAX_ITEMS)
+        if "stream_options" in body and ("stream_options" in said or "include_usage" in said):
+            return self.without("stream_options")
         if self.limit_field == "max_tokens" and "max_completion_tokens" in said:
             return replace(self, limit_field="max_completion_tokens")
         for field in _SAMPLING_FIELDS:
             if field in said and field not in self.left_out:
-                return replace(self, left_out=self.left_out | {field})
+                return self.without(field)
+        if "stream" in body and not (of_the_schema or "response_format" in said):
+            return self.without("stream")
         simpler = _FORMATS[_FORMATS.index(self.answer_format) + 1 :]
         return replace(self, answer_format=simpler[0]) if simpler else None
 
-    def body(self, model: str, messages: Messages, question: Question[A, T]) -> dict[str, Any]:
+    def without(self, field: str) -> Self:
+        """The form without a field."""
+        return replace(self, left_out=self.left_out | {field})
+
+    def body(
+        self, model: str, messages: Messages, question: Question[A, T], *, stream: bool
+    ) -> dict[str, Any]:
         """The request's body.
 
         Args:
             model: The model as the server knows it.
             messages: The conversation so far; the first is the system message.
             question: Says which answer is wanted, and how it is sampled.
+            stream: Whether the answer is to come in pieces, where the server does that.
         """
         body: dict[str, Any] = {
             "model": model,
@@ -142,6 +153,11 @@ class RequestForm:
             value = getattr(question.sampling, field)
             if value is not None and field not in self.left_out:
                 body[field] = value
+        if stream and "stream" not in self.left_out:
+            body["stream"] = True
+            if "stream_options" not in self.left_out:
+                # Else nobody says how many tokens it took.
+                body["stream_options"] = {"include_usage": True}
         at_most = None if _MAX_ITEMS in self.left_out else question.entries_at_most
         schema = answer_schema(question.answer_type, entries_at_most=at_most)
         if self.answer_format == "json_schema":
@@ -271,6 +287,8 @@ def problem_of_response(model: LanguageModel, status: int, payload: Any) -> Prob
     error, own = payload.get("error"), payload.get("base_resp")
     if isinstance(own, dict) and own.get("status_code"):
         error = error or own
+    if payload.get("object") == "error":
+        error = error or payload
     if not error:
         return None
     code = error.get("code") if isinstance(error, dict) else None

@@ -59,6 +59,7 @@ _KEY_REVISION = "1"
 """Part of every key; another value lets all kept answers be asked for again."""
 
 _FIRST_WAIT_SECONDS = 0.5
+_SLOW_SECONDS = 10.0
 _WHAT_IS_DONE: Mapping[Purpose, str] = {
     "find": "windows are read by the model",
     "score": "questions for scores are answered by the model",
@@ -99,6 +100,7 @@ class Interview:
         self.model, self.key, self.kept, self.log = model, key, kept, log
         # What one question found out about the server, the others need not.
         self.form = RequestForm(model.structured_output.replace("auto", "json_schema"))
+        self.streams = bool(model.stream)
         self.say, self._clock = said, clock
 
     def ask_all(self, questions: Sequence[Question[A, T]]) -> tuple[Outcome[T], ...]:
@@ -186,9 +188,16 @@ class Interview:
         failed: list[Exception] = []
         free = asyncio.Semaphore(self.model.concurrency)
 
+        tokens = 0
+
+        def hear(more: int) -> None:
+            nonlocal tokens
+            tokens += more
+            progress.beside(f"{tokens} tokens so far")
+
         progress.count(0, len(waiting))
         async with (
-            aclosing(ChatClient(self.model, key=self.key)) as client,
+            aclosing(ChatClient(self.model, key=self.key, heard=hear)) as client,
             anyio.create_task_group() as group,
         ):
 
@@ -340,15 +349,18 @@ class _Conversation(Generic[A, T]):
         """Send until there is a response, or a problem that sending again does not solve."""
         model, form, failures = self.interview.model, self.interview.form, 0
         while True:
-            body = form.body(model.model, messages, self.question)
+            streams = self.interview.streams
+            body = form.body(model.model, messages, self.question, stream=streams)
             exchange = await self.client.send(body)
+            if model.stream is None and exchange.seconds >= _SLOW_SECONDS:
+                self.interview.streams = True
             problem = exchange.problem
             if problem is None:
                 self.interview.form = form
                 return exchange
             await self._record(exchange)
             if problem.consequence is Consequence.CHANGE_FORM:
-                other = form.after_refusal(problem.message, self.question)
+                other = form.after_refusal(problem.message, body)
                 if other is None:
                     return exchange
                 form = other

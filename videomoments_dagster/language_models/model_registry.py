@@ -66,6 +66,8 @@ class LanguageModel(_Checked):
         concurrency: Requests in flight at once.
         connect_seconds: Limit for making a connection.
         request_seconds: Limit for one request, from sending it to the last byte of the answer.
+        stream: Whether answers are to come in pieces, so that progress shows how far they are; None
+            asks for that from the first request on that takes longer than ten seconds.
         attempts: Requests for one question that fail in a way that may pass, the first included.
         longest_wait_seconds: Longest wait before a retry, whatever the server asks for.
     """
@@ -85,6 +87,7 @@ class LanguageModel(_Checked):
     concurrency: Annotated[int, Field(ge=1, le=256)] = 4
     connect_seconds: _Seconds = 10.0
     request_seconds: _Seconds = 300.0
+    stream: bool | None = None
     attempts: Annotated[int, Field(ge=1, le=20)] = 4
     longest_wait_seconds: _Seconds = 60.0
 

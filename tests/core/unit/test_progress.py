@@ -217,3 +217,16 @@ def test_other_sentences_are_no_progress() -> None:
 def test_time_is_said_as_people_do(seconds: float, spoken: str) -> None:
     assert spoken_time(seconds) == spoken
     assert spoken_left(seconds) == ("a few seconds" if seconds < 10 else f"about {spoken}")
+
+
+def test_what_goes_on_within_one_thing_is_said_when_nothing_else_was_for_long() -> None:
+    told = Told("windows are read by the model")
+    told.at(0).count(0, 12)
+    for second in range(1, 91):
+        told.at(second).beside(f"{second * 10} tokens so far")
+        told.at(second).look()
+    assert told.times == [30, 60, 90]
+    assert told.sentences[0] == "0 of 12 windows are read by the model (300 tokens so far)."
+    assert all(is_progress(sentence) for sentence in told.sentences)
+    told.at(100).count(6, 12)
+    assert told.sentences[-1].startswith("6 of 12 windows are read by the model (900 tokens so far")
