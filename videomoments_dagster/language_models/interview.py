@@ -311,9 +311,12 @@ class _Conversation(Generic[A, T]):
             )
         read = answer_before_cut if written.cut else validated_answer
         parsed = read(written.text, answer_type)
-        if self.cut and isinstance(parsed, ListAnswer) and not parsed.entries:
+        if not isinstance(parsed, ListAnswer):
+            return parsed
+        if self.cut and not parsed.entries:
             raise AnswerRejected("It named nothing.")
-        return parsed
+        # Whether there was a cut, the server says, and never the model.
+        return parsed if written.cut else parsed.model_copy(update={"cut": False})
 
     def _unusable(self, rejection: str) -> Outcome[T]:
         first, second = "could not be used", "and neither could its second"

@@ -223,3 +223,13 @@ def test_an_answer_with_entries_that_an_older_version_kept_is_used() -> None:
         memory.answers[key] = json.dumps(items(9))
         assert ask(a_model(server), question(), memory, []).value == ([9], False)
     assert len(server.requests) == 1
+
+
+def test_a_model_cannot_say_itself_that_it_was_cut() -> None:
+    memory, said = Memory(), []
+    with ChatServer(scripted(answer({**items(1), "cut": True}))) as server:
+        first = ask(a_model(server), question(), memory, said)
+        again = ask(a_model(server), question(), memory, said)
+    assert first.value == again.value == ([1], False)
+    assert "cut" not in said[0]
+    assert "cut" not in memory.records[0].notes
