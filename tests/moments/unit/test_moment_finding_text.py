@@ -8,7 +8,6 @@ from moment_finding_samples import spoken, transcript_of, transcripts
 
 from videomoments_dagster.moments.finding.speech_layout import split_sentences
 from videomoments_dagster.moments.finding.terms import sentence_centrality, sentence_terms, stem
-from videomoments_dagster.moments.finding.titles import title_of
 from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
 
 
@@ -130,39 +129,3 @@ def test_the_sentence_that_shares_most_with_the_others_is_most_central() -> None
     texts = ["Lava cools.", "The crater smokes.", "Lava fills the crater.", "Bread rises."]
     rank = sentence_centrality(sentence_terms(texts, language="en"))
     assert int(np.argmax(rank)) == 2
-
-
-def title(*texts: str) -> str:
-    terms = sentence_terms(texts, language="en")
-    rarity = {term: 1.0 for sentence in terms for term in sentence}
-    return title_of(texts, terms=terms, rarity=rarity, start_time=3725.0)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("And so, um, the lava cools.", "The lava cools"),
-        ("<i>Lava</i> [music] *cools* &amp; hardens.", "Lava cools hardens"),
-        ("why does lava cool?", "Why does lava cool?"),
-        ("...", "Moment at 1:02:05"),
-        ("x" * 200, "Moment at 1:02:05"),
-        ("okay.", "Okay"),
-    ],
-)
-def test_titles_are_tidied(text: str, expected: str) -> None:
-    assert title(text) == expected
-
-
-def test_a_long_sentence_without_clauses_is_cut_after_a_whole_word() -> None:
-    text = " ".join(f"eruption{n}" for n in range(30))
-    cut = title(text)
-    assert len(cut) <= 80
-    assert cut.endswith("\u2026")
-    assert cut[1:-1] in text
-    assert text[len(cut) - 1] == " "
-
-
-def test_the_phrase_that_tells_most_wins() -> None:
-    assert title("It does.", "Lava from the crater covers the slope.", "Lava cools.") == (
-        "Lava from the crater covers the slope"
-    )

@@ -22,7 +22,7 @@ from videomoments_dagster.moments.finding.terms import (
     sentence_terms,
     tokens,
 )
-from videomoments_dagster.moments.finding.titles import title_of
+from videomoments_dagster.moments.finding.titles import TitleWriter
 from videomoments_dagster.moments.records import GenerationConfig
 from videomoments_dagster.speech.transcripts import Segment, Transcript, Word, joined
 
@@ -295,6 +295,11 @@ class SpeechLayout:
         times = np.column_stack((run_starts, run_ends)).ravel()
         return times, np.column_stack((total[:-1], total[1:])).ravel()
 
+    @cached_property
+    def _titles(self) -> TitleWriter:
+        texts = [sentence.text for sentence in self.sentences]
+        return TitleWriter(texts, terms=self.terms, language=self._language)
+
     def title(self, first: int, stop: int, *, start_time: float, taken: Collection[str]) -> str:
         """A title in the words of the sentences from `first` up to, not including, `stop`.
 
@@ -304,13 +309,7 @@ class SpeechLayout:
             start_time: Where the moment starts, seconds.
             taken: Titles of other moments.
         """
-        return title_of(
-            [sentence.text for sentence in self.sentences[first:stop]],
-            terms=self.terms[first:stop],
-            rarity=self.rarity,
-            start_time=start_time,
-            taken=taken,
-        )
+        return self._titles.title(first, stop, start_time=start_time, taken=taken)
 
     def mean_centrality(self, starts: Floats, ends: Floats) -> Floats:
         """Mean over the words of each stretch of their sentences' centrality; 0 without words."""
