@@ -122,7 +122,7 @@ def shown_at_once_and_as_numbers(told: Mapping[str, Mapping[str, Any]]) -> None:
     assert told["generation_config"]["reused"].value is False
     rows = told["moments"]["table"].value.records
     assert {frozenset(row.data) for row in rows} == {
-        frozenset({"start", "end", "seconds", "score", "title"})
+        frozenset({"start", "end", "seconds", "score", "title", "quote"})
     }
     assert len(rows) == len(told["clips"]["table"].value.records) == clips
 

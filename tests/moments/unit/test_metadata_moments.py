@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from moment_finding_samples import spoken
+
 from videomoments_dagster.moments.metadata.materialisations import moments_metadata
 from videomoments_dagster.moments.records import Moment, Moments
 from videomoments_dagster.speech.transcripts import Transcript
@@ -70,3 +72,16 @@ def test_the_summary_of_refined_moments_explains_the_line_below() -> None:
     assert "where it was before its boundaries were moved" in values["summary"].value
     [row] = values["table"].value.records
     assert (row.data["start moved"], row.data["end moved"]) == (1.0, 0.5)
+
+
+def test_the_table_quotes_the_sentence_that_a_title_was_taken_from() -> None:
+    transcript = spoken(["It is hot.", "So the bread oven bakes the bread.", "They eat."])
+    end = transcript.words[-1].end
+    found = Moments(
+        moments=(moment(0.0, end, 7, "The bread oven"), moment(0.1, end, 5, "Something else"))
+    )
+    shown = moments_metadata(found, transcript=transcript, duration_seconds=end)["table"]
+    assert [record.data["quote"] for record in shown.records] == [
+        "So the bread oven bakes the bread.",
+        "It is hot.",
+    ]

@@ -28,6 +28,7 @@ from videomoments_dagster.core.objects.served import ServedObjects
 from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.frame_pictures import make_thumbnail
 from videomoments_dagster.media.stills import contact_sheet, small_picture
+from videomoments_dagster.moments.finding.quotes import quotes
 from videomoments_dagster.moments.metadata.pictures import (
     INLINE_CHARACTERS,
     Timeline,
@@ -204,7 +205,7 @@ def moments_metadata(
     roots: Moments | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Start, end, length, score and title of each, where they lie, and what they come to.
+    """Start, end, length, score, title and quote of each, where they lie, and what they come to.
 
     Args:
         moments: The moments.
@@ -217,6 +218,8 @@ def moments_metadata(
     before = roots.moments if roots else ()
     parents = {root.identifier: root for root in before}
     pairs = [(one, parents.get(one.parent_identifier or "")) for one in moments.moments]
+    identifiers = [one.identifier for one in moments.moments]
+    said = dict(zip(identifiers, quotes(moments.moments, transcript), strict=True))
     columns: dict[str, tuple[str, Callable[[Any], Any]]] = {
         "start": ("string", lambda pair: clock_with_tenths(pair[0].start_time)),
         "start moved": ("float", lambda pair: _moved(pair, "start_time")),
@@ -225,6 +228,7 @@ def moments_metadata(
         "seconds": ("float", lambda pair: round(pair[0].end_time - pair[0].start_time, 1)),
         "score": ("int", lambda pair: pair[0].score),
         "title": ("string", lambda pair: pair[0].title),
+        "quote": ("string", lambda pair: said[pair[0].identifier]),
     }
     if roots is None:
         del columns["start moved"], columns["end moved"]
