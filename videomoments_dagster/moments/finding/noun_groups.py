@@ -50,6 +50,7 @@ contra hacia em no na nos nas com sem por para in nel nella nei nelle con su sul
 senza contro a al alla ai alle في من على بين عن
 """
 _LOOSE_PREPOSITIONS = frozenset(_LOOSE_PREPOSITIONS_LIST.split())
+_OR = frozenset({"or", "oder", "ou", "o", "u", "या"})
 _BETWEEN = frozenset({"between", "zwischen", "entre", "tra", "fra"})
 _LETTERS_SAID = frozenset({"dot", "com", "www", "http", "https"})
 _GENITIVE_ARTICLES = frozenset({"des", "der", "eines", "einer", "von", "vom"})
@@ -190,6 +191,8 @@ def _aptness_of_group(sentence: TaggedSentence, begin: int, stop: int) -> float:
     joined = [at for at in range(begin, stop) if sentence.tags[at] == "R"]
     if any(sentence.part(at, at + 1).lower() not in _LOOSE_PREPOSITIONS for at in joined):
         return 0.0
+    if any(_joins_unlike(sentence, at) for at in range(begin, stop) if sentence.tags[at] == "C"):
+        return 0.0
     aptness = _wording(sentence, begin, stop) * _LOOSELY_JOINED ** len(joined)
     if len(tags) == 1:
         aptness *= _SINGLE
@@ -200,6 +203,13 @@ def _aptness_of_group(sentence: TaggedSentence, begin: int, stop: int) -> float:
     elif after in ("R", "T"):
         aptness *= _GOES_ON
     return aptness
+
+
+def _joins_unlike(sentence: TaggedSentence, at: int) -> bool:
+    """Whether "and" joins a name and a noun, where two clauses meet more often than not."""
+    tags = sentence.tags
+    last = next((tag for tag in tags[at + 1 :] if tag in "NP"), "")
+    return sentence.part(at, at + 1).lower() in _OR or tags[at - 1] != last
 
 
 def _wording(sentence: TaggedSentence, first: int, stop: int) -> float:
