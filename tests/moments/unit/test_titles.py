@@ -146,6 +146,12 @@ def test_captions_all_in_capitals_have_titles_in_sentence_case() -> None:
     assert titles(("NOW THEY SHOW HOW NEURAL NETWORKS LEARN.",)) == ["How neural networks learn"]
 
 
+def test_german_nouns_are_capitals_where_an_engine_writes_none() -> None:
+    assert titles(("heute geht es um die auswirkungen des klimawandels",), language="de") == [
+        "Auswirkungen des Klimawandels"
+    ]
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     texts=st.lists(st.text(min_size=1, max_size=80), min_size=1, max_size=4),

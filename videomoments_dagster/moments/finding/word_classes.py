@@ -117,6 +117,7 @@ class WordClasses:
         pattern = _ELIDING_WORD if self.language in ("fr", "it") else _WORD
         self._pattern = _ENGLISH_WORD if self.language in _MODELS else pattern
         self._classes = WORD_CLASSES.get(self.language, {})
+        self._lacks_capitals = self.language == "de" and not any(map(_has_capital, texts))
         self._together: Counter[tuple[str, str]] = Counter()
         if self.language in ROMANCE:
             for text in texts:
@@ -135,7 +136,10 @@ class WordClasses:
             tags = _by_model(words, language=self.language)
         else:
             tags = self._by_function_words(words)
-        return TaggedSentence(text, tuple(place for _, place in found), tags)
+        places = tuple(place for _, place in found)
+        if self._lacks_capitals:
+            text = _with_capitals(text, places, tags)
+        return TaggedSentence(text, places, tags)
 
     def _by_function_words(self, words: Sequence[str]) -> str:
         tags: list[str] = []
@@ -167,6 +171,19 @@ class WordClasses:
         if before == "N" and (self._together[word_before, word] > 1 or _ADJECTIVE_END.search(word)):
             return "A"
         return "v"
+
+
+def _has_capital(text: str) -> bool:
+    return text != text.lower()
+
+
+def _with_capitals(text: str, places: Sequence[tuple[int, int]], tags: str) -> str:
+    """A text of small letters only with its nouns written as German writes them."""
+    letters = list(text)
+    for (start, _), tag in zip(places, tags, strict=True):
+        if tag in "NP" and len(letters[start].upper()) == 1:
+            letters[start] = letters[start].upper()
+    return "".join(letters)
 
 
 def _says(word: str) -> bool:
