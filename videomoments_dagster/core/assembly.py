@@ -113,6 +113,7 @@ def shared_resources(settings: Settings, systems: Sequence[System]) -> dict[str,
             compute_type=settings.whisper_compute_type,
             vad=settings.whisper_vad,
             batch_size=settings.whisper_batch_size,
+            threads=settings.whisper_threads,
             language=settings.language,
         ),
     }

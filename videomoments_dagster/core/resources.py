@@ -234,11 +234,13 @@ class TranscriptionResource(dg.ConfigurableResource[Any]):
 
     default_engine: str = "faster-whisper"
     models_folder: str
-    whisper_model: str = "small"
+    whisper_model: str = ""
+    """Empty for the default: 'small' where it was placed, else the model of the wheel."""
     device: str = "auto"
-    compute_type: str = "default"
+    compute_type: str = "auto"
     vad: bool = True
     batch_size: int = 0
+    threads: int = 0
     language: str | None = None
 
     def engine(
@@ -256,6 +258,7 @@ class TranscriptionResource(dg.ConfigurableResource[Any]):
             compute_type=self.compute_type,
             vad=self.vad,
             batch_size=self.batch_size,
+            cpu_threads=self.threads,
             language=language or self.language,
         )
         return engine_named(name or self.default_engine, options)

@@ -97,14 +97,19 @@ class Settings(DatabaseSettings):
     transcription_engine: str = "faster-whisper"
     """Engine for videos that name none: `faster-whisper`, `captions` or `pocketsphinx`."""
 
-    whisper_model: str = "small"
-    """Name of a Whisper model, or the folder that holds one."""
+    whisper_model: str = ""
+    """Name of a Whisper model, or the folder that holds one; empty is `small` where it was placed,
+    else the English one that comes in a wheel."""
 
     whisper_device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the model runs."""
 
-    whisper_compute_type: str = "default"
-    """CTranslate2's compute type, such as `int8` or `float16`."""
+    whisper_compute_type: str = "auto"
+    """CTranslate2's compute type, such as `int8` or `float16`; `auto` is int8 on CPU, and on CUDA
+    the type that the model is stored in."""
+
+    whisper_threads: int = Field(0, ge=0, le=256)
+    """Threads on CPU; 0 is one a core, at most four."""
 
     whisper_vad: bool = True
     """Whether silence is cut out before the model sees the audio."""

@@ -46,9 +46,11 @@ class TranscriptionOptions:
 
     Attributes:
         models_folder: Where Whisper models are placed.
-        whisper_model: Name of a Whisper model, its hub repository, or its folder.
+        whisper_model: Name of a Whisper model, its hub repository, or its folder; empty for the
+            default.
         device: "auto", "cpu" or "cuda".
-        compute_type: CTranslate2's compute type, such as "default", "int8" or "float16".
+        compute_type: CTranslate2's compute type, such as "int8" or "float16"; "auto" is int8 on
+            CPU and the type that the model is stored in on CUDA, as "default" is on both.
         language: ISO 639-1 code of the speech; None lets the engine find out.
         vad: Whether silence is cut out before Whisper listens.
         batch_size: Stretches of speech that Whisper decodes at once; 0 decodes one after the
@@ -59,9 +61,9 @@ class TranscriptionOptions:
     """
 
     models_folder: Path
-    whisper_model: str = "small"
+    whisper_model: str = ""
     device: str = "auto"
-    compute_type: str = "default"
+    compute_type: str = "auto"
     language: str | None = None
     vad: bool = True
     batch_size: int = 0

@@ -1,18 +1,16 @@
 """Whisper through faster-whisper and CTranslate2, on CPU or CUDA, with a model on this machine.
 
-Nothing here touches the network: a model that is missing is named, with how to fetch it.
+Nothing here touches the network: where models come from is for `whisper_models` to say.
 """
 
 from __future__ import annotations
 
-import json
-import re
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import huggingface_hub
 import numpy as np
 
 from videomoments_dagster.base.failures import (
@@ -20,33 +18,40 @@ from videomoments_dagster.base.failures import (
     SettingsRejected,
     TranscriptionFailed,
 )
+from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.speech_audio import SPEECH_RATE, speech_samples
 from videomoments_dagster.speech.engine import (
     Progress,
     TranscriptionOptions,
     TranscriptionRequest,
     transcript_of_sound,
+    two_letter,
     unreported,
 )
 from videomoments_dagster.speech.pauses import loudness_db, pieces
 from videomoments_dagster.speech.transcripts import Segment, SpokenSegment, Transcript, Word
-
-REQUIRED_FILES = ("model.bin", "config.json", "tokenizer.json")
-"""What a folder must hold. faster-whisper would fetch a missing tokenizer from a hub."""
-
-_VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
-_OTHER_REPOSITORIES = {
-    "large": "Systran/faster-whisper-large-v3",
-    "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
-    "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
-    "distil-large-v3.5": "distil-whisper/distil-large-v3.5-ct2",
-}
-_POINTER = b"version https://git-lfs"
-_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+from videomoments_dagster.speech.whisper_models import model_folder, model_meant
+from videomoments_dagster.speech.written_language import guessed_language
 
 # The features of a whole recording take gigabytes; those of ten minutes, 60 MB.
 _PIECE_SECONDS = 600.0
 _PROMPT_CHARACTERS = 400
+
+# Below it, Whisper itself takes a decoding for failed. Of English, "tiny.en" is at -0.2 to -0.6,
+# of German, French and Spanish at -1.6 to -2.
+_UNSURE_BELOW = -1.0
+_MOST = 0.5
+# Gibberish looks like Luganda, at 0.82.
+_SURE = 0.95
+
+_CHOOSE_MULTILINGUAL = (
+    "Choose a multilingual model, for instance fetch `small` as the README says and set "
+    "VIDEOMOMENTS_WHISPER_MODEL to it"
+)
+
+# In what is remembered, `auto` goes by the name of what was the default before it, so that
+# transcripts made then still stand; and what had that name, by another.
+_REMEMBERED_TYPES = {"auto": "default", "default": "as the model is stored"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +64,23 @@ class FasterWhisperEngine:
     @property
     def service(self) -> str:
         """Engine and model without the folders before it, such as "faster-whisper:small"."""
-        model = self.options.whisper_model
-        return f"{self.name}:{Path(model).name or model}"
+        return f"{self.name}:{Path(self.model).name or self.model}"
+
+    @property
+    def model(self) -> str:
+        """Name, repository or folder of the model: the default one where none is set."""
+        options = self.options
+        return model_meant(options.whisper_model, models_folder=options.models_folder)
 
     @property
     def settings(self) -> Mapping[str, object]:
         """Model and decoding; where it runs and with how many threads changes nothing."""
-        names = ("compute_type", "language", "vad", "batch_size", "beam_size")
+        names = ("language", "vad", "batch_size", "beam_size")
+        compute_type = self.options.compute_type
         return {
             "engine": self.name,
-            "model": self.options.whisper_model,
+            "model": self.model,
+            "compute_type": _REMEMBERED_TYPES.get(compute_type, compute_type),
             "temperatures": list(self.options.temperatures),
             **{name: getattr(self.options, name) for name in names},
         }
@@ -90,7 +102,7 @@ class FasterWhisperEngine:
             raise SettingsRejected(
                 f"whisper device is '{device}'", remedy="Choose auto, cpu or cuda"
             )
-        model_folder(options.whisper_model, models_folder=options.models_folder)
+        model_folder(self.model, models_folder=options.models_folder)
         ctranslate2 = _ctranslate2()
         has_cuda = ctranslate2.get_cuda_device_count() > 0
         if device == "cuda" and not has_cuda:
@@ -99,8 +111,7 @@ class FasterWhisperEngine:
                 remedy="Set VIDEOMOMENTS_WHISPER_DEVICE to auto or cpu, or install the NVIDIA "
                 "driver",
             )
-        if device == "auto":
-            device = "cuda" if has_cuda else "cpu"
+        device = _device(ctranslate2, device)
         supported = ctranslate2.get_supported_compute_types(device)
         if options.compute_type not in {"default", "auto", *supported}:
             raise SettingsRejected(
@@ -124,27 +135,45 @@ class FasterWhisperEngine:
         """
         self.check()
         language = request.language or self.options.language
+        notes: list[str] = []
 
         def recognise(audio: Path) -> tuple[list[SpokenSegment], str | None]:
             try:
-                return self._recognised(audio, self._loaded(language), language, progress)
+                model = self._loaded(language)
+                heard = self._recognised(audio, model, language, progress)
+                if not model.model.is_multilingual:
+                    notes.extend(
+                        doubts_of_english(
+                            " ".join(segment.text for segment, _ in heard.spoken),
+                            unsure_share=heard.unsure_share,
+                            tagged=_tag_of(request.facts),
+                            is_asked_for=language is not None,
+                            model=self.model,
+                        )
+                    )
             except (RuntimeError, ValueError) as error:
                 raise TranscriptionFailed(
                     f"faster-whisper failed: {error}", remedy=_remedy_for(error)
                 ) from error
+            return heard.spoken, heard.language
 
-        return transcript_of_sound(request, recognise, service=self.service, language=language)
+        return transcript_of_sound(
+            request, recognise, service=self.service, language=language, notes=notes
+        )
 
     def _loaded(self, language: str | None) -> Any:
         options = self.options
-        folder = model_folder(options.whisper_model, models_folder=options.models_folder)
+        folder = model_folder(self.model, models_folder=options.models_folder)
+        ctranslate2 = _ctranslate2()
+        # Its warnings, such as of types that it converts, are lines of its own on standard error.
+        ctranslate2.set_log_level(logging.ERROR)
         import faster_whisper  # noqa: PLC0415 - a second and more, and only this engine needs it
 
         try:
             model = faster_whisper.WhisperModel(
                 str(folder),
                 device=options.device,
-                compute_type=options.compute_type,
+                compute_type=_compute_type(ctranslate2, options),
                 cpu_threads=options.cpu_threads,
                 local_files_only=True,
             )
@@ -163,15 +192,14 @@ class FasterWhisperEngine:
             )
         if language is not None and language not in model.supported_languages:
             raise SettingsRejected(
-                f"The Whisper model '{options.whisper_model}' does not know the language "
-                f"'{language}'",
-                remedy="Choose a multilingual model and an ISO 639-1 code such as 'en'",
+                f"The Whisper model '{self.model}' does not know the language '{language}'",
+                remedy=f"{_CHOOSE_MULTILINGUAL}, and an ISO 639-1 code such as 'en'",
             )
         return model
 
     def _recognised(
         self, audio: Path, model: Any, language: str | None, progress: Progress
-    ) -> tuple[list[SpokenSegment], str | None]:
+    ) -> _Heard:
         # A higher temperature draws random samples; the same file must give the same words.
         _ctranslate2().set_random_seed(0)
         batched: dict[str, Any] = {}
@@ -184,7 +212,7 @@ class FasterWhisperEngine:
         total = samples.size / SPEECH_RATE
         progress(0.0)
         spoken: list[SpokenSegment] = []
-        said = ""
+        said, unsure_seconds = "", 0.0
         for start, end in pieces(loudness_db(samples, rate=SPEECH_RATE), seconds=_PIECE_SECONDS):
             piece = samples[round(start * SPEECH_RATE) : round(end * SPEECH_RATE)]
             segments, info = model.transcribe(
@@ -200,6 +228,8 @@ class FasterWhisperEngine:
             for segment in segments:
                 said = f"{said} {segment.text}"[-_PROMPT_CHARACTERS:]
                 progress(min((start + segment.end) / total, 1.0))
+                if segment.avg_logprob < _UNSURE_BELOW:
+                    unsure_seconds += segment.end - segment.start
                 words = [Word(w.word, w.start + start, w.end + start) for w in segment.words or ()]
                 shifted = Segment(segment.text, segment.start + start, segment.end + start)
                 spoken.append((shifted, words))
@@ -207,85 +237,92 @@ class FasterWhisperEngine:
             if info.duration_after_vad > 0:
                 language = language or info.language
             progress(min(end / total, 1.0))
-        return spoken, language
+        return _Heard(spoken, language, unsure_seconds)
 
 
-def repository_of(model: str) -> str:
-    """Give the hub repository of a model in CTranslate2's format.
-
-    Args:
-        model: A name such as "small", or a repository such as "Systran/faster-whisper-small".
-    """
-    if _REPOSITORY.fullmatch(model):
-        return model
-    if model in _OTHER_REPOSITORIES:
-        return _OTHER_REPOSITORIES[model]
-    if model.startswith("distil-"):
-        return f"Systran/faster-distil-whisper-{model.removeprefix('distil-')}"
-    return f"Systran/faster-whisper-{model}"
-
-
-def model_folder(model: str, *, models_folder: Path) -> Path:
-    """Find the folder of a model.
-
-    It is `model` itself if that is a folder, else the one of that name in `models_folder`, else
-    what the hub's own cache on this machine holds.
+def doubts_of_english(
+    text: str, *, unsure_share: float, tagged: str | None, is_asked_for: bool, model: str
+) -> tuple[str, ...]:
+    """Say what is to be doubted of the words of a model that knows only English.
 
     Args:
-        model: Name, repository or folder.
-        models_folder: Where models are placed.
+        text: What it heard.
+        unsure_share: Share of the segments' length in which it was unsure, 0 to 1.
+        tagged: Language code that the sound track is tagged with, or None.
+        is_asked_for: Whether somebody said that English is spoken.
+        model: Its name.
+
+    Returns:
+        Notes for the reader of the transcript.
 
     Raises:
-        EngineUnavailable: There is none or it is not whole; the remedy says where to put it and
-            how to fetch it.
+        SettingsRejected: It understood little, and by the tag or by the text another language is
+            spoken for sure.
     """
-    named = Path(model).expanduser()
-    is_path = named.is_absolute() or model.startswith((".", "~"))
-    folder = named.absolute() if is_path or named.is_dir() else models_folder / model
-
-    def unusable(reason: str) -> EngineUnavailable:
-        if is_path:
-            remedy = (
-                f"Put a model in CTranslate2's format into {folder}, or name one in "
-                "VIDEOMOMENTS_WHISPER_MODEL"
+    if unsure_share <= _MOST:
+        return ()
+    if not is_asked_for:
+        tag, guess = two_letter(tagged, known_only=True), guessed_language(text)
+        if tag not in {None, "en"}:
+            raise _speaks_another(model, f"'{tag}', as the sound track is tagged")
+        if guess and guess.code != "en" and guess.probability >= _SURE:
+            raise _speaks_another(
+                model, f"'{guess.code}' by its words, {guess.probability:.0%} sure"
             )
-        else:
-            remedy = (
-                f"Put it into {folder}, for instance with `hf download {repository_of(model)} "
-                f"--local-dir {folder}` on a machine with a network, or choose another engine"
-            )
-        return EngineUnavailable(reason, remedy=remedy)
-
-    if not folder.is_dir():
-        if is_path:
-            raise unusable(f"The Whisper model folder {folder} does not exist")
-        # The cache that the hub's own client keeps; the hub is not asked.
-        cached = huggingface_hub.try_to_load_from_cache(repository_of(model), REQUIRED_FILES[0])
-        if isinstance(cached, str) and not _missing(Path(cached).parent):
-            return Path(cached).parent
-        raise unusable(f"The Whisper model '{model}' is not on this machine")
-    if missing := _missing(folder):
-        other = any(folder.glob("*.safetensors")) or (folder / "pytorch_model.bin").is_file()
-        raise unusable(
-            f"The Whisper model in {folder} lacks {', '.join(missing)}"
-            + (": it is in another format than CTranslate2's" if other else "")
-        )
-    with (folder / "model.bin").open("rb") as weights:
-        if weights.read(len(_POINTER)) in {_POINTER, b""}:
-            raise unusable(
-                f"model.bin in {folder} holds no weights: it is empty or a Git LFS pointer"
-            )
-    try:
-        json.loads((folder / "config.json").read_bytes())
-    except ValueError as error:
-        raise unusable(f"config.json in {folder} is not JSON: the model is damaged") from error
-    return folder
+    note = (
+        f"The Whisper model '{model}' knows English only, and was unsure of most of what it heard"
+    )
+    return (f"{note}: if another language is spoken, choose a multilingual model, such as 'small'",)
 
 
-def _missing(folder: Path) -> list[str]:
-    missing = [name for name in REQUIRED_FILES if not (folder / name).is_file()]
-    has_vocabulary = any((folder / name).is_file() for name in _VOCABULARIES)
-    return missing if has_vocabulary else [*missing, _VOCABULARIES[0]]
+def _speaks_another(model: str, language: str) -> SettingsRejected:
+    return SettingsRejected(
+        f"The Whisper model '{model}' knows English only, understood little, and the language that "
+        f"is spoken is {language}",
+        remedy=f"{_CHOOSE_MULTILINGUAL}; where it is English after all, set VIDEOMOMENTS_LANGUAGE "
+        "to en",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What a model heard.
+
+    Attributes:
+        spoken: Its segments.
+        language: Language code, or None where nothing was said.
+        unsure_seconds: Length of those segments that it was unsure of.
+    """
+
+    spoken: list[SpokenSegment]
+    language: str | None
+    unsure_seconds: float
+
+    @property
+    def unsure_share(self) -> float:
+        """Share of the segments' length that the model was unsure of, 0 to 1."""
+        seconds = sum(segment.end - segment.start for segment, _ in self.spoken)
+        return self.unsure_seconds / seconds if seconds else 0.0
+
+
+def _tag_of(facts: MediaFacts) -> str | None:
+    index = facts.audio.index if facts.audio else None
+    return next((one.language for one in facts.sound_tracks if one.index == index), None)
+
+
+def _device(ctranslate2: Any, device: str) -> str:
+    if device != "auto":
+        return device
+    return "cuda" if ctranslate2.get_cuda_device_count() > 0 else "cpu"
+
+
+def _compute_type(ctranslate2: Any, options: TranscriptionOptions) -> str:
+    """int8 on CPU, where it is a third faster or more and as right; else what is asked for."""
+    if options.compute_type != "auto":
+        return options.compute_type
+    device = _device(ctranslate2, options.device)
+    is_cpu_with_int8 = device == "cpu" and "int8" in ctranslate2.get_supported_compute_types("cpu")
+    return "int8" if is_cpu_with_int8 else "default"
 
 
 def _ctranslate2() -> Any:

