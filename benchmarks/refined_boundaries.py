@@ -40,8 +40,8 @@ from videomoments_dagster.speech.engine import (
     transcript_from,
 )
 from videomoments_dagster.speech.heard_pauses import heard_pauses, listened_to
-from videomoments_dagster.speech.pocketsphinx_engine import PocketsphinxEngine
 from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
+from videomoments_dagster.speech.whisper import FasterWhisperEngine
 
 REALDATA = Path(__file__).resolve().parents[2] / "shared" / "realdata"
 PROFILES = ("default", "shorts")
@@ -134,7 +134,7 @@ def recordings(folder: Path) -> Iterator[Recording]:
             found = recording(path.stem, spoken, facts.duration_seconds)
             yield Recording(found.name, found.transcript, found.seconds, path)
         else:
-            engine = PocketsphinxEngine(OPTIONS)
+            engine = FasterWhisperEngine(OPTIONS)
             with tempfile.TemporaryDirectory() as scratch:
                 request = TranscriptionRequest(path, facts, None, Path(scratch), "en")
                 heard = engine.transcribe(request)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from videomoments_dagster.base.failures import EngineUnavailable, ResultMissing
+from videomoments_dagster.base.failures import ResultMissing
 from videomoments_dagster.base.identifiers import checked_identifier
 from videomoments_dagster.cli import backfill as backfills
 from videomoments_dagster.cli import printing
@@ -21,7 +21,6 @@ from videomoments_dagster.cli.context import (
 )
 from videomoments_dagster.cli.running import RunReporter, heal_runs, run_job
 from videomoments_dagster.cli.video_commands import show_document
-from videomoments_dagster.core.resources import TranscriptionResource
 from videomoments_dagster.moments import definitions  # noqa: F401 - jobs register themselves
 from videomoments_dagster.moments.history.recording import (
     record_all,
@@ -30,6 +29,7 @@ from videomoments_dagster.moments.history.recording import (
 )
 from videomoments_dagster.moments.registration import add_source, registered
 from videomoments_dagster.moments.system import MOMENTS
+from videomoments_dagster.speech.whisper import FasterWhisperEngine
 
 EXIT_FAILED = 1
 EXIT_PARTIAL = 3
@@ -229,8 +229,9 @@ def demo(context: CommandContext) -> None:
     if all(results.of(demo, asset.storage).is_intact for asset in MOMENTS.assets.values()):
         click.echo("The demo is materialised already, and whole; nothing is left to do.")
     else:
-        engine, sentence = _demo_engine(resources["transcription"])
-        click.echo(sentence)
+        engine = resources["transcription"].engine(FasterWhisperEngine.name)
+        engine.check()
+        click.echo(f"The demo transcribes with {engine.service}.")
         talk = Path(__file__).parents[2] / "demo" / "talk.mp4"
         if not talk.is_file():
             raise ResultMissing(
@@ -243,23 +244,10 @@ def demo(context: CommandContext) -> None:
             str(talk),
             identifier=_DEMO,
             title=_DEMO_TITLE,
-            transcription_engine=engine,
+            transcription_engine=engine.name,
             working_directory=talk.parent,
         )
         status = _run(context, _DEMO, job="full")
     printing.print_video(show_document(database, _DEMO), context.served)
     click.echo(f"Open the UI with `make dev`, then go to {context.settings.ui_url}/assets")
     sys.exit(status)
-
-
-def _demo_engine(transcription: TranscriptionResource) -> tuple[str, str]:
-    """Whisper where its model is on this machine, else pocketsphinx; and a sentence about it."""
-    try:
-        transcription.engine("faster-whisper").check()
-    except EngineUnavailable as missing:
-        transcription.engine("pocketsphinx").check()
-        return "pocketsphinx", (
-            f"Whisper cannot be used here: {missing.reason}. The demo transcribes with "
-            "pocketsphinx, a small offline recogniser that gets many words wrong."
-        )
-    return "faster-whisper", "The demo transcribes with faster-whisper."

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from itertools import chain
@@ -232,27 +232,7 @@ def diagnose(settings: Settings, resources: Mapping[str, Any]) -> list[Finding]:
         late = f"did not answer within {seconds:.0f} s"
         remedy = "Check that it is reachable, and try again"
         found.setdefault(look.name, [Finding(look.name, "problem", late, remedy)])
-    if "transcription_engine" not in settings.model_fields_set:
-        found[default] = _excused(found[default], found)
     return [finding for look in looks for finding in found[look.name]]
-
-
-def _excused(findings: Sequence[Finding], others: Mapping[str, Sequence[Finding]]) -> list[Finding]:
-    """The findings about an engine that nobody chose, which is no problem beside another."""
-    usable = [
-        name
-        for name in ENGINE_NAMES
-        if name != "captions" and any(one.level == "ok" for one in others.get(name, ()))
-    ]
-    if not usable:
-        return list(findings)
-    meanwhile = f"; meanwhile, `--transcription {usable[0]}` does without"
-    return [
-        replace(one, level="optional", remedy=one.remedy + meanwhile)
-        if one.level == "problem"
-        else one
-        for one in findings
-    ]
 
 
 def print_findings(findings: Sequence[Finding], *, as_json: bool) -> None:

@@ -95,7 +95,7 @@ class Settings(DatabaseSettings):
     """Minutes that a run waits for another run of its video, before it fails."""
 
     transcription_engine: str = "faster-whisper"
-    """Engine for videos that name none: `faster-whisper`, `captions` or `pocketsphinx`."""
+    """Engine for videos that name none: `faster-whisper` or `captions`."""
 
     whisper_model: str = ""
     """Name of a Whisper model, or the folder that holds one; empty is `small` where it was placed,

@@ -21,9 +21,6 @@ _THRESHOLD_SHARE = 0.3
 _THRESHOLD_BELOW_PEAK_DB = 45.0
 _FLAT_DB = 6.0
 
-_SHORTEST_PAUSE = 40
-_SHORTEST_SOUND = 10
-_MARGIN = 15
 _CUT_WIDTH = 10
 _LONGEST_CLICK = 3
 
@@ -89,29 +86,6 @@ def quiet_stretches(
     return [(float(first), float(last)) for first, last in pairs]
 
 
-def sounding_stretches(
-    loudness: NDArray[np.float32], *, longest_seconds: float
-) -> list[tuple[float, float]]:
-    """Find the stretches between pauses, in order, as (start, end) in seconds.
-
-    A pause is 0.4 s or more below a threshold between the file's quiet and loud parts. Sounds
-    shorter than 0.1 s are dropped. Each stretch keeps up to 0.15 s of quiet at its ends. One
-    longer than `longest_seconds` is divided at its quietest places.
-
-    Args:
-        loudness: What `loudness_db` measured.
-        longest_seconds: Longest stretch wanted, seconds.
-    """
-    if is_silent(loudness):
-        return []
-    threshold = silence_threshold(loudness)
-    runs = [(0, loudness.size)] if threshold is None else _runs(loudness > threshold)
-    longest = max(round(longest_seconds * FRAMES_PER_SECOND), 2 * _CUT_WIDTH)
-    # The second half of what fits, so that no piece is very short.
-    earliest = longest // 2
-    return [part for run in runs for part in _divided(loudness, *run, earliest, longest)]
-
-
 def quietest_frame(loudness: NDArray[np.float32], first: int, last: int) -> int:
     """Find the middle of the quietest tenth of a second between two frames.
 
@@ -134,18 +108,6 @@ def pieces(loudness: NDArray[np.float32], *, seconds: float) -> list[tuple[float
     """
     longest = max(round(seconds * FRAMES_PER_SECOND), 10 * _CUT_WIDTH)
     return _divided(loudness, 0, loudness.size, longest * 9 // 10, longest)
-
-
-def _runs(sounding: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Give the runs of True with their margins, short pauses bridged and short sounds dropped."""
-    edges = np.flatnonzero(np.diff(sounding, prepend=False, append=False))
-    # Pauses lie between every second edge and the next one.
-    bridged = np.flatnonzero(edges[2::2] - edges[1:-1:2] < _SHORTEST_PAUSE)
-    firsts, lasts = np.delete(edges[::2], bridged + 1), np.delete(edges[1::2], bridged)
-    long_enough = lasts - firsts >= _SHORTEST_SOUND
-    firsts = np.maximum(firsts[long_enough] - _MARGIN, 0)
-    lasts = np.minimum(lasts[long_enough] + _MARGIN, sounding.size)
-    return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
 
 
 def _divided(

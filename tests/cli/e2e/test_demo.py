@@ -12,10 +12,12 @@ from urllib.parse import unquote, urlsplit
 
 import av
 import pytest
+from whisper_wheels import needs_the_shipped_model
 
 COMMAND = (sys.executable, "-P", "-c", "from videomoments_dagster.cli.main import main; main()")
 
 
+@needs_the_shipped_model
 @pytest.mark.timeout(300)
 def test_the_demo_shows_moments_whose_clips_play_and_changes_nothing_the_second_time(
     tmp_path: Path, database_url: str, postgres_server: str
@@ -51,7 +53,9 @@ def test_the_demo_shows_moments_whose_clips_play_and_changes_nothing_the_second_
         took = time.monotonic() - began
         shown_again = run("show", "demo", "--json").stdout
 
-    assert "pocketsphinx" in first.stdout + first.stderr
+    assert "transcribes with faster-whisper:tiny.en" in first.stdout
+    assert document["transcript"]["transcription_service"] == "faster-whisper:tiny.en"
+    assert "ctranslate2" not in first.stdout + first.stderr
     assert "http://127.0.0.1:3000" in first.stdout
     assert len(document["moments"]) >= 3
     for moment in document["moments"]:

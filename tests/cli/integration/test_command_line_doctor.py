@@ -12,13 +12,12 @@ import pytest
 from click.testing import CliRunner
 from poolers import pooled
 from postgres import on_server
+from whisper_model import make_whisper_model
 
 from db.urls import normalised
-from videomoments_dagster.base.failures import EngineUnavailable
 from videomoments_dagster.cli import upkeep_commands
 from videomoments_dagster.cli.main import main
 from videomoments_dagster.cli.upkeep_commands import Finding, diagnose, print_findings
-from videomoments_dagster.core.resources import TranscriptionResource
 from videomoments_dagster.core.settings import Settings
 from videomoments_dagster.definitions import resources_for
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
@@ -82,28 +81,28 @@ def test_a_missing_model_is_a_problem_only_for_the_default_engine(
     assert finding.remedy
 
 
-def test_an_engine_that_nobody_chose_is_no_problem_beside_one_that_can_be_used(
+def test_a_truncated_model_is_a_problem(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    model = make_whisper_model(tmp_path / "model")
+    environment.setenv("VIDEOMOMENTS_TRANSCRIPTION_ENGINE", "faster-whisper")
+    environment.setenv("VIDEOMOMENTS_WHISPER_MODEL", str(model))
+    assert found()["faster-whisper"].level == "ok"
+
+    weights = (model / "model.bin").read_bytes()
+    (model / "model.bin").write_bytes(weights[: len(weights) - 100])
+    finding = found()["faster-whisper"]
+
+    assert finding.level == "problem"
+    assert "truncated" in finding.detail
+    assert finding.remedy
+
+
+def test_an_engine_that_is_gone_is_a_problem_with_what_takes_its_place(
     environment: pytest.MonkeyPatch,
 ) -> None:
-    environment.delenv("VIDEOMOMENTS_TRANSCRIPTION_ENGINE")
-    environment.setenv("VIDEOMOMENTS_WHISPER_MODEL", "/nowhere/model")
-    real = upkeep_commands._engine
-
-    def listening(*usable: str) -> Finding:
-        def look(transcription: TranscriptionResource, name: str) -> str:
-            if name in usable:
-                return f"{name} can be used"
-            if name == "pocketsphinx":
-                raise EngineUnavailable("not installed")
-            return real(transcription, name)
-
-        environment.setattr(upkeep_commands, "_engine", look)
-        return found()["faster-whisper"]
-
-    beside = listening("pocketsphinx")
-    assert beside.level == "optional"
-    assert "`--transcription pocketsphinx`" in beside.remedy
-    assert listening().level == "problem"
+    environment.setenv("VIDEOMOMENTS_TRANSCRIPTION_ENGINE", "pocketsphinx")
+    finding = found()["pocketsphinx"]
+    assert finding.level == "problem"
+    assert "faster-whisper" in finding.remedy
 
 
 def test_an_empty_database_is_a_problem_with_the_command_that_mends_it(

@@ -32,7 +32,7 @@ JOBS = {
     "moments_only": {"generation_config", "moments", "refined_moments"},
     "clips_only": {"clips", "thumbnails"},
 }
-HEAVY = ("dagster_gcp", "google.cloud", "faster_whisper", "ctranslate2", "pocketsphinx", "pandas")
+HEAVY = ("dagster_gcp", "google.cloud", "faster_whisper", "ctranslate2", "pandas")
 PURE = (
     "base",
     "core.objects",

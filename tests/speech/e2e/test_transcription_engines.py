@@ -1,7 +1,5 @@
 """The engines on real media: real models loaded, real containers read."""
 
-import csv
-import importlib.util
 import re
 import socket
 import subprocess
@@ -16,14 +14,11 @@ from videomoments_dagster.base.failures import (
     EngineUnavailable,
     SettingsRejected,
     SourceRejected,
-    TranscriptionFailed,
 )
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
 from videomoments_dagster.media.probe import probe
-from videomoments_dagster.speech import pocketsphinx_engine
 from videomoments_dagster.speech.engine import TranscriptionOptions, TranscriptionRequest
 from videomoments_dagster.speech.engines import engine_named
-from videomoments_dagster.speech.pocketsphinx_engine import PocketsphinxEngine
 
 REAL = Path(__file__).parents[3].parent / "shared" / "realdata" / "speech"
 OPTIONS = TranscriptionOptions(models_folder=Path("nowhere"))
@@ -41,18 +36,6 @@ Now we begin.
 00:01:00,000 --> 00:01:01,000
 Far too late.
 """
-
-SLOW_LISTENER = """
-import json, sys, time
-frames = json.load(sys.stdin)
-time.sleep(0 if frames[0][0] < 48000 else 30)
-print(json.dumps([[["hello", 0.0, 0.1]] for _ in frames]))
-"""
-"""Hears the first utterance at once, and takes half a minute for later ones."""
-
-needs_pocketsphinx = pytest.mark.skipif(
-    importlib.util.find_spec("pocketsphinx") is None, reason="the pocketsphinx extra is absent"
-)
 
 
 def real(name: str) -> Path:
@@ -136,19 +119,6 @@ def assert_reliable(transcript, request):
     said = " ".join(word.text for word in transcript.words)
     assert said.replace(" ", "") == transcript.full_text.replace(" ", "")
     assert not list(request.scratch.iterdir()), "left in scratch"
-
-
-def word_errors(reference: str, heard: str) -> float:
-    reference_words, heard_words = (
-        re.findall(r"[a-z']+", text.lower()) for text in (reference, heard)
-    )
-    row = list(range(len(heard_words) + 1))
-    for i, expected in enumerate(reference_words, 1):
-        before = row
-        row = [i]
-        for j, given in enumerate(heard_words, 1):
-            row.append(min(before[j] + 1, row[-1] + 1, before[j - 1] + (expected != given)))
-    return row[-1] / len(reference_words)
 
 
 class TestFasterWhisper:
@@ -358,99 +328,3 @@ class TestCaptions:
         transcript = self.engine.transcribe(request)
         assert_reliable(transcript, request)
         assert len(transcript.segments) > 50
-
-
-@needs_pocketsphinx
-class TestPocketsphinx:
-    engine = PocketsphinxEngine(OPTIONS)
-
-    def test_clear_speech_is_mostly_understood(self, tmp_path):
-        part = tmp_path / "part.mp4"
-        ffmpeg("-i", talk(), "-t", "25", "-c", "copy", part)
-        request = request_for(part, tmp_path)
-        shares = []
-        transcript = self.engine.transcribe(request, progress=shares.append)
-        assert_reliable(transcript, request)
-        assert transcript.transcription_service == "pocketsphinx:en-us"
-        assert any("fallback" in note for note in transcript.notes)
-        script = " ".join(
-            line
-            for line in (TALK.parent / "script.md").read_text().splitlines()
-            if line and line[0] not in "#-"
-        )
-        heard = transcript.full_text
-        spoken = " ".join(script.split()[: len(heard.split())])
-        assert word_errors(spoken, heard) < 0.35
-        assert shares == sorted(shares)
-        assert shares[-1] == pytest.approx(1.0)
-
-    def test_the_words_do_not_depend_on_the_number_of_processes(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(pocketsphinx_engine, "_GROUP_SECONDS", 4.0)
-        part = tmp_path / "part.mp4"
-        ffmpeg("-i", talk(), "-t", "14", "-c", "copy", part)
-        heard = [
-            PocketsphinxEngine(OPTIONS, processes=processes).transcribe(request_for(part, tmp_path))
-            for processes in (1, 3)
-        ]
-        assert heard[0].words == heard[1].words
-        assert heard[0].words
-
-    def test_a_recorded_voice_gives_words_in_order(self, tmp_path):
-        request = request_for(real("jfk.flac"), tmp_path)
-        transcript = self.engine.transcribe(request)
-        assert_reliable(transcript, request)
-        assert "country" in transcript.full_text
-
-    def test_silence_is_an_empty_transcript(self, silence, tmp_path):
-        transcript = self.engine.transcribe(request_for(silence, tmp_path))
-        assert (transcript.full_text, transcript.words, transcript.segments) == ("", (), ())
-        assert "No speech" in transcript.notes[0]
-
-    def test_no_sound_is_an_empty_transcript(self, soundless, tmp_path):
-        assert "no sound" in self.engine.transcribe(request_for(soundless, tmp_path)).notes[0]
-
-    def test_another_language_is_refused(self, silence, tmp_path):
-        with pytest.raises(SettingsRejected, match="'de'"):
-            self.engine.transcribe(request_for(silence, tmp_path, language="de"))
-
-    def test_a_process_that_fails_is_told_with_its_last_words(self, noise, tmp_path, monkeypatch):
-        monkeypatch.setattr(pocketsphinx_engine, "_WORKER", "no.such.module")
-        with pytest.raises(TranscriptionFailed, match="No module named"):
-            self.engine.transcribe(request_for(noise, tmp_path))
-
-    def test_the_time_limit_ends_the_processes(self, noise, tmp_path, monkeypatch):
-        monkeypatch.setattr(pocketsphinx_engine, "_LIMIT_SECONDS", 0.0)
-        monkeypatch.setattr(pocketsphinx_engine, "_LIMIT_PER_AUDIO_SECOND", 0.0)
-        with pytest.raises(TranscriptionFailed, match="in time"):
-            self.engine.transcribe(request_for(noise, tmp_path))
-        assert not list((tmp_path / "scratch").iterdir())
-
-    def test_an_interrupt_ends_the_processes_at_once(self, tmp_path, monkeypatch):
-        (tmp_path / "slow_listener.py").write_text(SLOW_LISTENER)
-        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-        monkeypatch.setattr(pocketsphinx_engine, "_WORKER", "slow_listener")
-        monkeypatch.setattr(pocketsphinx_engine, "_GROUP_SECONDS", 4.0)
-        part = tmp_path / "part.mp4"
-        ffmpeg("-i", talk(), "-t", "14", "-c", "copy", part)
-
-        def interrupted(share):
-            if share > 0:
-                raise KeyboardInterrupt
-
-        begun = time.monotonic()
-        with pytest.raises(KeyboardInterrupt):
-            PocketsphinxEngine(OPTIONS, processes=2).transcribe(
-                request_for(part, tmp_path), progress=interrupted
-            )
-        assert time.monotonic() - begun < 15
-
-    def test_words_are_heard_when_they_are_said(self, tmp_path):
-        timeline = real("synth_5min/synth_5min_timeline.csv")
-        part = tmp_path / "part.mp4"
-        ffmpeg("-i", real("synth_5min/synth_5min.mp4"), "-t", "30", "-c", "copy", part)
-        transcript = self.engine.transcribe(request_for(part, tmp_path))
-        rows = csv.DictReader(timeline.read_text().splitlines())
-        starts = [float(row["start_s"]) for row in rows if row["type"] == "speech"]
-        assert len(transcript.segments) >= 3
-        for segment in transcript.segments:
-            assert min(abs(segment.start - start) for start in starts) < 0.3

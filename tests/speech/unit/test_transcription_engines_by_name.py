@@ -5,21 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from videomoments_dagster.base.failures import EngineUnavailable, SettingsRejected
+from videomoments_dagster.base.failures import SettingsRejected
 from videomoments_dagster.speech.engine import TranscriptionOptions, two_letter
 from videomoments_dagster.speech.engines import (
     ENGINE_NAMES,
     engine_named,
 )
-from videomoments_dagster.speech.pocketsphinx_engine import (
-    PocketsphinxEngine,
-    grouped,
-    spoken_words,
-)
-from videomoments_dagster.speech.transcripts import Word
 from videomoments_dagster.speech.whisper import doubts_of_english
 from videomoments_dagster.speech.whisper_models import repository_of
 
@@ -42,7 +34,14 @@ def test_the_default_is_faster_whisper_with_the_model_that_ships_in_a_wheel():
 def test_an_unknown_engine_is_refused_and_the_known_ones_are_listed():
     with pytest.raises(SettingsRejected, match="'whisperx'") as failure:
         engine_named("whisperx", OPTIONS)
-    assert "faster-whisper, captions, pocketsphinx" in failure.value.remedy
+    assert "faster-whisper, captions" in failure.value.remedy
+
+
+def test_the_engine_that_is_gone_is_refused_with_what_takes_its_place():
+    with pytest.raises(SettingsRejected, match="'pocketsphinx' is gone") as failure:
+        engine_named("pocketsphinx", OPTIONS)
+    for place in ("VIDEOMOMENTS_TRANSCRIPTION_ENGINE", "videomoments add", "--transcription"):
+        assert place in failure.value.remedy
 
 
 def test_what_changes_the_words_changes_the_settings_and_where_it_runs_does_not():
@@ -123,13 +122,6 @@ def test_batching_without_vad_is_refused():
         engine_named("faster-whisper", options).check()
 
 
-def test_pocketsphinx_that_is_absent_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(EngineUnavailable, match="not installed") as failure:
-        PocketsphinxEngine(OPTIONS).check()
-    assert 'pip install "videomoments-dagster[pocketsphinx]"' in failure.value.remedy
-
-
 @pytest.mark.parametrize(
     ("model", "repository"),
     [
@@ -146,26 +138,6 @@ def test_a_model_has_a_repository_to_fetch_it_from(model, repository):
 def test_the_service_is_named_without_folders():
     options = replace(OPTIONS, whisper_model="/srv/models/my-whisper/")
     assert engine_named("faster-whisper", options).service == "faster-whisper:my-whisper"
-
-
-def test_marks_and_noises_of_the_decoder_are_no_words():
-    heard = [("<s>", 0.0, 0.1), ("read(2)", 0.1, 0.4), ("[NOISE]", 0.4, 0.5), ("it", 0.5, 0.6)]
-    assert spoken_words(heard, offset=10.0) == [
-        Word("read", pytest.approx(10.1), pytest.approx(10.4)),
-        Word("it", pytest.approx(10.5), pytest.approx(10.6)),
-    ]
-
-
-lengths = st.lists(st.floats(0.1, 20), max_size=40)
-
-
-@given(lengths)
-def test_groups_hold_every_utterance_once_and_in_order(seconds):
-    utterances = [(100.0 * i, 100.0 * i + length) for i, length in enumerate(seconds)]
-    groups = grouped(utterances)
-    assert [i for group in groups for i in group] == list(range(len(seconds)))
-    for group in groups[:-1]:
-        assert 30 <= sum(seconds[i] for i in group) < 50
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ class TranscriptConfig(MaterialisationConfig):
 
     engine: str = Field(
         default="",
-        description="'faster-whisper', 'captions' or 'pocketsphinx'; without it the run tag "
+        description="'faster-whisper' or 'captions'; without it the run tag "
         f"'{TRANSCRIPTION_TAG}', what the video was registered with, or the setting decides.",
     )
     language: str = Field(default="", description="ISO 639-1 code of the speech.")
