@@ -183,6 +183,7 @@ def asset(
     after_storing: AfterStoring | None = None,
     without: Collection[str] = (),
     retry_policy: dg.RetryPolicy = RETRY_OUTSIDE,
+    priority: int = 0,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Make a function an asset of `system`, kept by `storage`.
 
@@ -208,6 +209,7 @@ def asset(
         without: Inputs that it does without in this installation, so that it depends on none of
             them; the function's defaults stand in.
         retry_policy: For failures that trying again can mend.
+        priority: Of steps of a run that could be next, that with the highest is.
     """
 
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
@@ -316,6 +318,7 @@ def asset(
             kinds=kinds,
             code_version=code_version,
             retry_policy=retry_policy,
+            op_tags={"dagster/priority": str(priority)} if priority else None,
             # Beside checks, Dagster takes a MaterializeResult to have no value unless it is told.
             dagster_type=dg.Any,
             check_specs=[check.spec(key, system.partitions) for check in checks],

@@ -187,6 +187,11 @@ def test_a_missing_whisper_model_is_said_at_once_with_where_to_put_it(
     assert str(installation.home / "models" / "whisper" / "base") in said
     assert "hf download Systran/faster-whisper-base" in said
     assert installation.count("transcripts") == 0
+    assert "failed" in installation.says("history", status=0)
+    assert "failed" in installation.says("list", status=0)
+    found = installation.says("backfill", "--only", "failed", "--dry-run", status=0)
+    assert "for 1 videos" in found
+    assert "talk" in found
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

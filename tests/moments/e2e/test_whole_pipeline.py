@@ -305,7 +305,7 @@ def test_a_missing_transcript_names_the_asset_to_materialise(pipeline: Pipeline,
     pipeline.run(talk)
     pipeline.rows("DELETE FROM transcripts")
     assert pipeline.run(talk, "moments_only").row.status == "failed"
-    assert "Materialise 'transcript'" in pipeline.last.failures["generation_config"]
+    assert "Materialise 'transcript'" in pipeline.last.failures["moments"]
 
 
 def test_an_unknown_profile_fails_with_those_that_there_are(pipeline: Pipeline, talk: str) -> None:
@@ -315,15 +315,22 @@ def test_an_unknown_profile_fails_with_those_that_there_are(pipeline: Pipeline, 
     assert "default, short" in str(outcome.row.error_message)
 
 
-def test_a_failed_first_run_gets_its_history_row_once_there_is_a_config(
-    pipeline: Pipeline, talk: str
+def test_a_first_run_that_fails_in_transcript_has_its_history_row(
+    pipeline: Pipeline, talk: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("VIDEOMOMENTS_WHISPER_MODEL", "nowhere")
     failed = pipeline.run(talk, transcription_engine="faster-whisper")
     assert failed.row.status == "failed"
     assert failed.row.error_stage == "transcript"
-    assert pipeline.rows("SELECT 1 FROM pipeline_history") == []
+    assert pipeline.rows("SELECT status, error_stage FROM pipeline_history") == [
+        ("failed", "transcript")
+    ]
 
     pipeline.run(talk)
+    [named] = pipeline.rows(
+        "SELECT count(*) FROM generation_configs JOIN transcripts t ON t.id = transcript_id"
+    )
+    assert named == (2,)
     history = pipeline.rows("SELECT identifier, status FROM pipeline_history ORDER BY started_at")
     assert [status for _, status in history] == ["failed", "completed"]
     assert history[0][0] == failed.row.identifier

@@ -20,8 +20,8 @@ PROJECT = Path(__file__).parents[3]
 LINEAGE = {
     "video": set(),
     "transcript": {"video"},
-    "generation_config": {"transcript"},
-    "moments": {"generation_config"},
+    "generation_config": {"video"},
+    "moments": {"generation_config", "transcript"},
     "refined_moments": {"moments"},
     "clips": {"moments"},
     "thumbnails": {"video", "clips"},

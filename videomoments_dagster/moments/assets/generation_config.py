@@ -19,14 +19,14 @@ from videomoments_dagster.moments.asset_resources import (
     check_names,
     chosen_profile,
 )
-from videomoments_dagster.moments.identity import config_hash, configs_version, transcript_version
+from videomoments_dagster.moments.identity import config_hash, configs_version
 from videomoments_dagster.moments.metadata.materialisations import configs_metadata
 from videomoments_dagster.moments.page.page_store import page_link
 from videomoments_dagster.moments.profiles import DEFAULT_PROFILE
-from videomoments_dagster.moments.records import SelectedConfigs
+from videomoments_dagster.moments.records import SelectedConfigs, Video
 from videomoments_dagster.moments.storage.moment_rows import GenerationConfigRows
+from videomoments_dagster.moments.storage.video_rows import IDENTIFIER
 from videomoments_dagster.moments.system import MOMENTS
-from videomoments_dagster.speech.transcripts import Transcript
 
 
 class GenerationConfigConfig(MaterialisationConfig):
@@ -45,12 +45,16 @@ class GenerationConfigConfig(MaterialisationConfig):
     code_version="1",
     kinds={"postgres", "yaml"},
     metadata=configs_metadata,
+    depends_on={"video": IDENTIFIER},
     after_storing=page_link,
+    # Before `transcript`, where most first runs fail: a run without a config has no row in
+    # `pipeline_history`.
+    priority=1,
 )
 def generation_config(
     context: dg.AssetExecutionContext,
     config: GenerationConfigConfig,
-    transcript: Transcript,
+    video: Video,  # noqa: ARG001 - its row is what a choice is written for
     previous: Previous[SelectedConfigs],
     registry: SourceRegistryResource,
     profiles: ProfilesResource,
@@ -65,12 +69,7 @@ def generation_config(
     name = config.profile or chosen_profile(context, registry)
     selected = profiles.selected(name)
     check_names(language_models, selected)
-    if previous.is_made_from(
-        inputs={
-            "profile": configs_version(selected),
-            "transcript": transcript_version(transcript),
-        }
-    ):
+    if previous.is_made_from(inputs={"profile": configs_version(selected)}):
         return UNCHANGED
     generation = selected.generation
     return Made(

@@ -41,7 +41,7 @@ from videomoments_dagster.moments.records import FetchedVideo, Source, Video
 from videomoments_dagster.moments.registration import register
 from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
 
-CONTENT, ADDRESS, DURATION = "content", "address", "duration"
+CONTENT, ADDRESS, DURATION, IDENTIFIER = "content", "address", "duration", "identifier"
 """Parts of a video that others are made from."""
 
 _LANGUAGE_CHARACTERS = 10
@@ -152,12 +152,13 @@ class VideoRows(AssetStorage[FetchedVideo, Video]):
         return video_version(stored)
 
     def parts(self, stored: Video) -> dict[str, str]:
-        """The bytes, where they lie, and the length: of the title nothing else is made."""
+        """The bytes, where they lie, the length, the name: of the title nothing else is made."""
         return {
             WHOLE: video_version(stored),
             CONTENT: video_content(stored),
             ADDRESS: digest(stored.cloud_url),
             DURATION: digest(stored.facts.duration_seconds),
+            IDENTIFIER: digest(stored.identifier),
         }
 
     def object_urls(self, stored: Video) -> tuple[str, ...]:
@@ -227,11 +228,18 @@ class TranscriptRows(AssetStorage[Transcript, Transcript]):
         choice = session.get(models.SelectedConfig, video_id)
         if choice is not None:
             config = models.GenerationConfig
-            ids = [choice.generation_config_id, choice.refinement_config_id]
+            nameless = session.scalars(
+                select(config.id)
+                .where(
+                    config.id.in_([choice.generation_config_id, choice.refinement_config_id]),
+                    config.transcript_id.is_(None),
+                )
+                # In the order in which all take shared rows, so that two never wait for each other.
+                .order_by(config.config_hash)
+                .with_for_update()
+            ).all()
             session.execute(
-                update(config)
-                .where(config.id.in_(ids), config.transcript_id.is_(None))
-                .values(transcript_id=row.id)
+                update(config).where(config.id.in_(nameless)).values(transcript_id=row.id)
             )
 
     def read(self, session: Session, partition: Partition) -> Transcript | None:
