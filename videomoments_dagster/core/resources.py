@@ -228,8 +228,9 @@ class StoredResultsResource(dg.ConfigurableResource[Any]):
 class TranscriptionResource(dg.ConfigurableResource[Any]):
     """The transcription engines, with the installation's settings.
 
-    Reads models from the folder 'models' in VIDEOMOMENTS_HOME; writes nothing, and downloads
-    nothing. If it fails, an engine or its model is missing: the message says where to put it.
+    Reads models from the folder 'models' in VIDEOMOMENTS_HOME, or the one that comes as a package;
+    writes nothing, and downloads nothing. If it fails, an engine or its model is missing: the
+    message says where to put it.
     """
 
     default_engine: str = "faster-whisper"

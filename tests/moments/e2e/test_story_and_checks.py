@@ -239,7 +239,7 @@ def test_a_blocking_check_holds_up_what_comes_after_it_and_says_why(
     said = "Word 7, 'dough', comes too early. Materialise 'transcript' for this video again"
     assert said in str(outcome.row.error_message)
     assert said in pipeline.last.failures["transcript"]
-    assert set(pipeline.last.unchanged) == {"video"}
+    assert set(pipeline.last.unchanged) == {"video", "generation_config"}
     assert pipeline.rows("SELECT 1 FROM moments") == []
 
 
