@@ -315,6 +315,24 @@ def test_an_unknown_profile_fails_with_those_that_there_are(pipeline: Pipeline, 
     assert "default, short" in str(outcome.row.error_message)
 
 
+def test_what_an_engine_that_is_gone_transcribed_stays_and_the_run_says_what_takes_its_place(
+    pipeline: Pipeline, talk: str
+) -> None:
+    pipeline.run(talk)
+    pipeline.rows("UPDATE pipeline.sources SET transcription_engine = 'pocketsphinx'")
+    pipeline.rows("UPDATE transcripts SET transcription_service = 'pocketsphinx:en-us'")
+    stored = pipeline.rows("SELECT * FROM transcripts")
+
+    outcome = pipeline.run(talk)
+
+    assert outcome.row.status == "failed"
+    assert "'pocketsphinx' is gone" in str(outcome.row.error_message)
+    assert "videomoments add SOURCE --transcription faster-whisper" in str(
+        outcome.row.error_message
+    )
+    assert pipeline.rows("SELECT * FROM transcripts") == stored
+
+
 def test_a_first_run_that_fails_in_transcript_has_its_history_row(
     pipeline: Pipeline, talk: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
