@@ -19,8 +19,14 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from topic_boundaries.recordings import (
+    OPTIONS,
+    Recording,
+    read_lectures,
+    read_podcasts,
+    recording_of,
+)
 
-from videomoments_dagster.media.facts import MediaFacts
 from videomoments_dagster.media.ffmpeg import ffmpeg_executable
 from videomoments_dagster.media.probe import probe
 from videomoments_dagster.moments.finding.extractive import find_moments, refine_moments
@@ -33,19 +39,15 @@ from videomoments_dagster.moments.finding.snapping import (
     snap_to_pauses,
 )
 from videomoments_dagster.moments.profiles import load_profiles, profile_named
-from videomoments_dagster.speech.captions import CaptionsEngine
 from videomoments_dagster.speech.engine import (
-    TranscriptionOptions,
     TranscriptionRequest,
-    transcript_from,
 )
 from videomoments_dagster.speech.heard_pauses import heard_pauses, listened_to
-from videomoments_dagster.speech.transcripts import Segment, Transcript, Word
+from videomoments_dagster.speech.transcripts import Segment, Word
 from videomoments_dagster.speech.whisper import FasterWhisperEngine
 
 REALDATA = Path(__file__).resolve().parents[2] / "shared" / "realdata"
 PROFILES = ("default", "shorts")
-OPTIONS = TranscriptionOptions(models_folder=Path(), language="en")
 LEADING = {"so", "and", "but"}
 
 _NEAR_SECONDS = 0.3
@@ -53,23 +55,6 @@ _INSIDE = 1e-3
 # Not our own threshold: what is found by that would lie at its pauses whatever it is worth.
 _SILENCE = f"silencedetect=noise=-40dB:duration={PAUSE_SECONDS}"
 _SILENCE_SAYS = re.compile(r"silence_(start|end): (-?[\d.]+)")
-
-
-@dataclass(frozen=True)
-class Recording:
-    """Something that is said.
-
-    Attributes:
-        name: Of its file.
-        transcript: The words.
-        seconds: How long it is.
-        media: Its file, where the sound is there.
-    """
-
-    name: str
-    transcript: Transcript
-    seconds: float
-    media: Path | None = None
 
 
 @dataclass
@@ -106,22 +91,6 @@ class Edges:
             self.shifts += (abs(times[0] - root.start_time), abs(times[1] - root.end_time))
 
 
-def lectures(folder: Path) -> Iterator[Recording]:
-    for path in sorted(folder.glob("*.json")):
-        given = json.loads(path.read_text())["words"]
-        words = [Word(text, start, max(start, end)) for text, start, end in given]
-        whole = Segment(" ".join(word.text for word in words), words[0].start, words[-1].end)
-        yield recording(path.stem, [(whole, words)], words[-1].end + 1.0)
-
-
-def podcasts(folder: Path) -> Iterator[Recording]:
-    for path in sorted(folder.glob("*.vtt")):
-        facts = MediaFacts("", 86_400.0, 0, None, None)
-        engine = CaptionsEngine(OPTIONS)
-        transcript = engine.transcribe(TranscriptionRequest(path, facts, path, path.parent, "en"))
-        yield Recording(path.stem, transcript, transcript.words[-1].end + 1.0)
-
-
 def recordings(folder: Path) -> Iterator[Recording]:
     demo = Path(__file__).parents[1] / "demo" / "talk.mp4"
     for path in (demo, *sorted((folder / "speech").rglob("*.mp4"))):
@@ -131,14 +100,13 @@ def recordings(folder: Path) -> Iterator[Recording]:
         beside = path.with_name("baseline.json")
         if beside.exists():
             spoken = whisper_words(json.loads(beside.read_text())["transcription"])
-            found = recording(path.stem, spoken, facts.duration_seconds)
-            yield Recording(found.name, found.transcript, found.seconds, path)
+            yield recording_of(path.stem, spoken, seconds=facts.duration_seconds, media=path)
         else:
             engine = FasterWhisperEngine(OPTIONS)
             with tempfile.TemporaryDirectory() as scratch:
                 request = TranscriptionRequest(path, facts, None, Path(scratch), "en")
                 heard = engine.transcribe(request)
-            yield Recording(path.stem, heard, facts.duration_seconds, path)
+            yield Recording(path.stem, heard, facts.duration_seconds, media=path)
 
 
 def whisper_words(pieces: list[dict[str, Any]]) -> list[tuple[Segment, list[Word]]]:
@@ -160,13 +128,6 @@ def whisper_words(pieces: list[dict[str, Any]]) -> list[tuple[Segment, list[Word
         begins, stops = (piece["offsets"][one] / 1000 for one in ("from", "to"))
         spoken.append((Segment(piece["text"].strip(), begins, stops), words))
     return spoken
-
-
-def recording(name: str, spoken: list[tuple[Segment, list[Word]]], seconds: float) -> Recording:
-    transcript = transcript_from(
-        spoken, duration=seconds, language="en", service="read", processing_time_seconds=0.0
-    )
-    return Recording(name, transcript, seconds)
 
 
 def silences(media: Path) -> Pauses:
@@ -241,8 +202,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--realdata", type=Path, default=REALDATA, metavar="FOLDER")
     asked = parser.parse_args(arguments)
     sets: dict[str, Callable[[Path], Iterator[Recording]]] = {
-        "lectures": lambda folder: lectures(folder / "transcripts" / "spoken"),
-        "podcasts": lambda folder: podcasts(folder / "transcripts" / "talks"),
+        "lectures": lambda folder: read_lectures(folder / "transcripts" / "spoken"),
+        "podcasts": lambda folder: read_podcasts(folder / "transcripts" / "talks"),
         "sound": recordings,
     }
     columns = ("set", "profile", "boundaries", "near a pause: starts", "ends", "in a pause")

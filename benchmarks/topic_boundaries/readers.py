@@ -15,6 +15,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from topic_boundaries.recordings import read_lecture
+from videomoments_dagster.moments.finding.speech_layout import SpeechLayout
+
 FEWEST_UNITS = 3
 """Pk and WindowDiff look at windows of at least two gaps, which takes three units."""
 
@@ -58,7 +61,7 @@ class TextSet:
     """All texts of one kind.
 
     Attributes:
-        name: "tinyrec", "qmsum" or "choi".
+        name: "spoken", "tinyrec", "qmsum" or "choi".
         texts: Those that could be read and have something to divide, by name.
         remarks: Sentences on what was left out of them and why, no failure.
         unreadable: A sentence for each file that could not be read.
@@ -81,12 +84,13 @@ def read_sets(folder: Path) -> tuple[TextSet, ...]:
     """Read every set below a folder; a set that is not there has no texts, and a remark.
 
     Args:
-        folder: Has folders that begin with "tinyrec", "qmsum" and "choi".
+        folder: Has folders that begin with "spoken", "tinyrec", "qmsum" and "choi".
     """
     return (
         _read("tinyrec", folder=folder, pattern="*.json", reader=read_tinyrec),
         _read("qmsum", folder=folder, pattern="*.json", reader=read_qmsum),
         _read("choi", folder=folder, pattern="*.ref", reader=read_choi),
+        _read("spoken", folder=folder, pattern="*.json", reader=read_spoken),
     )
 
 
@@ -132,6 +136,27 @@ def _read(
         texts=tuple(reading.texts),
         remarks=tuple(reading.remarks),
         unreadable=tuple(reading.unreadable),
+    )
+
+
+def read_spoken(path: Path) -> Iterator[tuple[DividedText, list[str]]]:
+    """Read one recording with word times, with a sentence as a unit.
+
+    A topic starts with the sentence whose start is nearest to the start of one of its author's
+    chapters.
+    """
+    recording = read_lecture(path)
+    layout = SpeechLayout(recording.transcript, duration_seconds=recording.seconds)
+    starts = layout.sentence_starts
+    nearest = (int(abs(starts - chapter).argmin()) for chapter in recording.chapters)
+    yield (
+        DividedText(
+            name=recording.name,
+            units=tuple(sentence.text for sentence in layout.sentences),
+            topic_starts={"": _starts(nearest, count=len(starts), remarks=[])},
+            spans=tuple(Span(one.start, one.end) for one in layout.sentences),
+        ),
+        [],
     )
 
 

@@ -5,15 +5,16 @@ Belongs here: presentation. Does not belong here: any computation but rounding.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from rich.table import Table
 
-from topic_boundaries.comparison import OURS, Comparison, Difference, Quality, Results
+from topic_boundaries.comparison import Comparison, Difference, Quality, Results
 from topic_boundaries.measures import NEAR_SECONDS, RESAMPLES
-from topic_boundaries.moment_edges import LEVEL, MomentEdges
+from topic_boundaries.moment_shares import MEASURES, MomentShares, Share
 
 _BEST = " *"
 _NO_MARK = "  "
@@ -63,27 +64,28 @@ def _marked(
     }
 
 
-def moments_table(edges: MomentEdges) -> Table:
-    """What users get: where moments begin and end."""
-    table = Table(
-        title=f"Moments of the default profile against the {LEVEL} topics of tinyrec",
-        title_justify="left",
-    )
-    for heading in (
-        "moments",
-        "how many",
-        f"start within {NEAR_SECONDS:g} s of a topic's start",
-        f"end within {NEAR_SECONDS:g} s of a topic's end",
-    ):
-        table.add_column(heading, justify="left" if heading == "moments" else "right")
-    table.add_row(OURS, f"{edges.moments}", f"{edges.starts_near:.0%}", f"{edges.ends_near:.0%}")
-    table.add_row(
-        "random, of the same lengths",
-        f"{edges.moments}",
-        f"{edges.random_starts_near:.0%}",
-        f"{edges.random_ends_near:.0%}",
-    )
+def moments_table(measured: Sequence[MomentShares]) -> Table:
+    """What users get: one row a set and method, shares of moments with their 95% intervals."""
+    table = Table(title="Moments of the default profile", title_justify="left")
+    table.add_column("set")
+    table.add_column("method", no_wrap=True)
+    for heading in ("a recording", *MEASURES):
+        table.add_column(heading, justify="right")
+    said = ""
+    for one in measured:
+        if said and one.set_name != said:
+            table.add_section()
+        name = "" if one.set_name == said else f"{one.set_name} ({len(one.counts)})"
+        shares = (_share(share) for share in one.shares().values())
+        table.add_row(name, one.method, f"{one.per_recording:.1f}", *shares)
+        said = one.set_name
     return table
+
+
+def _share(share: Share | None) -> str:
+    if share is None:
+        return "-"
+    return f"{share.value:.0%}  [{share.low:.0%}, {share.high:.0%}]"
 
 
 def footer(results: Results) -> Iterator[str]:
@@ -122,12 +124,12 @@ def verdict(comparisons: Sequence[Comparison]) -> str:
     return f"{said} It does not on: {', '.join(other)}." if other else said
 
 
-def as_json(results: Results, *, edges: MomentEdges | None, problems: Sequence[str]) -> Any:
+def as_json(results: Results, *, shares: Sequence[MomentShares], problems: Sequence[str]) -> Any:
     """Everything measured, down to single documents.
 
     Args:
         results: The comparison.
-        edges: The measures of moments, if any.
+        shares: What was counted of moments.
         problems: What could not be read.
     """
     return {
@@ -150,7 +152,18 @@ def as_json(results: Results, *, edges: MomentEdges | None, problems: Sequence[s
             }
             for comparison in results.comparisons
         ],
-        "moments": None if edges is None else asdict(edges),
+        "moments": [
+            {
+                "set": one.set_name,
+                "method": one.method,
+                "shares": {name: share and asdict(share) for name, share in one.shares().items()},
+                "recordings": {
+                    name: [None if math.isnan(value) else value for value in counts]
+                    for name, counts in one.counts.items()
+                },
+            }
+            for one in shares
+        ],
         "our_seconds": results.our_seconds,
         "text_tiling_failed": results.text_tiling_failed,
         "problems": list(problems),

@@ -6,6 +6,7 @@ import importlib
 import json
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,16 @@ from rich.console import Console
 from topic_boundaries import (
     comparison,
     measures,
-    moment_edges,
+    moment_shares,
     readers,
+    recordings,
     report,
     segmenters,
 )
 from topic_boundaries.comparison import OURS, Comparison, Quality, Results
 from topic_boundaries.readers import DividedText, Span
+
+from videomoments_dagster.speech.transcripts import Segment
 
 moments = importlib.import_module("moments")
 
@@ -91,11 +95,12 @@ def test_choi_is_latin_1_with_separators_at_both_ends(tmp_path: Path) -> None:
 
 def test_a_missing_set_is_said_and_left_out(tmp_path: Path) -> None:
     write_tinyrec(tmp_path)
-    _, qmsum, choi = readers.read_sets(tmp_path)
+    _, qmsum, choi, spoken = readers.read_sets(tmp_path)
     assert not qmsum.texts
     assert "qmsum" in qmsum.remarks[0]
     assert "choi" in choi.remarks[0]
-    assert not qmsum.unreadable + choi.unreadable
+    assert "spoken" in spoken.remarks[0]
+    assert not qmsum.unreadable + choi.unreadable + spoken.unreadable
 
 
 @pytest.mark.parametrize(
@@ -294,29 +299,110 @@ def test_every_method_is_measured_at_every_level(
     assert results.text_tiling_failed == 1
 
 
-def test_moments_are_held_against_topics_and_chance() -> None:
-    texts = [
-        DividedText(
-            name="a",
-            units=tuple(f"Sentence number {at} is about topic{at // 6} only." for at in range(24)),
-            topic_starts={"fine": (6, 12, 18)},
-            spans=tuple(Span(start=10.0 * at, end=10.0 * at + 9) for at in range(24)),
+def a_recording(**facts: object) -> recordings.Recording:
+    spoken = [
+        (
+            Segment(
+                f"Sentence number {at} is about topic{at // 6} only.", 10.0 * at, 10.0 * at + 9
+            ),
+            (),
         )
+        for at in range(24)
     ]
-    edges = moment_edges.measure_moments(texts)
-    assert edges is not None
-    assert edges.moments > 0
-    assert 0 < edges.random_starts_near < 1
-    assert 0 <= edges.starts_near <= 1
-    assert moment_edges.measure_moments([]) is None
+    made = recordings.recording_of("a", spoken, seconds=240.0, chapters=(0.0, 60.0, 120.0, 180.0))
+    return replace(made, **facts)
 
 
-def test_chance_is_every_start_that_leaves_room() -> None:
-    starts, ends = np.arange(0.0, 50.0, 10.0), np.arange(9.0, 59.0, 10.0)
-    random_starts, random_ends = moment_edges._random_edges(starts, ends, length=26, duration=49)
-    assert random_starts.tolist() == [0, 10, 20]
-    assert random_ends.tolist() == [29, 39, 49]
-    assert moment_edges._near(np.array([0.0, 5.0, 40.0]), np.array([10.0, 90.0])) == 2 / 3
+def test_moments_are_counted_near_and_across_chapters_and_on_housekeeping() -> None:
+    recording = a_recording(housekeeping=((100.0, 110.0),))
+    spans = [(55.0, 80.0), (75.0, 104.0), (100.0, 140.0), (170.0, 189.0), (96.0, 102.9)]
+    assert moment_shares.count_moments(spans, of=recording) == (5.0, 2.0, 1.0, 2.0)
+
+
+def test_what_nobody_marked_is_not_known_and_not_zero() -> None:
+    counts = moment_shares.count_moments([(0.0, 30.0)], of=a_recording(chapters=()))
+    assert np.isnan(counts[1:]).all()
+    shares = moment_shares.MomentShares("x", OURS, {"a": counts}).shares()
+    assert set(shares.values()) == {None}
+
+
+@given(
+    starts=st.lists(st.floats(0, 200), min_size=1, max_size=6),
+    length=st.floats(1, 40),
+    chapters=st.lists(st.floats(0, 240), min_size=1, max_size=5),
+)
+def test_expected_counts_are_shares_of_as_many_moments(
+    starts: list[float], length: float, chapters: list[float]
+) -> None:
+    recording = a_recording(chapters=tuple(sorted(chapters)), housekeeping=())
+    spans = [(start, start + length) for start in starts]
+    for counts in (
+        moment_shares.count_moments(spans, of=recording),
+        moment_shares.expected_counts(spans, of=recording),
+        moment_shares.count_moments(moment_shares.evenly_spaced(spans, of=recording), of=recording),
+    ):
+        assert counts[0] == len(spans)
+        assert all(-1e-9 <= count <= len(spans) + 1e-9 for count in counts)
+        assert counts[3] == 0
+
+
+def test_an_interval_holds_its_share_and_is_the_same_every_time() -> None:
+    counts = {f"{at}": (10.0, float(at % 5), float(at % 3), 1.0) for at in range(12)}
+    measured = moment_shares.MomentShares("x", OURS, counts)
+    near = measured.shares()["start near a chapter"]
+    assert near is not None
+    assert near.low <= near.value <= near.high
+    assert measured.shares() == measured.shares()
+
+
+def test_the_check_names_what_is_worse_than_before_and_than_anywhere() -> None:
+    def share(method: str, *counts: float) -> moment_shares.MomentShares:
+        return moment_shares.MomentShares("x", method, {"a": (10.0, *counts)})
+
+    ours = share(OURS, 3.0, 2.0, 1.0)
+    before = share(moment_shares.BEFORE, 4.0, 3.0, 1.0)
+    anywhere = share(moment_shares.CHANCE, 1.0, 1.0, float("nan"))
+    assert moment_shares.missed([ours, before, anywhere]) == [
+        "x: start near a chapter, -10.0% against ours, 28 November 2026",
+        "x: across a chapter, +10.0% against anywhere",
+    ]
+    assert moment_shares.missed([ours, share(moment_shares.BEFORE, 3.0, 2.0, 1.0)]) == []
+
+
+def test_every_set_has_a_row_a_method_and_an_empty_set_has_none() -> None:
+    sets = {"some": [a_recording()], "none": []}
+    measured = moment_shares.measure_moments(sets, before={"a": (3.0, 1.0, 1.0, 0.0)})
+    assert [(one.set_name, one.method) for one in measured] == [
+        ("some", method)
+        for method in (OURS, moment_shares.BEFORE, moment_shares.EVENLY, moment_shares.CHANCE)
+    ]
+    console = Console(width=140, record=True, file=sys.stderr)
+    console.print(report.moments_table(measured))
+    shown = console.export_text()
+    assert "some (1)" in shown
+    assert "[" in shown
+
+
+def test_a_recording_with_word_times_is_divided_at_its_authors_chapters(tmp_path: Path) -> None:
+    words = [[f"Word{at}." if at % 4 == 3 else f"word{at}", at, at + 0.5] for at in range(40)]
+    chapters = [[0, "one"], [13.2, "two"], [36, "three"]]
+    write(
+        tmp_path / "spoken" / "r.json",
+        json.dumps({"source": "made up", "words": words, "chapters": chapters}),
+    )
+    text = only_text(tmp_path, "spoken")
+    assert len(text.units) == 10
+    assert text.topic_starts == {"": (3, 9)}
+    (recording,) = recordings.read_lectures(tmp_path / "spoken")
+    assert recording.chapters == (0.0, 13.2, 36.0)
+    assert recording.housekeeping == ()
+
+
+def test_every_second_recording_only_measures() -> None:
+    named = [a_recording(name=name) for name in "cab"]
+    split = moment_shares.halves("x", named)
+    assert [one.name for one in split["x, developed on"]] == ["a", "c"]
+    assert [one.name for one in split["x, only measured"]] == ["b"]
 
 
 # The command
@@ -334,7 +420,6 @@ def test_the_command_fails_for_an_unreadable_file_and_when_ours_is_not_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(segmenters, "topic_starts", lambda texts, **_: (0, 2))
-    monkeypatch.setattr(moments, "measure_moments", lambda texts: None)
     data, report_file = tmp_path / "data", tmp_path / "report.json"
     write_tinyrec(data, fine=[[0, 1, ""], [2, 5, ""]])
     run = ["--transcripts", str(data), "--processes", "1", "--json", str(report_file)]
