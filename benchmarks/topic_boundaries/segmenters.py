@@ -11,6 +11,7 @@ import random
 from collections.abc import Sequence
 from itertools import accumulate
 
+import numpy as np
 from nltk.tokenize.texttiling import TextTilingTokenizer
 
 from topic_boundaries.readers import DividedText
@@ -28,7 +29,12 @@ Division = tuple[int, ...]
 
 def extractive(text: DividedText) -> Division:
     """The division that the extractive engine works with."""
-    starts = topic_starts(text.units, language=LANGUAGE)
+    pauses = None
+    if text.spans:
+        starting = np.array([span.start for span in text.spans])
+        ended = np.maximum.accumulate([span.end for span in text.spans])
+        pauses = np.concatenate((np.zeros(1), np.maximum(starting[1:] - ended[:-1], 0.0)))
+    starts = topic_starts(text.units, language=LANGUAGE, pauses=pauses)
     return tuple(start for start in starts if start > 0)
 
 

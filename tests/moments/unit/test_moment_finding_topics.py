@@ -7,7 +7,7 @@ import time
 import tracemalloc
 from collections import Counter
 from itertools import pairwise, product
-from math import exp, log
+from math import exp, log, prod
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from videomoments_dagster.moments.finding.topics import (
     BoundaryChances,
     _least_wrong,
     boundary_chances,
+    boundary_liking,
     topic_starts,
     topic_starts_of_terms,
 )
@@ -60,12 +61,15 @@ def all_segmentations(count: int) -> list[tuple[int, ...]]:
 
 
 @settings(max_examples=60)
-@given(UNITS, st.sampled_from([0.1, 0.3, 0.5]))
+@given(UNITS, st.sampled_from([0.1, 0.3, 0.5]), st.data())
 def test_the_chances_are_sums_over_all_segmentations(
-    units: list[list[str]], density: float
+    units: list[list[str]], density: float, data: st.DataObject
 ) -> None:
     assume(any(units))
     count = len(units)
+    lists = st.lists(st.sampled_from([0.0, 0.4, 2.0]), min_size=count, max_size=count)
+    pauses = data.draw(st.none() | lists)
+    liking = [1.0] * count if pauses is None else boundary_liking(np.array(pauses)).tolist()
     vocabulary = len({term for unit in units for term in unit})
     temperature = max(1.0, (0.4 / density) ** 2)
     weight: dict[tuple[int, ...], float] = {}
@@ -73,6 +77,7 @@ def test_the_chances_are_sums_over_all_segmentations(
     of_expected: list[dict[tuple[int, ...], float]] = []
     for expected in EXPECTED:
         chance = min((expected - 1) / (count - 1), 0.5)
+        at = [min(chance * liking[place], 0.5) for place in range(count)]
         weight = {
             edges: exp(
                 sum(
@@ -80,8 +85,7 @@ def test_the_chances_are_sums_over_all_segmentations(
                     for a, b in pairwise(edges)
                 )
             )
-            * chance ** (len(edges) - 2)
-            * (1 - chance) ** (count - len(edges) + 1)
+            * prod(at[place] if place in edges else 1 - at[place] for place in range(1, count))
             for edges in all_segmentations(count)
         }
         evidence.append(sum(weight.values()))
@@ -91,8 +95,13 @@ def test_the_chances_are_sums_over_all_segmentations(
         for edges, value in weight.items():
             posterior[edges] += value / total * total / sum(evidence)
 
-    found = boundary_chances(units, lexical_density=density)
+    found = boundary_chances(
+        units, lexical_density=density, pauses=None if pauses is None else np.array(pauses)
+    )
     assert found is not None
+    for place in range(1, count):
+        drawn_at = sum(value for edges, value in posterior.items() if place in edges)
+        assert found.at[place] == pytest.approx(drawn_at, abs=1e-3)
     for first in range(count - found.width):
         drawn: Counter[int] = Counter()
         for edges, value in posterior.items():
@@ -132,8 +141,9 @@ def test_no_other_boundaries_are_less_wrong(data: st.DataObject) -> None:
     windows = count - width
     none = np.array(data.draw(st.lists(st.floats(0, 1), min_size=windows, max_size=windows)))
     share = np.array(data.draw(st.lists(st.floats(0, 1), min_size=windows, max_size=windows)))
-    chances = BoundaryChances(width=width, none=none, one=(1 - none) * share)
-    found = tuple(_least_wrong(chances, count=count))
+    at = np.zeros(count)
+    chances = BoundaryChances(width=width, none=none, one=(1 - none) * share, at=at)
+    found = tuple(_least_wrong(chances, count=count, reluctance=_RELUCTANCE))
     assume(most_in_a_window(chances, found) <= 2)
     cheapest = min(
         expected_cost(chances, edges[1:-1])
@@ -152,6 +162,42 @@ def test_topics_begin_at_the_first_unit_and_go_on_in_order(
     assert all(a < b for a, b in pairwise(starts))
     assert starts[-1] < len(units)
     assert starts == topic_starts_of_terms(units, words=words)
+
+
+@given(UNITS, st.data())
+def test_with_pauses_too_topics_begin_at_the_first_unit_and_go_on_in_order(
+    units: list[list[str]], data: st.DataObject
+) -> None:
+    count = len(units)
+    pauses = np.array(data.draw(st.lists(st.floats(0, 30), min_size=count, max_size=count)))
+    starts = topic_starts_of_terms(units, words=40, pauses=pauses)
+    assert starts[0] == 0
+    assert all(a < b for a, b in pairwise(starts))
+    assert starts[-1] < count
+    # Only their order tells: twice as slow is the same talk.
+    assert starts == topic_starts_of_terms(units, words=40, pauses=2 * pauses)
+
+
+@given(st.lists(st.floats(0, 30), min_size=4, max_size=40))
+def test_longer_pauses_are_likelier_boundaries_and_equal_ones_equally_likely(
+    pauses: list[float],
+) -> None:
+    liking = boundary_liking(np.array(pauses))
+    assert liking[1:].mean() == pytest.approx(1.0)
+    assert (liking[1:] > 0).all()
+    order = np.argsort(pauses[1:], kind="stable") + 1
+    assert (np.diff(liking[order]) >= 0).all()
+    assert boundary_liking(np.full(len(pauses), 0.5)).tolist() == [1.0] * len(pauses)
+
+
+def test_a_topic_starts_at_the_long_pause_near_where_the_words_change() -> None:
+    units = written(40, 40, 40)
+    # Between topics, a few units say nothing: the words do not tell where the boundary is.
+    for at in (38, 39, 40, 41, 78, 79, 80, 81):
+        units[at] = []
+    pauses = np.full(120, 0.3)
+    pauses[[41, 79]] = 4.0
+    assert topic_starts_of_terms(units, words=2_000, pauses=pauses) == (0, 41, 79)
 
 
 def test_no_units_have_no_topics() -> None:

@@ -99,7 +99,9 @@ class Ranking:
         room = _SHARE_OF_ROOM * layout.spoken_seconds / max(needed, 1)
         natural = np.minimum((_NATURAL_SHORTEST, _NATURAL_LONGEST), room)
         self._ideal = LengthLimits(*np.clip(natural, limits.shortest, limits.longest).tolist())
-        first_sentences = topic_starts_of_terms(layout.terms, words=len(layout.words))
+        first_sentences = topic_starts_of_terms(
+            layout.terms, words=len(layout.words), pauses=layout.pauses
+        )
         self._topic_starts = layout.sentence_starts[list(first_sentences)]
         self._topic_ends = layout.sentence_ends[[at - 1 for at in (*first_sentences[1:], 0)]]
         starts, ends = self._candidates()

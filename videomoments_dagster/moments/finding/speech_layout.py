@@ -266,6 +266,12 @@ class SpeechLayout:
         """From the first word's start to the last word's end."""
         return float(self.ends.times[-1] - self.starts.times[0])
 
+    @property
+    def pauses(self) -> Floats:
+        """How long it is silent before each sentence, seconds."""
+        gaps = self.sentence_starts[1:] - self.sentence_ends[:-1]
+        return np.concatenate((np.zeros(1), np.maximum(gaps, 0.0)))
+
     @cached_property
     def terms(self) -> list[list[str]]:
         """The index terms of each sentence."""

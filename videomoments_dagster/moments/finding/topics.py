@@ -9,6 +9,10 @@ segmentations are done by the forward-backward recursion for segments (as in P. 
 and efficient Bayesian inference for multiple changepoint problems", Statistics and Computing 16,
 2006).
 
+Who begins a new subject pauses before it (M. Swerts, "Prosodic features at discourse boundaries of
+different strength", Journal of the Acoustical Society of America 101, 1997). So where pauses are
+known, a topic begins with a chance that grows with the rank of the pause among all of them.
+
 People who talk repeat themselves for reasons other than the subject, and the model takes every
 repetition for evidence. So the evidence is tempered (P. Grünwald and T. van Ommen, "Inconsistency
 of Bayesian Inference for Misspecified Linear Models, and a Proposal for Repairing It", Bayesian
@@ -40,7 +44,11 @@ _MOST_UNITS = 1_500
 """A bound on the work: of more units, several in a row count as one. An hour's talk has fewer."""
 
 _RELUCTANCE = 0.3
-"""What a boundary costs, as a share of what it can gain: it has to be worth the reader's while."""
+"""What a boundary costs, as a share of what it can gain, where words alone speak for it."""
+
+_RELUCTANCE_WITH_PAUSES = 0.0
+_PAUSE_POWER = 2.0
+_MOVED_AT_MOST = 3  # Units to the likeliest place near a boundary: words change slowly.
 
 _PRIOR_USES = 1.0
 _EXPECTED_TOPICS = (2, 4, 8, 16)
@@ -60,33 +68,42 @@ class BoundaryChances:
         width: Half the expected length of a topic, in units.
         none: For each i, how likely there is no boundary in its window.
         one: For each i, how likely there is exactly one.
+        at: For each unit, how likely a topic starts with it.
     """
 
     width: int
     none: Floats
     one: Floats
+    at: Floats
 
 
-def topic_starts(texts: Sequence[str], *, language: str) -> tuple[int, ...]:
+def topic_starts(
+    texts: Sequence[str], *, language: str, pauses: Floats | None = None
+) -> tuple[int, ...]:
     """Find the units at which a new topic starts.
 
     Args:
         texts: Sentences, utterances or turns, in order.
         language: ISO 639-1 code of what is said.
+        pauses: How long it is silent before each, seconds; None where that is not known.
 
     Returns:
         Ascending indexes; the first is 0. Empty when there are no units.
     """
     terms = sentence_terms(texts, language=language)
-    return topic_starts_of_terms(terms, words=sum(len(tokens(text)) for text in texts))
+    words = sum(len(tokens(text)) for text in texts)
+    return topic_starts_of_terms(terms, words=words, pauses=pauses)
 
 
-def topic_starts_of_terms(terms: Sequence[Sequence[str]], *, words: int) -> tuple[int, ...]:
+def topic_starts_of_terms(
+    terms: Sequence[Sequence[str]], *, words: int, pauses: Floats | None = None
+) -> tuple[int, ...]:
     """The same for units whose index terms are known.
 
     Args:
         terms: The index terms of each unit, in order.
         words: How many words the units have in all, function words included.
+        pauses: How long it is silent before each, seconds; None where that is not known.
     """
     if not terms:
         return ()
@@ -94,12 +111,25 @@ def topic_starts_of_terms(terms: Sequence[Sequence[str]], *, words: int) -> tupl
     together = -(-len(terms) // _MOST_UNITS)
     firsts = range(0, len(terms), together)
     units = [list(chain.from_iterable(terms[at : at + together])) for at in firsts]
-    chances = boundary_chances(units, lexical_density=density)
-    found = [] if chances is None else _least_wrong(chances, count=len(units))
+    before = None if pauses is None else pauses[::together]
+    chances = boundary_chances(units, lexical_density=density, pauses=before)
+    if chances is None:
+        return (0,)
+    if pauses is None:
+        found = _least_wrong(chances, count=len(units), reluctance=_RELUCTANCE)
+    else:
+        found = _least_wrong(chances, count=len(units), reluctance=_RELUCTANCE_WITH_PAUSES)
+        found = sorted({_likeliest_near(place, at=chances.at) for place in found})
     return (0, *(together * start for start in found))
 
 
-def _least_wrong(chances: BoundaryChances, *, count: int) -> list[int]:
+def _likeliest_near(place: int, *, at: Floats) -> int:
+    """The likeliest place for a boundary near one; of equal ones the nearest."""
+    near = range(max(place - _MOVED_AT_MOST, 1), min(place + _MOVED_AT_MOST + 1, len(at)))
+    return max(near, key=lambda one: (at[one], -abs(one - place)))
+
+
+def _least_wrong(chances: BoundaryChances, *, count: int, reluctance: float) -> list[int]:
     """The boundaries with the least expected WindowDiff, each with its cost.
 
     A window is wrong when it holds another number of boundaries than it should. What a window
@@ -113,7 +143,7 @@ def _least_wrong(chances: BoundaryChances, *, count: int) -> list[int]:
     # The windows that hold a place are those from `width` before it up to, not including, it.
     upto = np.clip(np.arange(count + 1), 0, windows)
     since = np.clip(np.arange(count + 1) - width, 0, windows)
-    drawn = first_costs[upto] - first_costs[since] + _RELUCTANCE * width
+    drawn = first_costs[upto] - first_costs[since] + reluctance * width
     # `best[place]`: what all windows cost, less what they do with no boundary, when the last
     # boundary so far is there. Place 0 stands for none so far.
     best = np.zeros(count)
@@ -142,13 +172,14 @@ def _least_wrong(chances: BoundaryChances, *, count: int) -> list[int]:
 
 
 def boundary_chances(
-    units: Sequence[Sequence[str]], *, lexical_density: float
+    units: Sequence[Sequence[str]], *, lexical_density: float, pauses: Floats | None = None
 ) -> BoundaryChances | None:
     """Work out how likely topics change where.
 
     Args:
         units: The index terms of each unit (sentence, utterance, turn), in order.
         lexical_density: Share of content words among all words of the text, 0 to 1.
+        pauses: How long it is silent before each unit, seconds; None where that is not known.
 
     Returns:
         The chances; None for texts that are too short to have topics, or have no terms.
@@ -160,18 +191,36 @@ def boundary_chances(
     density = max(lexical_density, _NEGLIGIBLE)
     temperature = max(1.0, (_DENSITY_OF_WRITING / density) ** _TEMPERING)
     evidence = _evidence(terms) / np.float32(temperature)
-    sums = [_Sums(evidence, count=count, expected=expected) for expected in _EXPECTED_TOPICS]
+    liking = np.ones(count) if pauses is None else boundary_liking(pauses)
+    sums = [_Sums(evidence, liking=liking, expected=expected) for expected in _EXPECTED_TOPICS]
     support = np.array([one.log_evidence for one in sums])
     weights = np.exp(support - support.max())
     weights /= weights.sum()
     topics = float(weights @ np.array([one.topics for one in sums]))
     width = int(np.clip(round(count / (2 * topics)), 2, count - 1))
     none, one = np.zeros((2, count - width))
+    at = np.zeros(count)
     for weight, of_sums in zip(weights.tolist(), sums, strict=True):
         if weight >= _NEGLIGIBLE:
             none += weight * of_sums.no_boundary(width)
             one += weight * of_sums.one_boundary(width)
-    return BoundaryChances(width=width, none=none, one=one)
+            at += weight * of_sums.boundary[:count]
+    return BoundaryChances(width=width, none=none, one=one, at=at)
+
+
+def boundary_liking(pauses: Floats) -> Floats:
+    """How much likelier than usual a topic starts after each pause, with mean 1 but for the first.
+
+    Ranks are compared and not seconds, so it does not matter how slowly somebody talks, and pauses
+    of the same length, or none at all, say nothing.
+    """
+    inner = pauses[1:]
+    ordered = np.sort(inner)
+    upto = np.searchsorted(ordered, inner, side="left") + np.searchsorted(
+        ordered, inner, side="right"
+    )
+    liking = (upto / (2 * len(inner))) ** _PAUSE_POWER
+    return np.concatenate(([1.0], liking / liking.mean()))
 
 
 def _evidence(units: Sequence[Sequence[str]]) -> npt.NDArray[np.float32]:
@@ -208,15 +257,15 @@ class _Sums:
     Attributes:
         log_evidence: How well this expectation bears the text out.
         topics: How many topics there are then, on average.
+        boundary: For each place, how likely a segment starts or ends there.
     """
 
-    def __init__(self, evidence: npt.NDArray[np.float32], *, count: int, expected: int) -> None:
+    def __init__(self, evidence: npt.NDArray[np.float32], *, liking: Floats, expected: int) -> None:
         self._evidence = evidence
-        self._count = count
-        chance = min((expected - 1) / (count - 1), 0.5)
+        self._count = count = len(liking)
+        chance = np.minimum(min((expected - 1) / (count - 1), 0.5) * liking[1:], 0.5)
         # What a place costs as an edge of a segment: the text's own two ends cost nothing.
-        self._cost = np.full(count + 1, np.log(chance / (1 - chance)))
-        self._cost[[0, count]] = 0.0
+        self._cost = np.concatenate(([0.0], np.log(chance / (1 - chance)), [0.0]))
         # For each place, the log sum over segmentations of what is before it, and after it.
         self._before = np.zeros(count + 1)
         for stop in range(1, count + 1):
@@ -225,9 +274,9 @@ class _Sums:
         for start in range(count - 1, -1, -1):
             self._after[start] = _log_sum(self._beyond(start))
         self._whole = float(self._before[count])
-        self.log_evidence = self._whole + (count - 1) * float(np.log1p(-chance))
-        self._boundary = np.exp(self._before + self._cost + self._after - self._whole)
-        self.topics = 1.0 + float(self._boundary[1:count].sum())
+        self.log_evidence = self._whole + float(np.log1p(-chance).sum())
+        self.boundary = np.exp(self._before + self._cost + self._after - self._whole)
+        self.topics = 1.0 + float(self.boundary[1:count].sum())
 
     def _so_far(self, stop: int) -> Floats:
         """For each segment that ends at a place, the log sum of what is up to there."""
@@ -259,12 +308,12 @@ class _Sums:
         chances = np.zeros(windows)
         for place in range(1, self._count):
             first, stop = max(0, place - width), min(place, windows)
-            if self._boundary[place] < _NEGLIGIBLE or stop <= first:
+            if self.boundary[place] < _NEGLIGIBLE or stop <= first:
                 continue
             begun = np.cumsum(self._ending_at(place))
             # Given the boundary, the segments on its two sides do not depend on each other.
             chances[first:stop] += (
-                self._boundary[place]
+                self.boundary[place]
                 * (begun[first:stop] / max(begun[-1], _TINY))
                 * self._reaching(place)[first + width - place : stop + width - place]
             )
