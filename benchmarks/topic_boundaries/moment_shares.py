@@ -214,14 +214,14 @@ def difference(ours: MomentShares, other: MomentShares, *, measure: str) -> Shar
     return Share(float(apart(np.arange(len(names)))), float(low), float(high))
 
 
-def missed(measured: Sequence[MomentShares]) -> list[str]:
-    """Where our moments do worse than the engine before, or than places anywhere; sentences."""
+def missed(measured: Sequence[MomentShares], *, rival: str) -> list[str]:
+    """Where our moments do worse than a rival's; sentences."""
     ours = {one.set_name: one for one in measured if one.method == OURS}
     return [
-        f"{rival.set_name}: {measure}, {apart.value:+.1%} against {rival.method}"
-        for rival in measured
-        if rival.method in (BEFORE, CHANCE)
+        f"{one.set_name}: {measure}, {apart.value:+.1%} against {rival}"
+        for one in measured
+        if one.method == rival
         for measure in MEASURES
-        if (apart := difference(ours[rival.set_name], rival, measure=measure)) is not None
+        if (apart := difference(ours[one.set_name], one, measure=measure)) is not None
         and (apart.value < 0 if measure == MEASURES[0] else apart.value > 0)
     ]

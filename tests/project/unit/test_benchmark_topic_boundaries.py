@@ -355,18 +355,22 @@ def test_an_interval_holds_its_share_and_is_the_same_every_time() -> None:
     assert measured.shares() == measured.shares()
 
 
-def test_the_check_names_what_is_worse_than_before_and_than_anywhere() -> None:
+def test_what_is_worse_than_a_rival_is_named() -> None:
     def share(method: str, *counts: float) -> moment_shares.MomentShares:
         return moment_shares.MomentShares("x", method, {"a": (10.0, *counts)})
 
     ours = share(OURS, 3.0, 2.0, 1.0)
     before = share(moment_shares.BEFORE, 4.0, 3.0, 1.0)
     anywhere = share(moment_shares.CHANCE, 1.0, 1.0, float("nan"))
-    assert moment_shares.missed([ours, before, anywhere]) == [
-        "x: start near a chapter, -10.0% against ours, 28 November 2026",
-        "x: across a chapter, +10.0% against anywhere",
+    measured = [ours, before, anywhere]
+    assert moment_shares.missed(measured, rival=moment_shares.BEFORE) == [
+        "x: start near a chapter, -10.0% against ours, 28 November 2026"
     ]
-    assert moment_shares.missed([ours, share(moment_shares.BEFORE, 3.0, 2.0, 1.0)]) == []
+    assert moment_shares.missed(measured, rival=moment_shares.CHANCE) == [
+        "x: across a chapter, +10.0% against anywhere"
+    ]
+    same = share(moment_shares.BEFORE, 3.0, 2.0, 1.0)
+    assert moment_shares.missed([ours, same], rival=moment_shares.BEFORE) == []
 
 
 def test_every_set_has_a_row_a_method_and_an_empty_set_has_none() -> None:

@@ -22,7 +22,7 @@ from videomoments_dagster.moments.storage.video_rows import DURATION
 from videomoments_dagster.moments.system import MOMENTS
 from videomoments_dagster.speech.transcripts import Transcript
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 
 @asset(

@@ -55,6 +55,8 @@ _SHORTEST_IDEAL = 15.0
 _LONGEST_IDEAL = 120.0
 _LENGTH_SPREAD = 0.8
 _MOST_COMPARED = 400
+# An advert may be dense, central and well spoken: what is left is a score of 2 at most.
+_COST_OF_ANNOUNCEMENT = 0.8
 
 # What the longest allowed shift costs, in edge quality: a sentence edge is worth going that far.
 # Where longer shifts are allowed, every `_FAR_SECONDS` cost as much again.
@@ -159,7 +161,7 @@ def score_moments(
     What is said counts most: its centrality in the whole (LexRank) and how much content it has a
     second, against other stretches of the same length in the same video. Then whether it starts
     and ends at sentence edges and pauses, how much of it is speech, and whether its length suits
-    watching. A stretch without words scores 0.
+    watching. Openings, goodbyes and adverts cost most of it. A stretch without words scores 0.
 
     Args:
         spans: The stretches; their order and number do not matter to any one score.
@@ -182,6 +184,8 @@ def score_moments(
     )
     first, stop = layout.word_range(starts, ends)
     total = np.where(stop > first, total, 0.0)
+    announced = layout.announcement_seconds(starts, ends) / lengths
+    total *= 1 - _COST_OF_ANNOUNCEMENT * np.clip(announced, 0.0, 1.0)
     return Scored(tuple(int(score) for score in np.floor(10 * total + 0.5)))
 
 

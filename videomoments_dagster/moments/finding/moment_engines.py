@@ -20,7 +20,7 @@ class ExtractiveEngine:
     """Words alone decide: no model, no network. Deterministic."""
 
     name = EXTRACTIVE_MODEL
-    version = "2"
+    version = "3"
     find = staticmethod(find_moments)
     score = staticmethod(score_moments)
     refine = staticmethod(refine_moments)

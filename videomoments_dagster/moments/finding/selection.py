@@ -25,8 +25,9 @@ from videomoments_dagster.moments.finding.speech_layout import (
     Integers,
     LengthLimits,
     SpeechLayout,
+    running_sum,
 )
-from videomoments_dagster.moments.finding.topics import topic_starts_of_terms
+from videomoments_dagster.moments.finding.topics import divide
 
 _MOST_ENDS_PER_START = 16
 _MOST_CANDIDATES = 100_000
@@ -34,7 +35,7 @@ _FEWEST_ENDS_PER_START = 3
 _OFF_IDEAL = 2.0  # How many times longer or shorter than ideal a candidate is at most.
 
 _NATURAL_SHORTEST = 30.0
-_NATURAL_LONGEST = 90.0
+_NATURAL_LONGEST = 60.0
 # Of the room that each wanted moment has on average, so that they all find a place.
 _SHARE_OF_ROOM = 0.8
 
@@ -45,14 +46,29 @@ _LENGTH_WEIGHT = 0.15
 _BOUNDARY_WEIGHT = 0.15
 _SHARE_IN_TOPIC = 0.5
 _EDGE_OF_TOPIC = 0.25
+# Where topics begin is not certain: these go by how likely it is. A few seconds more or less do not
+# make a viewer lose the thread.
+_NEAR_SECONDS = 10.0
+_BEGINNING_WEIGHT = 0.4
+_ACROSS_RATE = 1.0
 _LENGTH_SPREAD = 0.6
 _NO_DEVIATION = 1e-9
 # A topic of some minutes has one moment that is worth watching, one of an hour has many.
-_SECONDS_FOR_A_MOMENT = 150.0
+_SECONDS_FOR_A_MOMENT = 240.0
+
+# What a stretch is worth that people would not pick. The factors are below `_WORTH_BESIDE_BEST`, so
+# that such a stretch is taken only where fewer moments than asked for are found without it.
+_ACROSS_TOPICS = 0.4
+_STRAY_SECONDS = 5.0
+_WITH_ANNOUNCEMENT = 0.3
+_TOUCHED_SECONDS = 1.0
+_IN_MID_ANSWER = 0.8
 
 # What one stretch more is worth than a topic has room for, another one more beside that...
 _SAME_TOPIC_AGAIN = 0.85
-_WORTH_BESIDE_BEST = 0.65
+# ... as long as the topic has more than half the room for it, or fewer are taken than asked for.
+_ROOM_LACKING_AT_MOST = 0.5
+_WORTH_BESIDE_BEST = 0.45
 # Shares of the ideal length that packing tries, long ones first, before the shortest allowed.
 _PACKED_SHARES = (1.0, 0.5, 0.25, 0.1)
 
@@ -99,9 +115,9 @@ class Ranking:
         room = _SHARE_OF_ROOM * layout.spoken_seconds / max(needed, 1)
         natural = np.minimum((_NATURAL_SHORTEST, _NATURAL_LONGEST), room)
         self._ideal = LengthLimits(*np.clip(natural, limits.shortest, limits.longest).tolist())
-        first_sentences = topic_starts_of_terms(
-            layout.terms, words=len(layout.words), pauses=layout.pauses
-        )
+        topics = divide(layout.terms, words=len(layout.words), pauses=layout.pauses)
+        first_sentences = topics.starts
+        self._boundaries_before = running_sum(topics.at)
         self._topic_starts = layout.sentence_starts[list(first_sentences)]
         self._topic_ends = layout.sentence_ends[[at - 1 for at in (*first_sentences[1:], 0)]]
         starts, ends = self._candidates()
@@ -190,7 +206,8 @@ class Ranking:
         content = 1 / (1 + np.exp(-standardised(centrality, usual=usual)))
         topic, share = self._main_topic(starts, ends)
         topic_start, topic_end = self._topic_starts[topic], self._topic_ends[topic]
-        whole = (starts == topic_start) * 1.0 + (ends == topic_end)
+        begins = starts == topic_start
+        whole = begins * 1.0 + (ends == topic_end)
         wished = np.clip(topic_end - topic_start, self._ideal.shortest, self._ideal.longest)
         length = np.maximum(ends - starts, LENGTH_TOLERANCE)
         off = np.log(length / np.maximum(wished, LENGTH_TOLERANCE))
@@ -201,9 +218,28 @@ class Ranking:
             + _LENGTH_WEIGHT * np.exp(-((off / _LENGTH_SPREAD) ** 2) / 2)
             + _BOUNDARY_WEIGHT * layout.boundary_quality(starts, ends)
         )
+        beginnings = self._boundaries(starts - _NEAR_SECONDS, starts + _NEAR_SECONDS)
+        inside = self._boundaries(starts + _NEAR_SECONDS, ends - _NEAR_SECONDS)
+        strength = (strength + _BEGINNING_WEIGHT * np.minimum(beginnings, 1.0)) / (
+            1 + _BEGINNING_WEIGHT
+        )
+        # Exactly one topic, as it was drawn, is what is looked for, though others were likely too.
+        inside = np.where(whole == 2, 0.0, inside)  # noqa: PLR2004 - both its edges
+        strength *= np.exp(-_ACROSS_RATE * inside)
+        strength *= np.where((1 - share) * length > _STRAY_SECONDS, _ACROSS_TOPICS, 1.0)
+        announced = layout.announcement_seconds(starts, ends) > _TOUCHED_SECONDS
+        strength *= np.where(announced, _WITH_ANNOUNCEMENT, 1.0)
+        hangs = layout.starts_in_mid_answer(starts) & ~begins
+        strength *= np.where(hangs, _IN_MID_ANSWER, 1.0)
         room = np.maximum((topic_end - topic_start) / _SECONDS_FOR_A_MOMENT, 1.0)
         columns = (column.tolist() for column in (starts, ends, strength, topic, room))
         return list(map(Stretch, *columns))
+
+    def _boundaries(self, lows: Floats, highs: Floats) -> Floats:
+        """How many topics are likely to start between two times."""
+        first = np.searchsorted(self._layout.sentence_starts, lows, side="left")
+        stop = np.searchsorted(self._layout.sentence_starts, highs, side="right")
+        return self._boundaries_before[np.maximum(first, stop)] - self._boundaries_before[first]
 
     def _main_topic(self, starts: Floats, ends: Floats) -> tuple[Integers, Floats]:
         """The topic that most of each stretch belongs to, and the share that it makes up."""
@@ -252,6 +288,8 @@ def select_strongest(
             continue
         stretch = candidates[at]
         beyond = max(from_topic[stretch.topic] + 1 - stretch.topic_room, 0.0)
+        if beyond > _ROOM_LACKING_AT_MOST and len(taken) >= at_least:
+            continue
         worth = stretch.strength * _SAME_TOPIC_AGAIN**beyond
         if worth < -negative:
             heapq.heappush(waiting, (-worth, start, end, at))

@@ -16,6 +16,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from videomoments_dagster.moments.finding.announcements import announcements
 from videomoments_dagster.moments.finding.terms import (
     inverse_document_frequency,
     sentence_centrality,
@@ -61,6 +62,11 @@ also and because but he his it its or she so that their them then there's these 
 which who
 """
 _LEANING_OPENERS = frozenset(_LEANING_OPENER_LIST.split())
+_ANSWER_LIST = """
+yeah yes yep yup no nope right exactly sure absolutely definitely totally correct true mm hmm mmhmm
+agreed ja genau nein stimmt oui non exactement sí claro exacto sim certo esatto certo nee precies
+"""
+_HANGING_OPENERS = _LEANING_OPENERS | frozenset(_ANSWER_LIST.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +311,32 @@ class SpeechLayout:
     def _titles(self) -> TitleWriter:
         texts = [sentence.text for sentence in self.sentences]
         return TitleWriter(texts, terms=self.terms, language=self._language)
+
+    @cached_property
+    def _announced(self) -> tuple[Floats, Floats]:
+        """Breakpoints of the running total of seconds of announcements: times, and totals."""
+        found = announcements(
+            self.sentences, duration_seconds=self.duration_seconds, language=self._language
+        )
+        edges = np.array(found, float).reshape(-1, 2)
+        total = running_sum(edges[:, 1] - edges[:, 0])
+        return edges.ravel(), np.column_stack((total[:-1], total[1:])).ravel()
+
+    def announcement_seconds(self, starts: Floats, ends: Floats) -> Floats:
+        """How much of each stretch is an opening, a goodbye or an advert, seconds."""
+        if not len(self._announced[0]):
+            return np.zeros(len(starts))
+        return np.interp(ends, *self._announced) - np.interp(starts, *self._announced)
+
+    def starts_in_mid_answer(self, starts: Floats) -> npt.NDArray[np.bool_]:
+        """Whether each stretch begins with a sentence that hangs on the one before it."""
+        return np.isin(starts, self.sentence_starts[self._hanging])
+
+    @cached_property
+    def _hanging(self) -> npt.NDArray[np.bool_]:
+        first = (tokens(sentence.text)[:1] for sentence in self.sentences)
+        hangs = [not _HANGING_OPENERS.isdisjoint(word) for word in first]
+        return np.array(hangs, dtype=np.bool_)
 
     def title(self, first: int, stop: int, *, start_time: float, taken: Collection[str]) -> str:
         """A title in the words of the sentences from `first` up to, not including, `stop`.

@@ -105,22 +105,49 @@ def topic_starts_of_terms(
         words: How many words the units have in all, function words included.
         pauses: How long it is silent before each, seconds; None where that is not known.
     """
+    return divide(terms, words=words, pauses=pauses).starts
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """Topics, and how sure they are.
+
+    Attributes:
+        starts: The units at which a topic starts, ascending; the first is 0.
+        at: For each unit, how likely a topic starts with it.
+    """
+
+    starts: tuple[int, ...]
+    at: Floats
+
+
+def divide(terms: Sequence[Sequence[str]], *, words: int, pauses: Floats | None = None) -> Division:
+    """Find the topics of units whose index terms are known.
+
+    Args:
+        terms: The index terms of each unit, in order.
+        words: How many words the units have in all, function words included.
+        pauses: How long it is silent before each, seconds; None where that is not known.
+    """
     if not terms:
-        return ()
+        return Division((), np.zeros(0))
     density = sum(map(len, terms)) / max(words, 1)
     together = -(-len(terms) // _MOST_UNITS)
     firsts = range(0, len(terms), together)
     units = [list(chain.from_iterable(terms[at : at + together])) for at in firsts]
     before = None if pauses is None else pauses[::together]
     chances = boundary_chances(units, lexical_density=density, pauses=before)
+    at = np.zeros(len(terms))
+    at[0] = 1.0
     if chances is None:
-        return (0,)
+        return Division((0,), at)
+    at[::together] = chances.at
     if pauses is None:
         found = _least_wrong(chances, count=len(units), reluctance=_RELUCTANCE)
     else:
         found = _least_wrong(chances, count=len(units), reluctance=_RELUCTANCE_WITH_PAUSES)
         found = sorted({_likeliest_near(place, at=chances.at) for place in found})
-    return (0, *(together * start for start in found))
+    return Division((0, *(together * start for start in found)), at)
 
 
 def _likeliest_near(place: int, *, at: Floats) -> int:
