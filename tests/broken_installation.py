@@ -26,8 +26,8 @@ from videomoments_dagster.core.objects.local_folder import LocalFolderStore
 
 ASSETS = (
     "video",
-    "transcript",
     "generation_config",
+    "transcript",
     "moments",
     "clips",
     "refined_moments",
