@@ -43,11 +43,6 @@ def loudness_db(samples: NDArray[np.int16], *, rate: int) -> NDArray[np.float32]
     return np.asarray(10 * np.log10(np.maximum(power, floor)), dtype=np.float32)
 
 
-def is_silent(loudness: NDArray[np.float32]) -> bool:
-    """Whether nothing is to be heard at all."""
-    return loudness.size == 0 or float(np.percentile(loudness, 98)) < _QUIET_FILE_DB
-
-
 def silence_threshold(loudness: NDArray[np.float32]) -> float | None:
     """The loudness in dB below which this recording is quiet, between its quiet and loud parts.
 
@@ -57,10 +52,10 @@ def silence_threshold(loudness: NDArray[np.float32]) -> float | None:
     Returns:
         None where it is as loud in one place as in another, such as under music, or silent.
     """
-    if is_silent(loudness):
+    if loudness.size == 0:
         return None
     quiet, loud = (float(level) for level in np.percentile(loudness, (10, 98)))
-    if loud - quiet < _FLAT_DB:
+    if loud < _QUIET_FILE_DB or loud - quiet < _FLAT_DB:
         return None
     return max(quiet + _THRESHOLD_SHARE * (loud - quiet), loud - _THRESHOLD_BELOW_PEAK_DB)
 
@@ -107,16 +102,11 @@ def pieces(loudness: NDArray[np.float32], *, seconds: float) -> list[tuple[float
     The pieces follow each other without gaps. Each cut lies in the last tenth of its piece.
     """
     longest = max(round(seconds * FRAMES_PER_SECOND), 10 * _CUT_WIDTH)
-    return _divided(loudness, 0, loudness.size, longest * 9 // 10, longest)
-
-
-def _divided(
-    loudness: NDArray[np.float32], first: int, last: int, earliest: int, longest: int
-) -> list[tuple[float, float]]:
-    """Cut frames into pieces of `earliest` to `longest` where it is quietest, as seconds."""
-    edges = [first]
-    while last - edges[-1] > longest:
-        edges.append(quietest_frame(loudness, edges[-1] + earliest, edges[-1] + longest))
-    edges.append(last)
-    seconds = [edge / FRAMES_PER_SECOND for edge in edges]
-    return list(itertools.pairwise(seconds)) if last > first else []
+    if loudness.size == 0:
+        return []
+    edges = [0]
+    while loudness.size - edges[-1] > longest:
+        earliest = edges[-1] + longest * 9 // 10
+        edges.append(quietest_frame(loudness, earliest, edges[-1] + longest))
+    edges.append(loudness.size)
+    return list(itertools.pairwise(edge / FRAMES_PER_SECOND for edge in edges))
