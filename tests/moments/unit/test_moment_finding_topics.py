@@ -21,8 +21,8 @@ from videomoments_dagster.moments.finding.topics import (
     _least_wrong,
     boundary_chances,
     boundary_liking,
+    divide,
     topic_starts,
-    topic_starts_of_terms,
 )
 
 UNITS = st.lists(st.lists(st.sampled_from("abcdef"), max_size=4), min_size=4, max_size=8)
@@ -157,11 +157,11 @@ def test_no_other_boundaries_are_less_wrong(data: st.DataObject) -> None:
 def test_topics_begin_at_the_first_unit_and_go_on_in_order(
     units: list[list[str]], words: int
 ) -> None:
-    starts = topic_starts_of_terms(units, words=words)
+    starts = divide(units, words=words).starts
     assert starts[0] == 0
     assert all(a < b for a, b in pairwise(starts))
     assert starts[-1] < len(units)
-    assert starts == topic_starts_of_terms(units, words=words)
+    assert starts == divide(units, words=words).starts
 
 
 @given(UNITS, st.data())
@@ -170,12 +170,12 @@ def test_with_pauses_too_topics_begin_at_the_first_unit_and_go_on_in_order(
 ) -> None:
     count = len(units)
     pauses = np.array(data.draw(st.lists(st.floats(0, 30), min_size=count, max_size=count)))
-    starts = topic_starts_of_terms(units, words=40, pauses=pauses)
+    starts = divide(units, words=40, pauses=pauses).starts
     assert starts[0] == 0
     assert all(a < b for a, b in pairwise(starts))
     assert starts[-1] < count
     # Only their order tells: twice as slow is the same talk.
-    assert starts == topic_starts_of_terms(units, words=40, pauses=2 * pauses)
+    assert starts == divide(units, words=40, pauses=2 * pauses).starts
 
 
 @given(st.lists(st.floats(0, 30), min_size=4, max_size=40))
@@ -197,7 +197,7 @@ def test_a_topic_starts_at_the_long_pause_near_where_the_words_change() -> None:
         units[at] = []
     pauses = np.full(120, 0.3)
     pauses[[41, 79]] = 4.0
-    assert topic_starts_of_terms(units, words=2_000, pauses=pauses) == (0, 41, 79)
+    assert divide(units, words=2_000, pauses=pauses).starts == (0, 41, 79)
 
 
 def test_no_units_have_no_topics() -> None:
@@ -208,11 +208,11 @@ def test_no_units_have_no_topics() -> None:
 def test_topics_start_where_the_vocabulary_changes() -> None:
     texts = [sentence for topic in TOPICS for sentence in topic]
     assert topic_starts(texts, language="en") == (0, 6, 12)
-    assert topic_starts_of_terms(written(20, 30, 25), words=800) == (0, 20, 50)
+    assert divide(written(20, 30, 25), words=800).starts == (0, 20, 50)
 
 
 def test_long_topics_are_found_as_short_ones_are() -> None:
-    starts = topic_starts_of_terms(written(300, 500, 400), words=16_000)
+    starts = divide(written(300, 500, 400), words=16_000).starts
     assert len(starts) == 3
     assert starts[1] == pytest.approx(300, abs=3)
     assert starts[2] == pytest.approx(800, abs=3)
@@ -221,7 +221,7 @@ def test_long_topics_are_found_as_short_ones_are() -> None:
 def test_one_vocabulary_throughout_is_one_topic() -> None:
     for count in (50, 200, 1500):
         units = written(count, words=40)
-        assert topic_starts_of_terms(units, words=3 * count * 8) == (0,)
+        assert divide(units, words=3 * count * 8).starts == (0,)
 
 
 def test_where_little_of_what_is_said_tells_anything_more_is_asked_for() -> None:
@@ -231,8 +231,8 @@ def test_where_little_of_what_is_said_tells_anything_more_is_asked_for() -> None
             written(12, 12, 12, 12, words=12), written(48, words=30, seed=6), strict=True
         )
     ]
-    prepared = topic_starts_of_terms(units, words=500)
-    chatted = topic_starts_of_terms(units, words=1_200)
+    prepared = divide(units, words=500).starts
+    chatted = divide(units, words=1_200).starts
     assert len(prepared) >= 3
     assert len(chatted) < len(prepared)
 
@@ -244,7 +244,7 @@ def test_another_language_needs_no_word_list() -> None:
 
 def test_more_units_than_can_be_looked_at_are_taken_together() -> None:
     units = [[term] for unit in written(1000, 1500) for term in unit[:3]]
-    starts = topic_starts_of_terms(units, words=2 * len(units))
+    starts = divide(units, words=2 * len(units)).starts
     assert len(units) == 7_500
     assert len(starts) == 2
     assert starts[1] == pytest.approx(3_000, abs=30)
@@ -252,12 +252,12 @@ def test_more_units_than_can_be_looked_at_are_taken_together() -> None:
 
 def test_thirty_thousand_one_word_sentences_take_seconds_and_little_memory() -> None:
     began = time.process_time()
-    topic_starts_of_terms([["same"]] * 30_000, words=60_000)
+    divide([["same"]] * 30_000, words=60_000)
     assert time.process_time() - began < 5.0
 
     tracemalloc.start()
     try:
-        topic_starts_of_terms(written(500, 700, 1300), words=40_000)
+        divide(written(500, 700, 1300), words=40_000)
         assert tracemalloc.get_traced_memory()[1] < 100e6
     finally:
         tracemalloc.stop()

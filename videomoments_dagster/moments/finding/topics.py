@@ -92,19 +92,6 @@ def topic_starts(
     """
     terms = sentence_terms(texts, language=language)
     words = sum(len(tokens(text)) for text in texts)
-    return topic_starts_of_terms(terms, words=words, pauses=pauses)
-
-
-def topic_starts_of_terms(
-    terms: Sequence[Sequence[str]], *, words: int, pauses: Floats | None = None
-) -> tuple[int, ...]:
-    """The same for units whose index terms are known.
-
-    Args:
-        terms: The index terms of each unit, in order.
-        words: How many words the units have in all, function words included.
-        pauses: How long it is silent before each, seconds; None where that is not known.
-    """
     return divide(terms, words=words, pauses=pauses).starts
 
 
