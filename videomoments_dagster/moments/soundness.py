@@ -182,19 +182,18 @@ def refinement_problems(
 
 def largest_shift(refined: Moment, root: Moment) -> float:
     """How far the boundary that was moved most was moved, seconds."""
-    return max(abs(refined.start_time - root.start_time), abs(refined.end_time - root.end_time))
+    return max(_shifts(refined, root))
+
+
+def _shifts(refined: Moment, root: Moment) -> tuple[float, float]:
+    return abs(refined.start_time - root.start_time), abs(refined.end_time - root.end_time)
 
 
 def boundary_shifts(refined: Moments, roots: Moments) -> tuple[float, ...]:
     """How far each boundary of each refined moment was moved, seconds; 0 where it was not."""
     before = {root.identifier: root for root in roots.moments}
     pairs = ((one, before.get(one.parent_identifier or "")) for one in refined.moments)
-    return tuple(
-        abs(moved)
-        for one, root in pairs
-        if root is not None
-        for moved in (one.start_time - root.start_time, one.end_time - root.end_time)
-    )
+    return tuple(shift for one, root in pairs if root is not None for shift in _shifts(one, root))
 
 
 def moments_without_clip(moments: Moments, clips: Sequence[Clip | ClipFile]) -> tuple[Moment, ...]:
