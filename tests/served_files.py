@@ -6,28 +6,21 @@ Belongs here: starting it, asking it by plain HTTP, and stopping it.
 from __future__ import annotations
 
 import hashlib
-import http.client
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
+from plain_http import Answer, answer_of
 
 from videomoments_dagster.core.objects.store import ObjectStore
 from videomoments_dagster.core.resources import ObjectStoreResource
 from videomoments_dagster.webserver.guarded import guarded
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 @dataclass(frozen=True)
@@ -49,11 +42,7 @@ class Served:
         return key
 
     def asked(self, path: str, method: str = "GET", **headers: str) -> Answer:
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
-            given = {name.replace("_", "-"): value for name, value in headers.items()}
-            connection.request(method, path, headers=given)
-            with connection.getresponse() as answer:
-                return Answer(answer.status, answer.headers, answer.read())
+        return answer_of(self.port, method, path, **headers)
 
     def file(self, key: str, method: str = "GET", **headers: str) -> Answer:
         return self.asked(f"/objects/{key}", method, **headers)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +14,7 @@ from urllib.parse import quote
 
 import pytest
 from dev_process import START_SECONDS, asked, dev, free_port, new_dev_home, says, until
+from plain_http import Answer, answer_of
 from postgres import fresh_database
 
 if TYPE_CHECKING:
@@ -35,13 +35,6 @@ KEYS = (
 
 
 @dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True)
 class Served:
     """A `videomoments dev`, and where its objects are."""
 
@@ -50,16 +43,7 @@ class Served:
 
     def answer(self, method: str, path: str, **headers: str) -> Answer:
         """What plain HTTP gets; a header `Host` is sent as it is given."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        with closing(connection):
-            connection.putrequest(method, path, skip_host="Host" in headers)
-            for name, value in headers.items():
-                connection.putheader(name.replace("_", "-"), value)
-            connection.endheaders()
-            with connection.getresponse() as answer:
-                # What is upgraded to has no end.
-                body = b"" if answer.status == 101 else answer.read()
-                return Answer(answer.status, dict(answer.headers), body)
+        return answer_of(self.port, method, path, **headers)
 
     def videos(self) -> set[str]:
         """Keys of the partitions."""
