@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 from media_samples import MediaSamples
-from pipeline import ASSETS, TALK_SECONDS, Pipeline, talk_captions
+from pipeline import ASSETS, SENTENCES, TALK_SECONDS, Pipeline, talk_captions
 
 from videomoments_dagster.base.failures import IdentifierRejected, MediaFailed, SourceRejected
 from videomoments_dagster.media import clip_cutting
 from videomoments_dagster.media.clip_plan import ClipRequest
 from videomoments_dagster.moments.assets import thumbnails
 from videomoments_dagster.moments.history.recording import CONFIG_TAG
+from videomoments_dagster.speech.engine import TranscriptionRequest, transcript_from
+from videomoments_dagster.speech.engines import PocketsphinxEngine
+from videomoments_dagster.speech.transcripts import Segment, Transcript
 
 ALL_ASSETS = set(ASSETS)
 
@@ -331,6 +334,33 @@ def test_what_an_engine_that_is_gone_transcribed_stays_and_the_run_says_what_tak
         outcome.row.error_message
     )
     assert pipeline.rows("SELECT * FROM transcripts") == stored
+
+
+def test_what_an_engine_that_is_gone_transcribed_is_worked_with_as_before(
+    pipeline: Pipeline, talk: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.rows("UPDATE pipeline.sources SET transcription_engine = 'pocketsphinx'")
+    with monkeypatch.context() as before:
+        # As the earlier release had it.
+        before.setattr(PocketsphinxEngine, "check", lambda _: None)
+        before.setattr(PocketsphinxEngine, "transcribe", heard_by_an_engine_of_before)
+        assert pipeline.run(talk).row.status == "completed"
+    outcome = pipeline.run(talk, job="moments_only", profile="short")
+    assert outcome.row.status == "completed"
+    assert pipeline.run(talk).row.status == "completed"
+    assert pipeline.last.unchanged["transcript"]
+
+
+def heard_by_an_engine_of_before(
+    engine: PocketsphinxEngine, request: TranscriptionRequest, **_: object
+) -> Transcript:
+    return transcript_from(
+        [(Segment(text, 6.0 * at, 6.0 * at + 5), []) for at, text in enumerate(SENTENCES.values())],
+        duration=request.facts.duration_seconds,
+        language="en",
+        service=engine.service,
+        processing_time_seconds=1.0,
+    )
 
 
 def test_a_first_run_that_fails_in_transcript_has_its_history_row(

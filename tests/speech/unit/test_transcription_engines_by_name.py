@@ -39,7 +39,7 @@ def test_an_unknown_engine_is_refused_and_the_known_ones_are_listed():
 
 def test_the_engine_that_is_gone_is_refused_with_what_takes_its_place():
     with pytest.raises(SettingsRejected, match="'pocketsphinx' is gone") as failure:
-        engine_named("pocketsphinx", OPTIONS)
+        engine_named("pocketsphinx", OPTIONS).check()
     for place in ("VIDEOMOMENTS_TRANSCRIPTION_ENGINE", "videomoments add", "--transcription"):
         assert place in failure.value.remedy
 
